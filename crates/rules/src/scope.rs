@@ -1,0 +1,250 @@
+//! What a credential may be used for, in Bitbucket Cloud's two vocabularies.
+//!
+//! The old names (OAuth, access tokens, former app passwords) imply others as Bitbucket Cloud documents; the new ones
+//! (API tokens) imply nothing. All names parse; those that this server has a use for are asked for by
+//! [`Action::scopes`](crate::Action::scopes).
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+/// Lists every scope once: its variant, its name, and the scopes that it implies.
+macro_rules! scopes {
+    ($($variant:ident $name:literal => [$($implied:ident)*],)*) => {
+        /// One scope.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        #[expect(missing_docs, reason = "each variant is its documented name in another spelling")]
+        pub enum Scope { $($variant,)* }
+
+        impl Scope {
+            /// Every scope, old names first.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The name, as Bitbucket Cloud spells it.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it implies directly.
+            fn implied(self) -> &'static [Self] {
+                match self { $(Self::$variant => &[$(Self::$implied,)*],)* }
+            }
+        }
+    };
+}
+
+scopes! {
+    Repository "repository" => [],
+    RepositoryWrite "repository:write" => [Repository],
+    RepositoryAdmin "repository:admin" => [],
+    RepositoryDelete "repository:delete" => [],
+    Project "project" => [Repository],
+    ProjectWrite "project:write" => [],
+    ProjectAdmin "project:admin" => [],
+    PullRequest "pullrequest" => [Repository],
+    PullRequestWrite "pullrequest:write" => [PullRequest RepositoryWrite],
+    Issue "issue" => [],
+    IssueWrite "issue:write" => [Issue],
+    Wiki "wiki" => [],
+    Snippet "snippet" => [],
+    SnippetWrite "snippet:write" => [Snippet],
+    Webhook "webhook" => [],
+    Email "email" => [],
+    Account "account" => [],
+    AccountWrite "account:write" => [],
+    Team "team" => [],
+    TeamWrite "team:write" => [],
+    Pipeline "pipeline" => [],
+    PipelineWrite "pipeline:write" => [],
+    PipelineVariable "pipeline:variable" => [],
+    Runner "runner" => [],
+    RunnerWrite "runner:write" => [],
+    Test "test" => [],
+    TestWrite "test:write" => [],
+    ReadRepository "read:repository:bitbucket" => [],
+    WriteRepository "write:repository:bitbucket" => [],
+    AdminRepository "admin:repository:bitbucket" => [],
+    DeleteRepository "delete:repository:bitbucket" => [],
+    ReadPullRequest "read:pullrequest:bitbucket" => [],
+    WritePullRequest "write:pullrequest:bitbucket" => [],
+    ReadProject "read:project:bitbucket" => [],
+    AdminProject "admin:project:bitbucket" => [],
+    ReadWorkspace "read:workspace:bitbucket" => [],
+    AdminWorkspace "admin:workspace:bitbucket" => [],
+    ReadUser "read:user:bitbucket" => [],
+    WriteUser "write:user:bitbucket" => [],
+    ReadPipeline "read:pipeline:bitbucket" => [],
+    WritePipeline "write:pipeline:bitbucket" => [],
+    AdminPipeline "admin:pipeline:bitbucket" => [],
+    ReadRunner "read:runner:bitbucket" => [],
+    WriteRunner "write:runner:bitbucket" => [],
+    ReadIssue "read:issue:bitbucket" => [],
+    WriteIssue "write:issue:bitbucket" => [],
+    DeleteIssue "delete:issue:bitbucket" => [],
+    ReadWebhook "read:webhook:bitbucket" => [],
+    WriteWebhook "write:webhook:bitbucket" => [],
+    DeleteWebhook "delete:webhook:bitbucket" => [],
+    ReadSnippet "read:snippet:bitbucket" => [],
+    WriteSnippet "write:snippet:bitbucket" => [],
+    DeleteSnippet "delete:snippet:bitbucket" => [],
+    ReadSshKey "read:ssh-key:bitbucket" => [],
+    WriteSshKey "write:ssh-key:bitbucket" => [],
+    DeleteSshKey "delete:ssh-key:bitbucket" => [],
+    ReadGpgKey "read:gpg-key:bitbucket" => [],
+    WriteGpgKey "write:gpg-key:bitbucket" => [],
+    DeleteGpgKey "delete:gpg-key:bitbucket" => [],
+    ReadPermission "read:permission:bitbucket" => [],
+    WritePermission "write:permission:bitbucket" => [],
+    DeletePermission "delete:permission:bitbucket" => [],
+}
+
+/// A set of scopes. No scopes is no scopes: an empty set allows nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Scopes(u128);
+
+/// A name that is not a scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScopeError {
+    /// What was given instead of a scope.
+    pub name: String,
+}
+
+impl Scope {
+    /// The scope of this name.
+    ///
+    /// # Errors
+    /// [`ScopeError`] with the name if Bitbucket Cloud has no such scope.
+    pub fn parse(name: &str) -> Result<Self, ScopeError> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|scope| scope.name() == name)
+            .ok_or_else(|| ScopeError { name: name.to_string() })
+    }
+
+    fn bit(self) -> u128 {
+        1 << self as u8
+    }
+}
+
+impl Scopes {
+    /// No scopes.
+    pub const NONE: Self = Self(0);
+
+    /// The set of these scopes, without what they imply.
+    pub fn of(scopes: &[Scope]) -> Self {
+        Self(scopes.iter().fold(0, |bits, scope| bits | scope.bit()))
+    }
+
+    /// The scopes whose names stand in `text`, separated by spaces.
+    ///
+    /// # Errors
+    /// [`ScopeError`] with the first name that is not a scope.
+    pub fn parse(text: &str) -> Result<Self, ScopeError> {
+        text.split_ascii_whitespace().try_fold(Self::NONE, |scopes, name| Ok(scopes.with(Scope::parse(name)?)))
+    }
+
+    /// This set and one more.
+    #[must_use]
+    pub fn with(self, scope: Scope) -> Self {
+        Self(self.0 | scope.bit())
+    }
+
+    /// Whether the scope itself is in the set.
+    pub fn contains(self, scope: Scope) -> bool {
+        self.0 & scope.bit() != 0
+    }
+
+    /// Whether the set is empty.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether the two sets have a scope in common.
+    pub fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The set with everything that its scopes imply.
+    #[must_use]
+    pub fn effective(self) -> Self {
+        let mut all = self;
+        loop {
+            let grown = all.iter().flat_map(Scope::implied).fold(all, |set, scope| set.with(*scope));
+            if grown == all {
+                return all;
+            }
+            all = grown;
+        }
+    }
+
+    /// The scopes in the set, old names first.
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.iter().copied().filter(move |scope| self.contains(*scope))
+    }
+
+    /// The names of the scopes in the set.
+    pub fn names(self) -> Vec<&'static str> {
+        self.iter().map(Scope::name).collect()
+    }
+}
+
+/// The names, separated by spaces; nothing for the empty set.
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names().join(" "))
+    }
+}
+
+impl fmt::Debug for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scopes({self})")
+    }
+}
+
+impl fmt::Display for ScopeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is no scope `{}`", self.name)
+    }
+}
+
+impl core::error::Error for ScopeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Scope, Scopes};
+    use alloc::string::ToString;
+
+    #[test]
+    fn there_are_35_new_names_and_27_old_ones_and_none_twice() {
+        let new = Scope::ALL.iter().filter(|scope| scope.name().ends_with(":bitbucket")).count();
+        assert_eq!((new, Scope::ALL.len() - new), (35, 27));
+        for scope in Scope::ALL {
+            assert_eq!(Scope::parse(scope.name()), Ok(*scope));
+        }
+    }
+
+    #[test]
+    fn old_names_imply_as_documented_through_several_steps() {
+        let granted = Scopes::of(&[Scope::PullRequestWrite]).effective();
+        assert_eq!(granted.to_string(), "repository repository:write pullrequest pullrequest:write");
+        assert_eq!(Scopes::of(&[Scope::RepositoryAdmin]).effective().to_string(), "repository:admin");
+    }
+
+    #[test]
+    fn new_names_imply_nothing() {
+        for scope in Scope::ALL.iter().filter(|scope| scope.name().ends_with(":bitbucket")) {
+            let set = Scopes::of(&[*scope]);
+            assert_eq!(set.effective(), set);
+        }
+    }
+
+    #[test]
+    fn a_set_is_read_back_from_its_text() {
+        let all = Scopes::of(Scope::ALL);
+        assert_eq!(Scopes::parse(&all.to_string()), Ok(all));
+        assert_eq!(Scopes::parse(""), Ok(Scopes::NONE));
+        assert_eq!(Scopes::parse("repository repo").map_err(|error| error.name), Err("repo".to_string()));
+    }
+}

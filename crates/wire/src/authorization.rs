@@ -1,0 +1,211 @@
+//! The `Authorization` header: what scheme, what user name, what token.
+
+use base64::Engine;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use doorward_rules::Fault;
+use secrecy::SecretString;
+
+use crate::UnverifiedToken;
+
+/// What the `Authorization` headers of one request present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authorization {
+    /// No header, or empty Basic credentials, as git sends with `http.emptyAuth`.
+    Nothing,
+    /// Something that cannot be a credential of this server.
+    Unreadable(Fault),
+    /// A token and the user name beside it.
+    Token(Presentation),
+}
+
+/// A token as it was presented.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presentation {
+    /// The scheme.
+    pub scheme: Scheme,
+    /// The user name.
+    pub name: PresentedName,
+    /// The token.
+    pub token: UnverifiedToken,
+}
+
+/// The schemes of RFC 7617 and RFC 6750.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// User name and secret in base 64.
+    Basic,
+    /// The token alone.
+    Bearer,
+}
+
+/// The user name that came with a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PresentedName {
+    /// None.
+    Empty,
+    /// `x-bitbucket-api-token-auth`, for API tokens on git.
+    ApiTokenAuth,
+    /// `x-token-auth`, for access tokens on git.
+    TokenAuth,
+    /// The token itself stands where the user name belongs.
+    Secret,
+    /// A name to look up.
+    Other(String),
+}
+
+impl Authorization {
+    /// Reads all `Authorization` headers of a request, of which there should be one at most.
+    pub fn read<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let mut headers = headers.into_iter();
+        match (headers.next(), headers.next()) {
+            (None, _) => Self::Nothing,
+            (Some(header), None) => read_one(header).unwrap_or_else(Self::Unreadable),
+            (Some(_), Some(_)) => Self::Unreadable(Fault::Header),
+        }
+    }
+}
+
+impl Scheme {
+    /// The name, as it stands in the header.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Basic => "Basic",
+            Self::Bearer => "Bearer",
+        }
+    }
+}
+
+fn read_one(header: &[u8]) -> Result<Authorization, Fault> {
+    let header = std::str::from_utf8(header).map_err(|_| Fault::Header)?.trim();
+    if header.is_empty() {
+        return Ok(Authorization::Nothing);
+    }
+    let (scheme, credentials) = header.split_once(' ').ok_or(Fault::Header)?;
+    let credentials = credentials.trim();
+    if scheme.eq_ignore_ascii_case("basic") {
+        basic(credentials)
+    } else if scheme.eq_ignore_ascii_case("bearer") {
+        let token = UnverifiedToken::parse(&credentials.into())?;
+        Ok(Authorization::Token(Presentation { scheme: Scheme::Bearer, name: PresentedName::Empty, token }))
+    } else {
+        Err(Fault::Scheme)
+    }
+}
+
+fn basic(credentials: &str) -> Result<Authorization, Fault> {
+    let decoded = BASE64.decode(credentials).map_err(|_| Fault::Basic)?;
+    let decoded = SecretString::from(String::from_utf8(decoded).map_err(|_| Fault::Basic)?);
+    let (name, secret) = split(&decoded).ok_or(Fault::Basic)?;
+    let scheme = Scheme::Basic;
+    // Some clients put the token where the user name belongs, with anything or nothing as the password.
+    if let Ok(token) = UnverifiedToken::parse(&name.into()) {
+        return Ok(Authorization::Token(Presentation { scheme, name: PresentedName::Secret, token }));
+    }
+    if secret.is_empty() {
+        return if name.is_empty() { Ok(Authorization::Nothing) } else { Err(Fault::NoSecret) };
+    }
+    let token = UnverifiedToken::parse(&secret.into())?;
+    let name = match name {
+        "" => PresentedName::Empty,
+        "x-bitbucket-api-token-auth" => PresentedName::ApiTokenAuth,
+        "x-token-auth" => PresentedName::TokenAuth,
+        other => PresentedName::Other(other.to_owned()),
+    };
+    Ok(Authorization::Token(Presentation { scheme, name, token }))
+}
+
+/// Name and secret: the name ends at the first colon (RFC 7617 §2).
+fn split(decoded: &SecretString) -> Option<(&str, &str)> {
+    use secrecy::ExposeSecret;
+    decoded.expose_secret().split_once(':')
+}
+
+/// Base 64 with or without its padding: shell one-liners often lose it.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MintedToken;
+    use doorward_rules::Kind;
+    use proptest::prelude::*;
+    use secrecy::ExposeSecret;
+
+    fn token() -> String {
+        let minted = MintedToken::mint(Kind::ApiToken, |buffer| buffer.fill(7));
+        minted.secret.expose_secret().to_owned()
+    }
+
+    fn basic(pair: &str) -> Authorization {
+        read(&format!("Basic {}", BASE64.encode(pair)))
+    }
+
+    fn read(header: &str) -> Authorization {
+        Authorization::read([header.as_bytes()])
+    }
+
+    fn name_of(authorization: Authorization) -> PresentedName {
+        match authorization {
+            Authorization::Token(presentation) => presentation.name,
+            other => panic!("no token in {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_token_is_found_wherever_clients_put_it() {
+        let token = token();
+        assert_eq!(name_of(basic(&format!("ada:{token}"))), PresentedName::Other("ada".into()));
+        assert_eq!(name_of(basic(&format!("x-token-auth:{token}"))), PresentedName::TokenAuth);
+        assert_eq!(name_of(basic(&format!("x-bitbucket-api-token-auth:{token}"))), PresentedName::ApiTokenAuth);
+        assert_eq!(name_of(basic(&format!(":{token}"))), PresentedName::Empty);
+        assert_eq!(name_of(basic(&format!("{token}:"))), PresentedName::Secret);
+        assert_eq!(name_of(basic(&format!("{token}:x-oauth-basic"))), PresentedName::Secret);
+        assert_eq!(name_of(read(&format!("bearer  {token}"))), PresentedName::Empty);
+        assert_eq!(
+            name_of(read(&format!("Basic {}", BASE64.encode(format!(":{token}")).trim_end_matches('=')))),
+            PresentedName::Empty
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        for (header, fault) in [
+            ("Basic", Fault::Header),
+            ("Basic !!", Fault::Basic),
+            ("Basic YQ==", Fault::Basic),
+            ("Basic YWRhOg==", Fault::NoSecret),
+            ("Basic YWRhOmh1bnRlcjI=", Fault::NotAToken),
+            ("Basic YWRhOv8=", Fault::Basic),
+            ("Digest username=ada", Fault::Scheme),
+            ("Bearer hunter2", Fault::NotAToken),
+            ("Bearer ATATT3xFfGF0", Fault::ForeignApiToken),
+        ] {
+            assert_eq!(read(header), Authorization::Unreadable(fault), "{header}");
+        }
+        assert_eq!(Authorization::read([&b"Bearer a"[..], b"Bearer b"]), Authorization::Unreadable(Fault::Header));
+        assert_eq!(Authorization::read([&b"Bearer \xff"[..]]), Authorization::Unreadable(Fault::Header));
+    }
+
+    #[test]
+    fn nothing_is_nothing_and_not_a_bad_credential() {
+        assert_eq!(Authorization::read([]), Authorization::Nothing);
+        assert_eq!(read(""), Authorization::Nothing);
+        assert_eq!(basic(":"), Authorization::Nothing);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(header in proptest::collection::vec(any::<u8>(), 0..200)) {
+            Authorization::read([header.as_slice()]);
+        }
+
+        #[test]
+        fn no_pair_makes_it_panic(name in ".{0,80}", secret in "(dwa_)?.{0,80}") {
+            basic(&format!("{name}:{secret}"));
+        }
+    }
+}

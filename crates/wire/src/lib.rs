@@ -1,0 +1,26 @@
+//! Bytes to types and back: what clients send and people type, parsed once at the edge.
+//!
+//! No I/O and no decisions: whether a token is known or a ref may be moved is for others to say. Whatever is not yet
+//! checked against the store is called `Unverified…`.
+
+mod authorization;
+mod duration;
+mod name;
+mod pktline;
+mod push;
+mod redact;
+mod refname;
+mod request_id;
+mod suggest;
+mod token;
+
+pub use authorization::{Authorization, Presentation, PresentedName, Scheme};
+pub use duration::{DurationError, parse_duration};
+pub use name::{AccountName, Email, NameError, RepositoryName, RepositorySlug, WorkspaceSlug};
+pub use pktline::{PktError, PktLine};
+pub use push::{ObjectId, PushError, PushHead, PushHeadReader, PushLimits, RefUpdate};
+pub use redact::redact;
+pub use refname::{RefName, RefNameError};
+pub use request_id::RequestId;
+pub use suggest::nearest;
+pub use token::{MintedToken, TokenDigest, UnverifiedToken};
