@@ -1,1 +1,28 @@
-//! git
+//! Repositories on disk, and the only place that runs git.
+//!
+//! Whoever wants something done to a repository on behalf of a caller brings the kernel's permit for it. Nothing here
+//! decides who may do what.
+
+mod advertise;
+mod create;
+mod durable;
+mod error;
+mod fetch;
+mod output;
+mod process;
+mod program;
+mod push;
+mod report;
+mod repositories;
+mod slots;
+mod sweep;
+mod upkeep;
+
+pub use advertise::Service;
+pub use create::{Import, ObjectFormat};
+pub use error::GitError;
+pub use output::Output;
+pub use program::{Git, GitSettings};
+pub use push::{PushOutcome, PushedRef, StartedPush};
+pub use repositories::{Repositories, Repository};
+pub use slots::Slots;

@@ -1,1 +1,27 @@
-//! store
+//! Accounts, workspaces, repositories, credentials and the audit, in a database.
+//!
+//! The only place with SQL. What it answers are findings: an error of the database is [`StoreError::Unavailable`],
+//! "cannot tell now", and never an empty answer. It decides nothing; see `doorward-rules`.
+
+mod account;
+mod audit;
+mod credential;
+mod database;
+mod error;
+mod facts;
+mod permission;
+mod recorder;
+mod repository;
+mod row;
+mod workspace;
+
+pub use account::Account;
+pub use audit::{AuditFilter, Decision, Record, Tally};
+pub use credential::{Credential, NewCredential, Rotated};
+pub use database::{Change, Store};
+pub use error::{Noun, StoreError};
+pub use facts::Finding;
+pub use permission::{Permission, PermissionSource};
+pub use recorder::{Recorder, RecorderTask};
+pub use repository::Repository;
+pub use workspace::{Member, Workspace};

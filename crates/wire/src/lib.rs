@@ -18,7 +18,7 @@ pub use authorization::{Authorization, Presentation, PresentedName, Scheme};
 pub use duration::{DurationError, parse_duration};
 pub use name::{AccountName, Email, NameError, RepositoryName, RepositorySlug, WorkspaceSlug};
 pub use pktline::{PktError, PktLine};
-pub use push::{ObjectId, PushError, PushHead, PushHeadReader, PushLimits, RefUpdate};
+pub use push::{ObjectId, PushError, PushHead, PushHeadReader, PushLimits, PushRefusal, RefUpdate, UnverifiedUpdate};
 pub use redact::redact;
 pub use refname::{RefName, RefNameError};
 pub use request_id::RequestId;

@@ -7,15 +7,26 @@ use thiserror::Error;
 
 use crate::{PktError, PktLine, RefName, RefNameError};
 
-/// What one push asks for.
+/// What one push asks for, as it was sent. See [`PushHead::check`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushHead {
     /// The refs to create, move or delete. None is what git sends to find out whether it must authenticate.
-    pub updates: Vec<RefUpdate>,
+    pub updates: Vec<UnverifiedUpdate>,
     /// What the client says it can do.
     pub capabilities: Vec<String>,
     /// The values of `git push --push-option`.
     pub options: Vec<String>,
+}
+
+/// One ref to create, move or delete, under a name that may not be one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnverifiedUpdate {
+    /// What the client believes the ref to be.
+    pub old: ObjectId,
+    /// What it shall be.
+    pub new: ObjectId,
+    /// The bytes that stand for its name.
+    pub name: Vec<u8>,
 }
 
 /// One ref to create, move or delete.
@@ -44,7 +55,7 @@ pub struct PushLimits {
     pub head_bytes: usize,
 }
 
-/// Why the head of a push is refused.
+/// Why the head of a push cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum PushError {
     /// The bytes are no pkt-lines.
@@ -53,9 +64,20 @@ pub enum PushError {
     /// A line is not one of those that may stand there.
     #[error("the push cannot be read: line {0} is not `OLD NEW REF`")]
     Line(usize),
-    /// Object names of two lengths, or of none that git has.
+    /// An object's name of a length that git does not have.
     #[error("the push cannot be read: line {0} has an object name that is not 40 or 64 hexadecimal digits")]
     ObjectId(usize),
+    /// More bytes than [`PushLimits::head_bytes`].
+    #[error("the list of refs in the push is longer than {0} bytes; push them in several parts")]
+    TooLong(usize),
+    /// A signed push, which was not offered.
+    #[error("signed pushes are not supported; push without --signed")]
+    Signed,
+}
+
+/// Why a push that can be read is refused as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PushRefusal {
     /// A name that no ref can have.
     #[error("`{name}` cannot be pushed: {error}")]
     RefName {
@@ -81,12 +103,6 @@ pub enum PushError {
         /// How many it may have.
         limit: usize,
     },
-    /// More bytes than [`PushLimits::head_bytes`].
-    #[error("the list of refs in the push is longer than {0} bytes; push them in several parts")]
-    TooLong(usize),
-    /// A signed push, which was not offered.
-    #[error("signed pushes are not supported; push without --signed")]
-    Signed,
 }
 
 /// Reads the head of a push from bytes as they arrive, without ever holding more than its limit.
@@ -181,15 +197,6 @@ impl PushHeadReader {
         if let Some(id) = command.strip_prefix(b"shallow ") {
             return ObjectId::parse(id).map(drop).ok_or(PushError::ObjectId(self.lines));
         }
-        let update = self.update(command)?;
-        if self.head.updates.len() == self.limits.updates {
-            return Err(PushError::TooManyUpdates(self.limits.updates));
-        }
-        self.head.updates.push(update);
-        Ok(())
-    }
-
-    fn update(&self, command: &[u8]) -> Result<RefUpdate, PushError> {
         let mut words = command.splitn(3, |byte| *byte == b' ');
         let (Some(old), Some(new), Some(name)) = (words.next(), words.next(), words.next()) else {
             return Err(PushError::Line(self.lines));
@@ -197,14 +204,8 @@ impl PushHeadReader {
         let (Some(old), Some(new)) = (ObjectId::parse(old), ObjectId::parse(new)) else {
             return Err(PushError::ObjectId(self.lines));
         };
-        let name = RefName::parse(name).map_err(|error| PushError::RefName { name: printable(name), error })?;
-        if name.as_bytes().starts_with(b"refs/doorward/") {
-            return Err(PushError::Reserved(name));
-        }
-        if name.depth() > self.limits.ref_depth {
-            return Err(PushError::TooDeep { name, limit: self.limits.ref_depth });
-        }
-        Ok(RefUpdate { old, new, name })
+        self.head.updates.push(UnverifiedUpdate { old, new, name: name.to_vec() });
+        Ok(())
     }
 }
 
@@ -214,15 +215,41 @@ impl PushHead {
         self.capabilities.iter().any(|capability| capability == "side-band-64k")
     }
 
+    /// Whether the client takes a report of what became of each ref.
+    pub fn report_status(&self) -> bool {
+        self.capabilities.iter().any(|capability| matches!(capability.as_str(), "report-status" | "report-status-v2"))
+    }
+
+    /// The updates, if each of them may be asked for.
+    ///
     /// # Errors
-    /// [`PushError::Twice`] if a ref is named twice.
-    pub fn check_unique(&self) -> Result<(), PushError> {
-        let mut names: Vec<&RefName> = self.updates.iter().map(|update| &update.name).collect();
+    /// [`PushRefusal`] for the first that may not.
+    pub fn check(&self, limits: &PushLimits) -> Result<Vec<RefUpdate>, PushRefusal> {
+        if self.updates.len() > limits.updates {
+            return Err(PushRefusal::TooManyUpdates(limits.updates));
+        }
+        let updates: Vec<RefUpdate> =
+            self.updates.iter().map(|update| update.check(limits)).collect::<Result<_, _>>()?;
+        let mut names: Vec<&RefName> = updates.iter().map(|update| &update.name).collect();
         names.sort();
         match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(PushError::Twice(pair[0].clone())),
-            None => Ok(()),
+            Some(pair) => Err(PushRefusal::Twice(pair[0].clone())),
+            None => Ok(updates),
         }
+    }
+}
+
+impl UnverifiedUpdate {
+    fn check(&self, limits: &PushLimits) -> Result<RefUpdate, PushRefusal> {
+        let name =
+            RefName::parse(&self.name).map_err(|error| PushRefusal::RefName { name: printable(&self.name), error })?;
+        if name.as_bytes().starts_with(b"refs/doorward/") {
+            return Err(PushRefusal::Reserved(name));
+        }
+        if name.depth() > limits.ref_depth {
+            return Err(PushRefusal::TooDeep { name, limit: limits.ref_depth });
+        }
+        Ok(RefUpdate { old: self.old.clone(), new: self.new.clone(), name })
     }
 }
 
@@ -311,7 +338,8 @@ mod tests {
         assert_eq!([raw, pack].concat(), all);
         assert!(head.side_band() && head.updates[1].new.is_null());
         assert_eq!(head.options, ["ci.skip"]);
-        let names: Vec<_> = head.updates.iter().map(|update| update.name.to_string()).collect();
+        let updates = head.check(&LIMITS).expect("may be asked for");
+        let names: Vec<_> = updates.iter().map(|update| update.name.to_string()).collect();
         assert_eq!(names, ["refs/heads/main", "refs/tags/v1"]);
     }
 
@@ -322,16 +350,8 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_be_pushed_is_refused_by_name() {
+    fn what_cannot_be_read_says_which_line() {
         for (line, message) in [
-            (format!("{NULL} {A} HEAD"), "`HEAD` cannot be pushed: a ref's name begins with refs/"),
-            (
-                format!("{NULL} {A} refs/heads/../../config"),
-                "`refs/heads/../../config` cannot be pushed: a ref's name has",
-            ),
-            (format!("{NULL} {A} refs/heads/a\nb"), "`refs/heads/a�b` cannot be pushed"),
-            (format!("{NULL} {A} refs/doorward/x"), "`refs/doorward/x` cannot be pushed: refs below refs/doorward/"),
-            (format!("{NULL} {A} refs/heads/a/b/c/d"), "`refs/heads/a/b/c/d` has more than 5 components"),
             (format!("{NULL} {A}"), "the push cannot be read: line 1 is not `OLD NEW REF`"),
             ("0 1 refs/heads/main".into(), "the push cannot be read: line 1 has an object name"),
             ("push-cert\0 atomic".into(), "signed pushes are not supported"),
@@ -339,15 +359,31 @@ mod tests {
             let error = read(&[&line, ""]).expect_err(&line).to_string();
             assert!(error.starts_with(message), "{error}");
         }
+    }
+
+    #[test]
+    fn what_may_not_be_pushed_is_refused_by_name() {
+        for (name, message) in [
+            ("HEAD", "`HEAD` cannot be pushed: a ref's name begins with refs/"),
+            ("refs/heads/../../config", "`refs/heads/../../config` cannot be pushed: a ref's name has"),
+            ("refs/heads/a\nb", "`refs/heads/a�b` cannot be pushed"),
+            ("refs/doorward/x", "`refs/doorward/x` cannot be pushed: refs below refs/doorward/"),
+            ("refs/heads/a/b/c/d", "`refs/heads/a/b/c/d` has more than 5 components"),
+        ] {
+            let (head, _) = read(&[&format!("{NULL} {A} {name}"), ""]).expect("can be read");
+            let error = head.check(&LIMITS).expect_err(name).to_string();
+            assert!(error.starts_with(message), "{error}");
+        }
         let main = format!("{NULL} {A} refs/heads/main");
-        let (head, _) = read(&[&main, &main, ""]).expect("well formed");
-        assert!(matches!(head.check_unique(), Err(PushError::Twice(_))));
+        let (head, _) = read(&[&main, &main, ""]).expect("can be read");
+        assert!(matches!(head.check(&LIMITS), Err(PushRefusal::Twice(_))));
     }
 
     #[test]
     fn a_push_cannot_grow_beyond_its_limits() {
         let line = |n| format!("{NULL} {A} refs/heads/b{n}");
-        assert_eq!(read(&[&line(1), &line(2), &line(3), &line(4), ""]), Err(PushError::TooManyUpdates(3)));
+        let (head, _) = read(&[&line(1), &line(2), &line(3), &line(4), ""]).expect("can be read");
+        assert_eq!(head.check(&LIMITS), Err(PushRefusal::TooManyUpdates(3)));
         let long = format!("{NULL} {A} refs/heads/{}", "x".repeat(2000));
         assert_eq!(read(&[&long, ""]), Err(PushError::TooLong(2000)));
         let mut reader = PushHeadReader::new(LIMITS);

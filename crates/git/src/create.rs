@@ -1,0 +1,237 @@
+//! Makes repositories: empty, with first content, or from another repository. And removes them.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use doorward_rules::RepositoryId;
+use doorward_wire::RefName;
+use tokio::io::AsyncReadExt;
+
+use crate::process::{Process, feed};
+use crate::{GitError, Repositories, durable};
+
+/// The hash that names a repository's objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ObjectFormat {
+    /// 40 hexadecimal digits; what almost all repositories have.
+    #[default]
+    Sha1,
+    /// 64 hexadecimal digits.
+    Sha256,
+}
+
+/// Where to import a repository from.
+#[derive(Debug, Clone)]
+pub struct Import {
+    /// A directory or an `http`, `https` or `file` URL. A URL may hold a user name and a secret.
+    pub source: OsString,
+    /// Environment variables that git's HTTP client may have: proxies and certificates.
+    pub environment: Vec<(OsString, OsString)>,
+    /// Whether git shows its progress on our standard error.
+    pub progress: bool,
+}
+
+impl ObjectFormat {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Sha1 => "sha1",
+            Self::Sha256 => "sha256",
+        }
+    }
+}
+
+impl Repositories {
+    /// Makes an empty repository.
+    ///
+    /// # Errors
+    /// [`GitError`] if it cannot be made; nothing is left then.
+    pub async fn create(&self, id: RepositoryId, format: ObjectFormat) -> Result<(), GitError> {
+        let making = self.making(id)?;
+        let mut command = self.git.command(&making);
+        command.args(["init", "-q", "--bare", "--template=", "--object-format", format.word(), "."]);
+        self.git.run("init", &mut command).await?;
+        self.place(&making, id)
+    }
+
+    /// Makes a repository with the branch `main` and one commit of these files.
+    ///
+    /// # Errors
+    /// [`GitError`] if it cannot be made.
+    pub async fn create_with(
+        &self,
+        id: RepositoryId,
+        files: &[(&str, &str)],
+        author: &str,
+        seconds: i64,
+    ) -> Result<(), GitError> {
+        let making = self.making(id)?;
+        let mut init = self.git.command(&making);
+        init.args(["init", "-q", "--bare", "--template=", "."]);
+        self.git.run("init", &mut init).await?;
+        let message = "Begin";
+        let mut stream =
+            format!("commit refs/heads/main\ncommitter {author} {seconds} +0000\ndata {}\n{message}\n", message.len());
+        for (path, content) in files {
+            stream.push_str(&format!("M 644 inline {path}\ndata {}\n{content}\n", content.len()));
+        }
+        let mut import = self.git.command(&making);
+        import.args(["fast-import", "--quiet"]);
+        let (process, stdin, mut stdout) = Process::start("fast-import", &mut import)?;
+        feed(std::io::Cursor::new(stream.into_bytes()), stdin).await.map_err(GitError::run("fast-import"))?;
+        stdout.read_to_end(&mut Vec::new()).await.map_err(GitError::run("fast-import"))?;
+        if !process.wait().await?.success() {
+            return Err(GitError::Failed { what: "fast-import", stderr: "see the log".into() });
+        }
+        self.place(&making, id)
+    }
+
+    /// Makes a repository with everything that another one has: all refs, and its HEAD.
+    ///
+    /// # Errors
+    /// [`GitError::Failed`] with what git said if the other one cannot be read; nothing is left then.
+    pub async fn import(&self, id: RepositoryId, import: &Import) -> Result<(), GitError> {
+        let making = self.making(id)?;
+        let imported = self.import_into(&making, import).await;
+        if imported.is_err() {
+            let _ = fs::remove_dir_all(&making);
+        }
+        imported?;
+        self.place(&making, id)
+    }
+
+    /// What HEAD names: the branch that a clone checks out.
+    ///
+    /// # Errors
+    /// [`GitError`] if the repository cannot be read.
+    pub async fn head(&self, id: RepositoryId) -> Result<String, GitError> {
+        let mut command = self.git.command(&self.directory(id));
+        let head = self.git.run("symbolic-ref", command.args(["symbolic-ref", "HEAD"])).await?;
+        Ok(String::from_utf8_lossy(&head).trim().to_owned())
+    }
+
+    /// Makes HEAD name a branch.
+    ///
+    /// # Errors
+    /// [`GitError::Failed`] if there is no such branch in a repository that has others.
+    pub async fn set_head(&self, id: RepositoryId, branch: &RefName) -> Result<(), GitError> {
+        let directory = self.directory(id);
+        let mut exists = self.git.command(&directory);
+        let exists =
+            self.git.run("show-ref", exists.args(["show-ref", "--verify", "--quiet", &branch.to_string()])).await;
+        let mut any = self.git.command(&directory);
+        let any = self.git.run("for-each-ref", any.args(["for-each-ref", "--count=1", "refs/heads/"])).await?;
+        if exists.is_err() && !any.is_empty() {
+            return Err(GitError::Failed { what: "symbolic-ref", stderr: format!("there is no branch `{branch}`") });
+        }
+        self.point_head(&directory, &branch.to_string()).await
+    }
+
+    /// Makes HEAD name one of these new branches, if it names none that exists.
+    pub(crate) async fn adopt_head(&self, directory: &Path, branches: &[String]) -> Result<(), GitError> {
+        let mut command = self.git.command(directory);
+        if self.git.run("rev-parse", command.args(["rev-parse", "-q", "--verify", "HEAD^0"])).await.is_ok() {
+            return Ok(());
+        }
+        let usual = ["refs/heads/main", "refs/heads/master"];
+        let chosen = usual.iter().find(|name| branches.iter().any(|branch| branch == *name));
+        match chosen.copied().or(branches.first().map(String::as_str)) {
+            Some(branch) => self.point_head(directory, branch).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn point_head(&self, directory: &Path, branch: &str) -> Result<(), GitError> {
+        let mut command = self.git.command(directory);
+        self.git.run("symbolic-ref", command.args(["symbolic-ref", "HEAD", branch])).await?;
+        durable::sync(directory)
+    }
+
+    /// Removes a repository's files. Whoever is reading them now may be cut off.
+    ///
+    /// # Errors
+    /// [`GitError::File`] if they cannot be removed.
+    pub fn delete(&self, id: RepositoryId) -> Result<(), GitError> {
+        let (directory, doomed) = (self.directory(id), self.root.join(format!("{id}.deleted")));
+        if !directory.exists() {
+            return Ok(());
+        }
+        fs::rename(&directory, &doomed).map_err(GitError::file(&directory))?;
+        fs::remove_dir_all(&doomed).map_err(GitError::file(&doomed))
+    }
+
+    /// Removes what was left by programs that were killed while they made or removed a repository.
+    ///
+    /// # Errors
+    /// [`GitError::File`] if the directory cannot be read.
+    pub fn sweep_unfinished(
+        &self,
+        is_recorded: impl Fn(RepositoryId) -> bool,
+        older_than: std::time::Duration,
+    ) -> Result<(), GitError> {
+        for entry in fs::read_dir(&self.root).map_err(GitError::file(&*self.root))?.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let unfinished = name.ends_with(".new") || name.ends_with(".deleted");
+            let orphan = || name.strip_suffix(".git").and_then(|id| id.parse().ok()).is_some_and(|id| !is_recorded(id));
+            let old = entry
+                .metadata()
+                .and_then(|data| data.modified())
+                .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > older_than));
+            if old && (unfinished || orphan()) {
+                tracing::info!(directory = %entry.path().display(), "removing a repository that was never finished");
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    async fn import_into(&self, making: &Path, import: &Import) -> Result<(), GitError> {
+        let mut clone = self.git.command(making);
+        clone.args(["clone", "--mirror", "--no-local", "--template="]).arg(if import.progress {
+            "--progress"
+        } else {
+            "-q"
+        });
+        clone.arg("--").arg(&import.source).arg(".");
+        clone.env("GIT_ALLOW_PROTOCOL", "file:http:https");
+        clone.envs(import.environment.iter().map(|(name, value)| (name, value)));
+        if import.progress {
+            clone.stderr(Stdio::inherit());
+        }
+        self.git.run("clone", &mut clone).await?;
+        let mut forget = self.git.command(making);
+        self.git.run("config", forget.args(["config", "--remove-section", "remote.origin"])).await?;
+        let mut repack = self.git.command(making);
+        self.git.run("repack", repack.args(["repack", "-a", "-d", "-b", "-q"])).await?;
+        let mut graph = self.git.command(making);
+        self.git.run("commit-graph", graph.args(["commit-graph", "write", "--reachable", "--changed-paths"])).await?;
+        Ok(())
+    }
+
+    /// A new directory in which a repository is made. It gets its name only when it is complete.
+    fn making(&self, id: RepositoryId) -> Result<PathBuf, GitError> {
+        let making = self.root.join(format!("{id}.new"));
+        fs::create_dir(&making).map_err(GitError::file(&making))?;
+        Ok(making)
+    }
+
+    fn place(&self, making: &Path, id: RepositoryId) -> Result<(), GitError> {
+        sync_tree(making)?;
+        let directory = self.directory(id);
+        fs::rename(making, &directory).map_err(GitError::file(&directory))?;
+        durable::sync(&self.root)
+    }
+}
+
+/// Makes everything below a new directory durable, also the few files that git does not fsync, such as its `config`.
+fn sync_tree(directory: &Path) -> Result<(), GitError> {
+    for entry in fs::read_dir(directory).map_err(GitError::file(directory))?.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            sync_tree(&entry.path())?;
+        } else {
+            durable::sync(&entry.path())?;
+        }
+    }
+    durable::sync(directory)
+}

@@ -1,0 +1,55 @@
+//! Makes directory entries durable, which git leaves to chance.
+//!
+//! Git writes a file, fsyncs it (as configured in `program.rs`) and renames it to its place. The rename itself is in
+//! the directory, which git never fsyncs: after a power loss the ref may have its old value again, though the push was
+//! acknowledged. So the directories that a push touched are fsynced before its report goes out.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::GitError;
+
+/// Makes the updates of these refs, and the packs they came with, survive a power loss.
+pub(crate) async fn make_durable(repository: PathBuf, refs: Vec<Vec<u8>>) -> Result<(), GitError> {
+    let work = move || directories(&repository, &refs).iter().try_for_each(|directory| sync(directory));
+    tokio::task::spawn_blocking(work).await.map_err(|error| GitError::run("fsync")(std::io::Error::other(error)))?
+}
+
+/// Fsyncs one directory or file. One that is gone, as after the deletion of its last ref, has nothing to keep.
+pub(crate) fn sync(path: &Path) -> Result<(), GitError> {
+    match File::open(path) {
+        Ok(file) => file.sync_all().map_err(GitError::file(path)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(GitError::file(path)(error)),
+    }
+}
+
+/// The directories of new packs, of loose refs up to the repository, and of `packed-refs`, each once.
+fn directories(repository: &Path, refs: &[Vec<u8>]) -> BTreeSet<PathBuf> {
+    let mut directories = BTreeSet::from([repository.join("objects/pack"), repository.to_path_buf()]);
+    for name in refs {
+        let path = repository.join(path_of(name));
+        let parents = path.ancestors().skip(1).take_while(|parent| *parent != repository);
+        directories.extend(parents.map(Path::to_path_buf));
+    }
+    directories
+}
+
+fn path_of(name: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt;
+    PathBuf::from(std::ffi::OsStr::from_bytes(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_directory_up_to_the_repository_is_named_once() {
+        let refs = [b"refs/heads/a/b".to_vec(), b"refs/heads/c".to_vec()];
+        let names: Vec<_> =
+            directories(Path::new("/r"), &refs).into_iter().map(|path| path.display().to_string()).collect();
+        assert_eq!(names, ["/r", "/r/objects/pack", "/r/refs", "/r/refs/heads", "/r/refs/heads/a"]);
+    }
+}

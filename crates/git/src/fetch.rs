@@ -1,0 +1,79 @@
+//! The answer to a fetch: `git upload-pack`, streamed in both directions.
+
+use std::io;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{ChildStdin, ChildStdout};
+
+use crate::output::{CHUNK, OutputSender};
+use crate::process::{Process, feed};
+use crate::slots::Slot;
+use crate::{GitError, Output, Repository};
+
+impl Repository {
+    /// Answers one request of the fetch protocol.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be started, or there is no place for it. Later trouble ends the output with an error.
+    pub async fn fetch(
+        self,
+        protocol: Option<&str>,
+        request: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Result<Output, GitError> {
+        let slot = self.all.slots.long().await?;
+        let mut command = self.all.git.command(&self.directory);
+        command.args(["upload-pack", "--stateless-rpc", "--strict", "."]);
+        if let Some(protocol) = protocol {
+            command.env("GIT_PROTOCOL", protocol);
+        }
+        let (process, stdin, stdout) = Process::start("upload-pack", &mut command)?;
+        let (sender, output) = Output::channel();
+        tokio::spawn(answer(process, stdin, stdout, request, sender, slot));
+        Ok(output)
+    }
+}
+
+/// Runs one fetch to its end. Every way out drops the process, which kills it unless it has ended.
+async fn answer(
+    process: Process,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    request: impl AsyncRead + Send + Unpin + 'static,
+    sender: OutputSender,
+    _slot: Slot,
+) {
+    let finished = async {
+        let (fed, sent) = tokio::join!(feed(request, stdin), send(stdout, &sender));
+        let sent = sent?;
+        // A request that broke off is no question: what git made of it is not an answer.
+        fed?;
+        let status = process.wait().await.map_err(io::Error::other)?;
+        // When git dies by itself it has told the client why, in the protocol. When it is killed it has not.
+        if status.code().is_none() || (!status.success() && sent == 0) {
+            return Err(io::Error::other("git upload-pack did not finish"));
+        }
+        Ok(())
+    };
+    tokio::select! {
+        result = finished => if let Err(error) = result {
+            let _ = sender.send(Err(error)).await;
+        },
+        () = sender.closed() => {}
+    }
+}
+
+/// Passes on what a process writes, until it ends or nobody reads any more; how many bytes that was.
+async fn send(mut stdout: ChildStdout, sender: &OutputSender) -> io::Result<u64> {
+    let mut sent = 0;
+    loop {
+        let mut chunk = BytesMut::with_capacity(CHUNK);
+        if stdout.read_buf(&mut chunk).await? == 0 {
+            return Ok(sent);
+        }
+        sent += chunk.len() as u64;
+        if sender.send(Ok(chunk.freeze())).await.is_err() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+    }
+}

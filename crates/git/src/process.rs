@@ -1,0 +1,89 @@
+//! A running git process: feeding it, listening to its complaints, ending it with everything it started.
+
+use std::process::ExitStatus;
+
+use doorward_wire::redact;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinHandle;
+
+use crate::GitError;
+
+/// A process of git's. If it is dropped before it was waited for, its whole process group is killed.
+#[derive(Debug)]
+pub(crate) struct Process {
+    what: &'static str,
+    child: Child,
+    group: Option<Pid>,
+    complaints: JoinHandle<Vec<u8>>,
+}
+
+impl Process {
+    /// Starts a command with its three streams piped.
+    pub(crate) fn start(
+        what: &'static str,
+        command: &mut Command,
+    ) -> Result<(Self, ChildStdin, ChildStdout), GitError> {
+        let mut child = command.stdin(std::process::Stdio::piped()).spawn().map_err(GitError::run(what))?;
+        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let missing = || GitError::run(what)(std::io::ErrorKind::BrokenPipe.into());
+        let (stdin, stdout) = (child.stdin.take().ok_or_else(missing)?, child.stdout.take().ok_or_else(missing)?);
+        let stderr = child.stderr.take().ok_or_else(missing)?;
+        let complaints = tokio::spawn(last_bytes(stderr));
+        Ok((Self { what, child, group, complaints }, stdin, stdout))
+    }
+
+    /// Waits for its end; what it complained of goes into the log.
+    pub(crate) async fn wait(mut self) -> Result<ExitStatus, GitError> {
+        let status = self.child.wait().await.map_err(GitError::run(self.what))?;
+        self.group = None;
+        let complaints = (&mut self.complaints).await.unwrap_or_default();
+        if !status.success() {
+            tracing::info!(git = self.what, %status, stderr = readable(&complaints), "git ended with a complaint");
+        }
+        Ok(status)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(group) = self.group {
+            // A group that is gone already is what we want.
+            let _ = kill_process_group(group, Signal::KILL);
+            let _ = self.child.start_kill();
+        }
+    }
+}
+
+/// Copies a request into a process. An error is the request's: a process that has stopped reading is none.
+pub(crate) async fn feed(mut request: impl AsyncRead + Unpin, mut stdin: ChildStdin) -> std::io::Result<()> {
+    let mut buffer = vec![0; crate::output::CHUNK];
+    loop {
+        let length = request.read(&mut buffer).await?;
+        if length == 0 || stdin.write_all(&buffer[..length]).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+/// The end of what a process wrote to standard error, on one line and without secrets.
+pub(crate) fn readable(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let last = lines[lines.len().saturating_sub(5)..].join("; ");
+    redact(&last).into_owned()
+}
+
+async fn last_bytes(mut stderr: impl AsyncRead + Unpin) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let mut buffer = [0; 1024];
+    while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
+        kept.extend_from_slice(&buffer[..length]);
+        let surplus = kept.len().saturating_sub(KEPT);
+        kept.drain(..surplus);
+    }
+    kept
+}
+
+const KEPT: usize = 4096;

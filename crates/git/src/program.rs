@@ -1,0 +1,163 @@
+//! The git program, and the configuration it always runs with.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use tokio::process::Command;
+
+use crate::GitError;
+
+/// The git program. It is run with a cleared environment and the configuration below, and with nothing of the machine's:
+/// no system or user configuration, no hooks, no shell, no prompts.
+#[derive(Debug, Clone)]
+pub struct Git {
+    program: PathBuf,
+    version: Arc<str>,
+    environment: Arc<[(OsString, OsString)]>,
+}
+
+/// What an administrator may set about git.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitSettings {
+    /// The program, if not the first `git` in the search path.
+    pub program: Option<PathBuf>,
+    /// The largest pack that a push may bring, in bytes.
+    pub pack_bytes: u64,
+    /// How deeply directories may be nested in what is pushed; enforced by git 2.43 and later.
+    pub tree_depth: u32,
+}
+
+impl Git {
+    /// Finds git in `search_path`, unless the settings name it, and checks its version.
+    ///
+    /// # Errors
+    /// [`GitError::Program`] if there is none, or one before 2.36, which cannot make refs durable.
+    pub fn find(settings: &GitSettings, search_path: &OsStr) -> Result<Self, GitError> {
+        let program = match &settings.program {
+            Some(program) => program.clone(),
+            None => std::env::split_paths(search_path)
+                .map(|directory| directory.join("git"))
+                .find(|program| program.is_file())
+                .ok_or_else(|| {
+                    GitError::Program("git was not found; install it, or name it with git.program".into())
+                })?,
+        };
+        let version = version(&program)?;
+        let directory = program.parent().unwrap_or(Path::new("/usr/bin"));
+        let path = std::env::join_paths([directory, Path::new("/usr/bin"), Path::new("/bin")]).unwrap_or_default();
+        Ok(Self { program, version: version.into(), environment: environment(settings, path).into() })
+    }
+
+    /// The version, as `git version` prints it.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// A git command in a directory, with nothing connected and its own process group, so that it can be ended together
+    /// with whatever it started.
+    pub(crate) fn command(&self, directory: &Path) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        command
+    }
+
+    /// Runs a command to its end and returns what it wrote.
+    pub(crate) async fn run(&self, what: &'static str, command: &mut Command) -> Result<Vec<u8>, GitError> {
+        let output = command.kill_on_drop(true).output().await.map_err(GitError::run(what))?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        Err(GitError::Failed { what, stderr: crate::process::readable(&output.stderr) })
+    }
+}
+
+/// Configuration that does not depend on settings: key, value, why.
+const CONFIGURATION: &[(&str, &str, &str)] = &[
+    (
+        "core.fsync",
+        "committed,derived-metadata,reference",
+        "objects, their indexes and refs are on disk before git goes on; by default refs and loose objects are not",
+    ),
+    ("receive.unpackLimit", "1", "a push stays one pack: three files to make durable, not one for each object"),
+    ("fetch.unpackLimit", "1", "the same for an import"),
+    ("core.hooksPath", "/dev/null", "nothing in a repository is ever run"),
+    ("safe.directory", "*", "the data directory may belong to another user than the server's, as in containers"),
+    ("core.filesRefLockTimeout", "5000", "pushes to one ref at once wait for each other instead of failing"),
+    ("core.packedRefsTimeout", "10000", "the same for deletions, which rewrite one file"),
+    ("core.bigFileThreshold", "64m", "larger files are streamed, not held in memory to look for deltas"),
+    ("pack.windowMemory", "128m", "bounds what the search for deltas takes"),
+    ("gc.auto", "0", "upkeep is ours, see upkeep.rs"),
+    ("receive.autogc", "false", "the same"),
+    ("maintenance.auto", "false", "the same"),
+    ("receive.fsckObjects", "true", "what would be refused or dangerous at a client is not let in"),
+    ("fetch.fsckObjects", "true", "the same for an import"),
+    ("receive.advertisePushOptions", "true", "clients may send push options"),
+    ("uploadpack.allowFilter", "true", "partial clones"),
+    ("uploadpack.allowAnySHA1InWant", "true", "partial clones fetch single objects; protocol v2 allows it anyway"),
+    ("uploadpack.keepAlive", "5", "a waiting client hears from us every five seconds"),
+    ("receive.keepAlive", "5", "the same for pushes"),
+    ("transfer.hideRefs", "refs/doorward", "refs of the server itself"),
+    ("init.defaultBranch", "main", "what HEAD names in a new repository"),
+    ("init.defaultRefFormat", "files", "refs are read and made durable as files"),
+    ("protocol.version", "2", "for imports"),
+];
+
+/// Faults in old, well-known public histories that harm nobody: refusing them would refuse those histories for ever.
+const FORGIVEN: &[&str] = &["badTimezone", "missingSpaceBeforeDate", "zeroPaddedFilemode"];
+
+fn environment(settings: &GitSettings, path: OsString) -> Vec<(OsString, OsString)> {
+    let mut configuration: Vec<(String, String)> = vec![
+        ("receive.maxInputSize".into(), settings.pack_bytes.to_string()),
+        ("core.maxTreeDepth".into(), settings.tree_depth.to_string()),
+    ];
+    configuration.extend(CONFIGURATION.iter().map(|(key, value, _)| ((*key).into(), (*value).into())));
+    for fault in FORGIVEN {
+        configuration.push((format!("receive.fsck.{fault}"), "ignore".into()));
+        configuration.push((format!("fetch.fsck.{fault}"), "ignore".into()));
+    }
+    let mut environment: Vec<(OsString, OsString)> = [
+        ("GIT_CONFIG_NOSYSTEM", "1"),
+        ("GIT_CONFIG_SYSTEM", "/dev/null"),
+        ("GIT_CONFIG_GLOBAL", "/dev/null"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("GIT_ATTR_NOSYSTEM", "1"),
+        ("HOME", "/nonexistent"),
+        ("LC_ALL", "C"),
+    ]
+    .map(|(name, value)| (name.into(), value.into()))
+    .into();
+    environment.push(("PATH".into(), path));
+    environment.push(("GIT_CONFIG_COUNT".into(), configuration.len().to_string().into()));
+    for (place, (key, value)) in configuration.into_iter().enumerate() {
+        environment.push((format!("GIT_CONFIG_KEY_{place}").into(), key.into()));
+        environment.push((format!("GIT_CONFIG_VALUE_{place}").into(), value.into()));
+    }
+    environment
+}
+
+/// Asks the program for its version.
+fn version(program: &Path) -> Result<String, GitError> {
+    let output = std::process::Command::new(program).arg("version").env_clear().stdin(Stdio::null()).output();
+    let output = output.map_err(|error| GitError::Program(format!("{} cannot be run: {error}", program.display())))?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let mut numbers = text.trim_start_matches("git version ").split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if found < OLDEST {
+        let (major, minor) = OLDEST;
+        let message = format!("{} is `{text}`; doorward needs {major}.{minor} or later", program.display());
+        return Err(GitError::Program(message));
+    }
+    Ok(text)
+}
+
+/// The first version with `core.fsync`.
+const OLDEST: (u32, u32) = (2, 36);

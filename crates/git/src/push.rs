@@ -1,0 +1,155 @@
+//! A push: `git receive-pack`, streamed, and acknowledged only when it is durable.
+
+use std::io;
+use std::path::PathBuf;
+
+use bytes::{Bytes, BytesMut};
+use doorward_wire::RefUpdate;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{ChildStdin, ChildStdout};
+use tokio::sync::oneshot;
+
+use crate::durable::make_durable;
+use crate::output::{CHUNK, OutputSender};
+use crate::process::{Process, feed};
+use crate::report::{ReportSplitter, ReportedRef};
+use crate::slots::Slot;
+use crate::{GitError, Output, Repositories, Repository};
+
+/// A push under way. It goes on to its end also when nobody reads its output any more.
+#[derive(Debug)]
+pub struct StartedPush {
+    /// What the client gets.
+    pub output: Output,
+    /// What came of it, once it is over; an error if it ended without any outcome.
+    pub outcome: oneshot::Receiver<PushOutcome>,
+}
+
+/// What came of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushOutcome {
+    /// What became of each ref, as the client was told.
+    pub refs: Vec<PushedRef>,
+    /// Why the client could not be told anything, if so.
+    pub trouble: Option<String>,
+}
+
+/// What became of one ref.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushedRef {
+    /// The ref.
+    pub name: String,
+    /// `None` if it was updated, else why not.
+    pub refused: Option<String>,
+}
+
+impl Repository {
+    /// Carries out a push whose head was read and checked.
+    ///
+    /// `updates` is what it asks for, `side_band` whether the client takes progress beside the report, `bytes` what the
+    /// head was read from and any more that was read with it, `rest` what is still to come.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be started, or there is no place for it. Nothing was changed then.
+    pub async fn push(
+        self,
+        updates: Vec<RefUpdate>,
+        side_band: bool,
+        bytes: Bytes,
+        rest: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Result<StartedPush, GitError> {
+        self.all.sweep(self.id).await?;
+        let slot = self.all.slots.long().await?;
+        let mut command = self.all.git.command(&self.directory);
+        command.args(["receive-pack", "--stateless-rpc", "."]);
+        let (process, stdin, stdout) = Process::start("receive-pack", &mut command)?;
+        let (sender, output) = Output::channel();
+        let (tell, outcome) = oneshot::channel();
+        let request = io::Cursor::new(bytes).chain(rest);
+        let push = Push { all: self.all.clone(), id: self.id, directory: self.directory, updates, side_band };
+        self.all.tasks.spawn(async move {
+            let outcome = push.carry_out(process, stdin, stdout, request, sender, slot).await;
+            let _ = tell.send(outcome);
+        });
+        Ok(StartedPush { output, outcome })
+    }
+}
+
+struct Push {
+    all: Repositories,
+    id: doorward_rules::RepositoryId,
+    directory: PathBuf,
+    updates: Vec<RefUpdate>,
+    side_band: bool,
+}
+
+impl Push {
+    async fn carry_out(
+        self,
+        process: Process,
+        stdin: ChildStdin,
+        stdout: ChildStdout,
+        request: impl AsyncRead + Unpin,
+        sender: OutputSender,
+        slot: Slot,
+    ) -> PushOutcome {
+        let mut report = ReportSplitter::new(self.side_band);
+        // When the request breaks off, git sees its input end, removes what it has of the pack, and reports that.
+        let (fed, collected) = tokio::join!(feed(request, stdin), collect(stdout, &mut report, &sender));
+        let ended = process.wait().await;
+        let (held, refs) = report.finish();
+        let result = async {
+            collected.map_err(GitError::run("receive-pack"))?;
+            let status = ended?;
+            if status.code().is_none() || (held.is_empty() && !status.success()) {
+                return Err(GitError::Failed { what: "receive-pack", stderr: format!("it ended with {status}") });
+            }
+            self.settle(&refs).await
+        };
+        let trouble = result.await.err().map(|error| error.to_string());
+        drop(slot);
+        let answer = match &trouble {
+            None => Ok(held),
+            Some(trouble) => Err(io::Error::other(trouble.clone())),
+        };
+        let _ = sender.send(answer).await;
+        let broken = fed.err().map(|error| format!("the push broke off: {error}"));
+        self.all.keep_up(self.id);
+        PushOutcome { refs: refs.into_iter().map(pushed).collect(), trouble: trouble.or(broken) }
+    }
+
+    /// Makes what was updated durable, and names a branch in HEAD if it named none so far.
+    async fn settle(&self, refs: &[ReportedRef]) -> Result<(), GitError> {
+        let updated: Vec<Vec<u8>> = refs.iter().filter(|r| r.refused.is_none()).map(|r| r.name.clone()).collect();
+        if updated.is_empty() {
+            return Ok(());
+        }
+        let created =
+            |update: &&RefUpdate| update.old.is_null() && updated.iter().any(|name| name == update.name.as_bytes());
+        let branches: Vec<String> = (self.updates.iter().filter(created))
+            .map(|update| update.name.to_string())
+            .filter(|name| name.starts_with("refs/heads/"))
+            .collect();
+        if !branches.is_empty() {
+            self.all.adopt_head(&self.directory, &branches).await?;
+        }
+        make_durable(self.directory.clone(), updated).await
+    }
+}
+
+/// Reads what git writes, passes progress on, and keeps the report; to the end, also when nobody listens.
+async fn collect(mut stdout: ChildStdout, report: &mut ReportSplitter, sender: &OutputSender) -> io::Result<()> {
+    let mut chunk = BytesMut::with_capacity(CHUNK);
+    while stdout.read_buf(&mut chunk).await? > 0 {
+        let progress = report.take(&chunk.split());
+        if !progress.is_empty() {
+            let _ = sender.send(Ok(progress)).await;
+        }
+        chunk.reserve(CHUNK);
+    }
+    Ok(())
+}
+
+fn pushed(reported: ReportedRef) -> PushedRef {
+    PushedRef { name: String::from_utf8_lossy(&reported.name).into_owned(), refused: reported.refused }
+}

@@ -1,0 +1,83 @@
+//! Where repositories are, and who may open one.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use doorward_rules::{Action, Permit, RepositoryId};
+use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
+
+use crate::upkeep::Upkeep;
+use crate::{Git, GitError, Slots, sweep};
+
+/// All repositories of a data directory. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Repositories {
+    pub(crate) root: Arc<Path>,
+    pub(crate) git: Git,
+    pub(crate) slots: Slots,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) upkeep: Upkeep,
+    swept: Arc<Mutex<HashMap<RepositoryId, Arc<OnceCell<()>>>>>,
+}
+
+/// One repository, opened with a permit for one action.
+#[derive(Debug)]
+pub struct Repository {
+    pub(crate) all: Repositories,
+    pub(crate) id: RepositoryId,
+    pub(crate) directory: PathBuf,
+    pub(crate) action: Action,
+}
+
+impl Repositories {
+    /// The repositories in `data/repositories`.
+    ///
+    /// # Errors
+    /// [`GitError::File`] if the directory cannot be made.
+    pub fn new(data: &Path, git: Git, slots: Slots) -> Result<Self, GitError> {
+        let root = data.join("repositories");
+        std::fs::create_dir_all(&root).map_err(GitError::file(&root))?;
+        let root = root.canonicalize().map_err(GitError::file(&root))?;
+        Ok(Self {
+            root: root.into(),
+            git,
+            slots,
+            tasks: TaskTracker::new(),
+            upkeep: Upkeep::default(),
+            swept: Arc::default(),
+        })
+    }
+
+    /// Opens the repository that a permit is for, to do what it is for.
+    pub fn open(&self, permit: &Permit) -> Repository {
+        let id = permit.repository();
+        Repository { all: self.clone(), id, directory: self.directory(id), action: permit.action() }
+    }
+
+    /// The places for processes.
+    pub fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
+    /// Waits until no push is under way. None may be begun any more.
+    pub async fn finish(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Removes what processes left behind that were killed while they worked on this repository: once in the life of
+    /// this server, and before its first push.
+    ///
+    /// # Errors
+    /// [`GitError::File`] if something cannot be removed.
+    pub async fn sweep(&self, id: RepositoryId) -> Result<(), GitError> {
+        let cell = Arc::clone(self.swept.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default());
+        cell.get_or_try_init(|| sweep::sweep(self.directory(id))).await.copied()
+    }
+
+    pub(crate) fn directory(&self, id: RepositoryId) -> PathBuf {
+        self.root.join(format!("{id}.git"))
+    }
+}

@@ -1,0 +1,53 @@
+//! Keeps repositories fast to read: rolls the many small packs that pushes leave into few.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use doorward_rules::RepositoryId;
+
+use crate::{GitError, Repositories};
+
+/// Which repositories are being kept, so that no repository is kept twice at once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Upkeep(Arc<Mutex<HashSet<RepositoryId>>>);
+
+impl Repositories {
+    /// Starts upkeep in the background if a repository needs it and nobody is at it already.
+    pub(crate) fn keep_up(&self, id: RepositoryId) {
+        let directory = self.directory(id);
+        if packs(&directory) <= PACKS || !self.upkeep.lock().insert(id) {
+            return;
+        }
+        let all = self.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = all.repack(&directory).await {
+                tracing::warn!(repository = %id, %error, "upkeep failed; it is tried again after a later push");
+            }
+            all.upkeep.lock().remove(&id);
+        });
+    }
+
+    /// Rolls packs together so that each is at least twice as large as the next smaller one. Nothing is pruned, so that
+    /// no push in flight loses an object it counts on; readers of a pack that goes keep it open or find the new one.
+    async fn repack(&self, directory: &Path) -> Result<(), GitError> {
+        let _slot = self.slots.long().await?;
+        let mut command = self.git.command(directory);
+        command.args(["repack", "-d", "-l", "-q", "--geometric=2"]);
+        self.git.run("repack", &mut command).await.map(drop)
+    }
+}
+
+impl Upkeep {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<RepositoryId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn packs(repository: &Path) -> usize {
+    let entries = std::fs::read_dir(repository.join("objects/pack")).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "pack")).count()
+}
+
+/// How many packs a repository may have before they are rolled together. A fetch looks into each.
+const PACKS: usize = 50;

@@ -1,0 +1,142 @@
+//! The database itself: opening it, reading, and changing it with epoch and audit in one transaction.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use doorward_rules::Timestamp;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{AssertSqlSafe, SqlStr, Transaction};
+use uuid::Uuid;
+
+use crate::{Record, StoreError};
+
+/// The database of one data directory. Cheap to clone; all clones are the same database.
+///
+/// Several processes may have it open: a change that one has made is seen by the next read of every other.
+#[derive(Debug, Clone)]
+pub struct Store {
+    reading: SqlitePool,
+    writing: SqlitePool,
+}
+
+/// A change under way. Nothing of it holds before [`Change::commit`], and nothing is left if it is dropped.
+#[derive(Debug)]
+pub struct Change {
+    transaction: Transaction<'static, sqlx::Sqlite>,
+    at: Timestamp,
+}
+
+impl Store {
+    /// Opens the database in a data directory, makes it if it is not there, and brings it to this version.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the file cannot be used, [`StoreError::Migration`] if it is of a later version.
+    pub async fn open(directory: &Path) -> Result<Self, StoreError> {
+        fs::create_dir_all(directory).map_err(|error| StoreError::Unavailable(error.into()))?;
+        // FULL makes each commit durable before it is answered: a revocation must survive a power loss.
+        let options = SqliteConnectOptions::new()
+            .filename(directory.join("doorward.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10));
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .test_before_acquire(false)
+                .idle_timeout(None)
+                .max_lifetime(None)
+                .acquire_timeout(Duration::from_secs(10))
+        };
+        let writing = pool(1).connect_with(options.clone()).await?;
+        migrations().run(&writing).await?;
+        let reading = pool(4).connect_with(options.pragma("query_only", "ON")).await?;
+        Ok(Self { reading, writing })
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if it does not.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.epoch().await.map(drop)
+    }
+
+    /// How many changes there were to anything that a decision depends on.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn epoch(&self) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar("SELECT value FROM epoch").fetch_one(&self.reading).await?)
+    }
+
+    /// Ends all connections, after what they are doing.
+    pub async fn close(&self) {
+        self.reading.close().await;
+        self.writing.close().await;
+    }
+
+    pub(crate) fn reading(&self) -> &SqlitePool {
+        &self.reading
+    }
+
+    /// Begins a change. It holds the write lock of the whole database until it is committed or dropped.
+    pub(crate) async fn change(&self, at: Timestamp) -> Result<Change, StoreError> {
+        let transaction = self.writing.begin_with(AssertSqlSafe("BEGIN IMMEDIATE")).await?;
+        Ok(Change { transaction, at })
+    }
+}
+
+impl Change {
+    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
+
+    /// When the change is made.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Makes the change hold, with one record in the audit of what was done to whom: `account.created`, `acme/site`.
+    pub(crate) async fn commit(
+        mut self,
+        event: &'static str,
+        subject: &str,
+        sentence: String,
+    ) -> Result<(), StoreError> {
+        sqlx::query("UPDATE epoch SET value = value + 1").execute(self.connection()).await?;
+        let record = Record::change(self.at, event, subject, sentence);
+        record.insert(self.connection()).await?;
+        Ok(self.transaction.commit().await?)
+    }
+
+    /// Makes records hold that no decision depends on.
+    pub(crate) async fn commit_records(self) -> Result<(), StoreError> {
+        Ok(self.transaction.commit().await?)
+    }
+}
+
+/// A new id whose text sorts by the time it was made (RFC 9562, version 7).
+pub(crate) fn new_id(at: Timestamp) -> Uuid {
+    let mut random = [0; 10];
+    fill_random(&mut random);
+    uuid::Builder::from_unix_timestamp_millis(at.0.unsigned_abs(), &random).into_uuid()
+}
+
+/// Fills a buffer with random bytes fit for secrets.
+///
+/// # Panics
+/// If the operating system has no randomness: without it no secret can be made.
+pub(crate) fn fill_random(buffer: &mut [u8]) {
+    getrandom::fill(buffer).expect("the operating system gives random bytes");
+}
+
+fn migrations() -> Migrator {
+    let foundation = SqlStr::from_static(include_str!("../migrations/0001_foundation.sql"));
+    Migrator::with_migrations(vec![Migration::new(1, "foundation".into(), MigrationType::Simple, foundation, false)])
+}

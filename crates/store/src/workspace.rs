@@ -1,0 +1,149 @@
+//! Workspaces and who belongs to them.
+
+use doorward_rules::{Timestamp, WorkspaceId};
+use doorward_wire::{AccountName, WorkspaceSlug};
+
+use crate::database::new_id;
+use crate::row::Row;
+use crate::{Noun, Store, StoreError};
+
+/// A workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// Its id.
+    pub id: WorkspaceId,
+    /// Its name in URLs.
+    pub slug: WorkspaceSlug,
+    /// The account that may do everything in it.
+    pub owner: AccountName,
+    /// The accounts that may read its repositories.
+    pub members: Vec<Member>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// An account that belongs to a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The account.
+    pub account: AccountName,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Store {
+    /// Makes a workspace.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if the name is taken, [`StoreError::Missing`] if there is no such account.
+    pub async fn create_workspace(
+        &self,
+        slug: &WorkspaceSlug,
+        owner: &AccountName,
+        now: Timestamp,
+    ) -> Result<Workspace, StoreError> {
+        let account = self.account(owner).await?;
+        let id = WorkspaceId(new_id(now));
+        let mut change = self.change(now).await?;
+        sqlx::query("INSERT INTO workspace (id, slug, owner_id, created_at) VALUES ($1, $2, $3, $4)")
+            .bind(id.to_string())
+            .bind(slug.as_str())
+            .bind(account.id.to_string())
+            .bind(now.0)
+            .execute(change.connection())
+            .await
+            .map_err(|error| StoreError::inserting(Noun::Workspace, slug, error))?;
+        let sentence = format!("workspace `{slug}` was created for `{owner}`");
+        change.commit("workspace.created", slug.as_str(), sentence).await?;
+        Ok(Workspace { id, slug: slug.clone(), owner: owner.clone(), members: Vec::new(), created_at: now })
+    }
+
+    /// Makes an account a member of a workspace: it may read the workspace's repositories.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] if there is no such workspace or account, [`StoreError::Exists`] if it is a member.
+    pub async fn add_member(&self, slug: &WorkspaceSlug, name: &AccountName, now: Timestamp) -> Result<(), StoreError> {
+        let (workspace, account) = (self.workspace(slug).await?, self.account(name).await?);
+        let mut change = self.change(now).await?;
+        sqlx::query("INSERT INTO member (workspace_id, account_id, created_at) VALUES ($1, $2, $3)")
+            .bind(workspace.id.to_string())
+            .bind(account.id.to_string())
+            .bind(now.0)
+            .execute(change.connection())
+            .await
+            .map_err(|error| StoreError::inserting(Noun::Member, name, error))?;
+        change.commit("member.added", slug.as_str(), format!("`{name}` became a member of `{slug}`")).await
+    }
+
+    /// Takes an account out of a workspace, with everything it was given on the workspace's repositories.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] if there is no such workspace, or the account is not a member.
+    pub async fn remove_member(
+        &self,
+        slug: &WorkspaceSlug,
+        name: &AccountName,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (workspace, account) = (self.workspace(slug).await?, self.account(name).await?);
+        let mut change = self.change(now).await?;
+        let done = sqlx::query("DELETE FROM member WHERE workspace_id = $1 AND account_id = $2")
+            .bind(workspace.id.to_string())
+            .bind(account.id.to_string())
+            .execute(change.connection())
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::missing(Noun::Member, name));
+        }
+        let given = "DELETE FROM permission WHERE account_id = $1 \
+             AND repository_id IN (SELECT id FROM repository WHERE workspace_id = $2)";
+        sqlx::query(given)
+            .bind(account.id.to_string())
+            .bind(workspace.id.to_string())
+            .execute(change.connection())
+            .await?;
+        change.commit("member.removed", slug.as_str(), format!("`{name}` is no longer a member of `{slug}`")).await
+    }
+
+    /// The workspace of this name.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] if there is none.
+    pub async fn workspace(&self, slug: &WorkspaceSlug) -> Result<Workspace, StoreError> {
+        let workspaces = self.workspaces_named(Some(slug)).await?;
+        workspaces.into_iter().next().ok_or_else(|| StoreError::missing(Noun::Workspace, slug))
+    }
+
+    /// Every workspace, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn workspaces(&self) -> Result<Vec<Workspace>, StoreError> {
+        self.workspaces_named(None).await
+    }
+
+    async fn workspaces_named(&self, slug: Option<&WorkspaceSlug>) -> Result<Vec<Workspace>, StoreError> {
+        let sql = "SELECT w.id, w.slug, w.created_at, owner.name AS owner, a.name AS member, m.created_at AS since \
+             FROM workspace w JOIN account owner ON owner.id = w.owner_id \
+             LEFT JOIN member m ON m.workspace_id = w.id LEFT JOIN account a ON a.id = m.account_id \
+             WHERE $1 IS NULL OR w.slug = $1 ORDER BY w.created_at, w.id, a.name";
+        let rows = sqlx::query(sql).bind(slug.map(WorkspaceSlug::as_str)).fetch_all(self.reading()).await?;
+        let mut workspaces: Vec<Workspace> = Vec::new();
+        for row in rows.into_iter().map(Row) {
+            let id = row.parsed("id")?;
+            if workspaces.last().is_none_or(|last| last.id != id) {
+                workspaces.push(Workspace {
+                    id,
+                    slug: row.parsed("slug")?,
+                    owner: row.parsed("owner")?,
+                    members: Vec::new(),
+                    created_at: row.time("created_at")?,
+                });
+            }
+            if let (Some(account), Some(workspace)) = (row.optional_parsed("member")?, workspaces.last_mut()) {
+                workspace.members.push(Member { account, since: row.time("since")? });
+            }
+        }
+        Ok(workspaces)
+    }
+}
