@@ -1,1 +1,44 @@
-fn main() {}
+//! The command line: reads the arguments, runs one command, and says on one line what went wrong.
+
+mod arguments;
+mod command;
+mod config;
+mod data;
+mod failure;
+mod log;
+mod print;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+use crate::config::Configuration;
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+#[tokio::main]
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let configuration = Configuration::load(&arguments.flags(), |name| std::env::var_os(name), std::env::vars_os())?;
+    let serves = matches!(arguments.command, Command::Up | Command::Serve);
+    log::start(&configuration, serves);
+    let json = arguments.json;
+    match arguments.command {
+        Command::Up => command::up::run(configuration, json).await,
+        Command::Serve => command::serve::run(configuration, json).await,
+        Command::Account(account) => command::account::run(account, &configuration, json).await,
+        Command::Workspace(workspace) => command::workspace::run(workspace, &configuration, json).await,
+        Command::Repository(repository) => command::repository::run(repository, &configuration, json).await,
+        Command::Permission(permission) => command::permission::run(permission, &configuration, json).await,
+        Command::Token(token) => command::token::run(token, &configuration, json).await,
+        Command::Audit(filter) => command::audit::run(filter, &configuration, json).await,
+        Command::Why { request } => command::why::run(&request, &configuration, json).await,
+        Command::Config(config) => command::config::run(&config, &configuration, json),
+    }
+}

@@ -6,8 +6,9 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
     let mut scored: Vec<(f64, &str)> = candidates
         .into_iter()
         .map(|name| {
-            let part = name.split([':', '.', '_', '-', '/']).map(|part| strsim::jaro_winkler(&given, part) * 0.95);
-            (part.fold(strsim::jaro_winkler(&given, name), f64::max), name)
+            let folded = name.to_lowercase();
+            let part = folded.split([':', '.', '_', '-', '/']).map(|part| strsim::jaro_winkler(&given, part) * 0.95);
+            (part.fold(strsim::jaro_winkler(&given, &folded), f64::max), name)
         })
         .filter(|(score, _)| *score > 0.8)
         .collect();

@@ -1,0 +1,115 @@
+//! `doorward audit`: what was refused, pushed and changed, and how much was read.
+
+use doorward_store::{AuditFilter, Decision, Record, Tally};
+use doorward_wire::RequestId;
+use serde::Serialize;
+
+use crate::arguments;
+use crate::config::Configuration;
+use crate::data::{Data, now};
+use crate::failure::Failure;
+use crate::print;
+
+/// One record or tally. A tally has `requests`.
+#[derive(Debug, Serialize)]
+pub(super) struct Row {
+    at: String,
+    event: String,
+    request: Option<String>,
+    subject: String,
+    surface: Option<String>,
+    action: Option<String>,
+    scheme: Option<String>,
+    name_form: Option<String>,
+    credential: Option<String>,
+    account: Option<String>,
+    address: Option<String>,
+    agent: Option<String>,
+    rule: Option<&'static str>,
+    reason: Option<String>,
+    status: Option<u16>,
+    sentence: String,
+    remedy: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<i64>,
+}
+
+pub(crate) async fn run(
+    filter: arguments::AuditFilter,
+    configuration: &Configuration,
+    json: bool,
+) -> Result<(), Failure> {
+    let store = Data::open(configuration).await?.store;
+    let since = filter.since.map(|since| now().before(since));
+    let asked = AuditFilter { request: filter.request.as_deref(), since, refused: filter.refused };
+    let mut rows: Vec<Row> = store.records(asked).await?.iter().map(Row::of_record).collect();
+    match filter.request.as_deref().map(str::parse::<RequestId>) {
+        // A request that is only counted is found by its tag.
+        Some(Ok(id)) if rows.is_empty() => rows.extend(store.tally(id).await.iter().map(Row::of_tally)),
+        Some(_) => {}
+        None if filter.refused => {}
+        None => rows.extend(store.tallies(asked).await?.iter().map(Row::of_tally)),
+    }
+    rows.sort_by(|a, b| a.at.cmp(&b.at));
+    if json {
+        return print::json(&rows);
+    }
+    let cells = rows.into_iter().map(|row| {
+        let who = row.account.or(row.address).unwrap_or_else(|| "command line".into());
+        [row.at, row.event, row.subject, who, row.sentence]
+    });
+    print::table(["at", "event", "subject", "who", "what"], &cells.collect::<Vec<_>>())
+}
+
+impl Row {
+    pub(super) fn of_record(record: &Record) -> Self {
+        Self {
+            at: record.at.to_string(),
+            event: record.event.clone(),
+            request: record.request.clone(),
+            subject: record.subject.clone(),
+            status: record.status,
+            sentence: record.sentence.clone(),
+            remedy: record.remedy.clone(),
+            ..Self::of_decision(record.decision.as_ref())
+        }
+    }
+
+    pub(super) fn of_tally(tally: &Tally) -> Self {
+        let decision = &tally.decision;
+        let what = if decision.reason.is_some() { "asked for a credential" } else { "allowed" };
+        let were = if tally.requests == 1 { "request was" } else { "requests were" };
+        Self {
+            at: tally.last_at.to_string(),
+            event: if decision.reason.is_some() { "asked" } else { "allowed" }.into(),
+            subject: tally.subject.clone(),
+            sentence: format!("{} {were} {what} in this minute, to {}", tally.requests, decision.action),
+            requests: Some(tally.requests),
+            ..Self::of_decision(Some(decision))
+        }
+    }
+
+    fn of_decision(decision: Option<&Decision>) -> Self {
+        let text = |field: fn(&Decision) -> Option<&String>| decision.and_then(field).cloned();
+        Self {
+            at: String::new(),
+            event: String::new(),
+            request: None,
+            subject: String::new(),
+            surface: text(|decision| Some(&decision.surface)),
+            action: text(|decision| Some(&decision.action)),
+            scheme: text(|decision| decision.scheme.as_ref()),
+            name_form: text(|decision| decision.name_form.as_ref()),
+            credential: text(|decision| decision.credential.as_ref()),
+            account: text(|decision| decision.account.as_ref()),
+            address: text(|decision| decision.address.as_ref()),
+            agent: text(|decision| decision.agent.as_ref()),
+            rule: decision.map(|decision| decision.rule.word()),
+            reason: text(|decision| decision.reason.as_ref()),
+            status: None,
+            sentence: String::new(),
+            remedy: None,
+            requests: None,
+        }
+    }
+}

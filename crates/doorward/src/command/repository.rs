@@ -1,0 +1,171 @@
+//! `doorward repository`: repositories, their contents and their HEAD.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::Path;
+
+use doorward_git::{Import, ObjectFormat};
+use doorward_store::{Noun, Repository, StoreError};
+use doorward_wire::{RefName, RepositoryName};
+use serde::Serialize;
+
+use crate::arguments::{ObjectFormatWord, RepositoryCommand};
+use crate::config::Configuration;
+use crate::data::{Data, now};
+use crate::failure::{Code, Failure};
+use crate::print;
+
+#[derive(Debug, Serialize)]
+struct Row {
+    id: String,
+    name: String,
+    public: bool,
+    created_at: String,
+}
+
+#[derive(Debug, Serialize)]
+struct HeadRow {
+    name: String,
+    head: String,
+}
+
+pub(crate) async fn run(command: RepositoryCommand, configuration: &Configuration, json: bool) -> Result<(), Failure> {
+    let data = Data::open(configuration).await?;
+    match command {
+        RepositoryCommand::List { workspace } => show(&data.store.repositories(workspace.as_ref()).await?, json),
+        RepositoryCommand::Create { name, public, import, object_format } => {
+            let content = match import {
+                Some(source) => Content::Import(source),
+                None => Content::Empty(object_format.into()),
+            };
+            let repository = create(&data, configuration, &name, public, content).await?;
+            if json { print::json(&Row::of(&repository)) } else { show(&[repository], json) }
+        }
+        RepositoryCommand::Delete { name } => {
+            let repositories = data.repositories(configuration)?;
+            let repository = data.store.delete_repository(&name, now()).await?;
+            repositories.delete(repository.id)?;
+            if json { print::json(&Row::of(&repository)) } else { print::line(&format!("deleted {name}")) }
+        }
+        RepositoryCommand::Head { name, branch } => head(&data, configuration, &name, branch.as_deref(), json).await,
+    }
+}
+
+enum Content {
+    Empty(ObjectFormat),
+    Import(OsString),
+}
+
+/// The files come first: a repository that can be named is there.
+async fn create(
+    data: &Data,
+    configuration: &Configuration,
+    name: &RepositoryName,
+    public: bool,
+    content: Content,
+) -> Result<Repository, Failure> {
+    data.store.workspace(&name.workspace).await?;
+    match data.store.repository(name).await {
+        Ok(_) => return Err(StoreError::Exists { noun: Noun::Repository, name: name.to_string() }.into()),
+        Err(StoreError::Missing { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let repositories = data.repositories(configuration)?;
+    let id = data.store.new_repository_id(now());
+    match content {
+        Content::Empty(format) => repositories.create(id, format).await?,
+        Content::Import(source) => {
+            let source = absolute(source)?;
+            let progress = std::io::stderr().is_terminal();
+            let environment =
+                HTTP_CLIENT.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
+            let import = Import { source, environment: environment.collect(), progress };
+            repositories.import(id, &import).await.map_err(|error| {
+                Failure::from(error)
+                    .hint("the source is a git directory, or an http(s) URL that may hold user name and token")
+            })?;
+        }
+    }
+    match data.store.create_repository(id, name, public, now()).await {
+        Ok(repository) => Ok(repository),
+        Err(error) => {
+            repositories.delete(id)?;
+            Err(error.into())
+        }
+    }
+}
+
+async fn head(
+    data: &Data,
+    configuration: &Configuration,
+    name: &RepositoryName,
+    branch: Option<&str>,
+    json: bool,
+) -> Result<(), Failure> {
+    let repository = data.store.repository(name).await?;
+    let repositories = data.repositories(configuration)?;
+    if let Some(branch) = branch {
+        let full = if branch.starts_with("refs/") { branch.to_owned() } else { format!("refs/heads/{branch}") };
+        let full = RefName::parse(full.as_bytes())
+            .map_err(|error| Failure::new(Code::Usage, format!("`{branch}` cannot be a branch: {error}")))?;
+        repositories.set_head(repository.id, &full).await.map_err(|_| {
+            Failure::new(Code::NotFound, format!("there is no branch `{branch}` in {name}")).hint("push it first")
+        })?;
+    }
+    let head = repositories.head(repository.id).await?;
+    if json { print::json(&HeadRow { name: name.to_string(), head }) } else { print::line(&head) }
+}
+
+fn show(repositories: &[Repository], json: bool) -> Result<(), Failure> {
+    let rows: Vec<Row> = repositories.iter().map(Row::of).collect();
+    if json {
+        return print::json(&rows);
+    }
+    let access = |public| if public { "public" } else { "private" }.to_owned();
+    let cells = rows.into_iter().map(|row| [row.name, access(row.public), row.created_at]);
+    print::table(["repository", "access", "created"], &cells.collect::<Vec<_>>())
+}
+
+impl Row {
+    fn of(repository: &Repository) -> Self {
+        Self {
+            id: repository.id.to_string(),
+            name: repository.name.to_string(),
+            public: repository.public,
+            created_at: repository.created_at.to_string(),
+        }
+    }
+}
+
+impl From<ObjectFormatWord> for ObjectFormat {
+    fn from(word: ObjectFormatWord) -> Self {
+        match word {
+            ObjectFormatWord::Sha1 => Self::Sha1,
+            ObjectFormatWord::Sha256 => Self::Sha256,
+        }
+    }
+}
+
+/// Git runs in another directory, so a relative path is made absolute.
+fn absolute(source: OsString) -> Result<OsString, Failure> {
+    let path = Path::new(&source);
+    if !path.exists() {
+        return Ok(source);
+    }
+    let absolute =
+        path.canonicalize().map_err(|error| Failure::new(Code::Failed, format!("{}: {error}", path.display())))?;
+    Ok(absolute.into())
+}
+
+/// What git's HTTP client may know of our environment during an import.
+const HTTP_CLIENT: &[&str] = &[
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+    "GIT_SSL_CAINFO",
+    "SSL_CERT_FILE",
+];

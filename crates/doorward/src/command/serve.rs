@@ -1,0 +1,109 @@
+//! `doorward serve`: serves what is in the data directory until it is told to stop.
+
+use std::net::SocketAddr;
+
+use doorward_server::{Server, Tls};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::Configuration;
+use crate::data::Data;
+use crate::failure::{Code, Failure};
+use crate::print;
+
+#[derive(Debug, Serialize)]
+struct Started {
+    address: String,
+    data: String,
+}
+
+pub(crate) async fn run(configuration: Configuration, json: bool) -> Result<(), Failure> {
+    let data = Data::open_or_create(&configuration).await?;
+    let directory = data.directory.display().to_string();
+    serve(&configuration, data, |address| {
+        if json {
+            return print::json(&Started { address, data: directory });
+        }
+        print::line(&format!("Doorward keeps the door at {address}"))
+    })
+    .await
+}
+
+/// Serves a data directory. `started` is called with the address once connections are accepted.
+pub(super) async fn serve(
+    configuration: &Configuration,
+    data: Data,
+    started: impl FnOnce(String) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let _lock = data.lock()?;
+    raise_open_files();
+    let repositories = data.repositories(configuration)?;
+    let server = Server::bind(configuration.server()).await?;
+    let address = address(configuration, server.address());
+    reload_on_hangup(server.tls())?;
+    let stop = stop_signal()?;
+    started(address.clone())?;
+    tracing::info!(address, data = %data.directory.display(), "serving");
+    server.run(data.store, repositories, stop).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The address that people use.
+fn address(configuration: &Configuration, bound: SocketAddr) -> String {
+    let public = configuration.text("server.public_url");
+    if !public.is_empty() {
+        return public.to_owned();
+    }
+    let scheme = if configuration.text("server.tls_certificate").is_empty() { "http" } else { "https" };
+    format!("{scheme}://{bound}")
+}
+
+/// Resolves at the first SIGTERM or SIGINT; the second one ends the program where it stands.
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let no_signals = |error| Failure::new(Code::Failed, format!("signals cannot be received: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: no more connections are taken, requests in flight may finish");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::warn!("stopped at once");
+            std::process::exit(Code::Failed as i32);
+        });
+    })
+}
+
+fn reload_on_hangup(tls: Option<Tls>) -> Result<(), Failure> {
+    let mut hangup = signal(SignalKind::hangup())
+        .map_err(|error| Failure::new(Code::Failed, format!("signals cannot be received: {error}")))?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match &tls {
+                None => tracing::info!("SIGHUP: there is no certificate to read again"),
+                Some(tls) => match tls.reload() {
+                    Ok(()) => tracing::info!("the certificate was read again"),
+                    Err(error) => tracing::error!(%error, "the certificate cannot be read again; the old one stays"),
+                },
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Each connection and each git process takes open files, and the usual limit of 1,024 is for other programs.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the limit of open files cannot be raised");
+    }
+}

@@ -1,0 +1,128 @@
+//! `doorward up`: from nothing to a clone line in one command.
+
+use doorward_rules::{Kind, Scope, Scopes};
+use doorward_store::NewCredential;
+use doorward_wire::{AccountName, Email, RepositoryName};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use super::serve::serve;
+use crate::config::Configuration;
+use crate::data::{Data, now};
+use crate::failure::{Code, Failure};
+use crate::print;
+
+/// What `up` found or made. The token is there only on the run that made it.
+#[derive(Serialize)]
+struct Up {
+    address: String,
+    data: String,
+    account: String,
+    email: String,
+    workspace: String,
+    repository: String,
+    token: Option<String>,
+    clone_url: String,
+}
+
+/// The names in a data directory that `up` prints.
+struct Names {
+    account: AccountName,
+    email: Email,
+    repository: RepositoryName,
+}
+
+pub(crate) async fn run(configuration: Configuration, json: bool) -> Result<(), Failure> {
+    let data = Data::open_or_create(&configuration).await?;
+    let secret = if data.store.accounts().await?.is_empty() { Some(begin(&data, &configuration).await?) } else { None };
+    let names = first(&data).await?;
+    let directory = data.directory.display().to_string();
+    serve(&configuration, data, |address| {
+        let up = Up::new(address, directory, &names, secret.as_ref());
+        if json { print::json(&up) } else { up.tell() }
+    })
+    .await
+}
+
+/// Makes an account, a workspace, a repository with something in it, and a token that may do everything with it.
+async fn begin(data: &Data, configuration: &Configuration) -> Result<SecretString, Failure> {
+    let now = now();
+    let fixed = |error| Failure::new(Code::Failed, format!("{error}"));
+    let account: AccountName = "admin".parse().map_err(fixed)?;
+    let email: Email = "admin@localhost".parse().map_err(fixed)?;
+    let name: RepositoryName = "home/hello".parse().map_err(fixed)?;
+    let repositories = data.repositories(configuration)?;
+    let id = data.store.new_repository_id(now);
+    repositories.create_with(id, FILES, &format!("Doorward <{email}>"), now.0 / 1000).await?;
+    data.store.create_account(&account, &email, now).await?;
+    data.store.create_workspace(&name.workspace, &account, now).await?;
+    data.store.create_repository(id, &name, false, now).await?;
+    let new = NewCredential {
+        kind: Kind::ApiToken,
+        account: &account,
+        name: "made by doorward up",
+        scopes: Scopes::of(&[Scope::ReadRepository, Scope::WriteRepository]),
+        workspace: None,
+        expires_at: Some(now.after(YEAR)),
+    };
+    Ok(data.store.create_credential(new, now).await?.1)
+}
+
+/// The first account and repository: what `up` made, unless somebody has changed it since.
+async fn first(data: &Data) -> Result<Names, Failure> {
+    let (account, repository) =
+        (data.store.accounts().await?.into_iter().next(), data.store.repositories(None).await?.into_iter().next());
+    match (account, repository) {
+        (Some(account), Some(repository)) => {
+            Ok(Names { account: account.name, email: account.email, repository: repository.name })
+        }
+        _ => {
+            let sentence = format!("{} has accounts but no repository", data.directory.display());
+            Err(Failure::new(Code::State, sentence)
+                .hint("use `doorward serve`, or make one with `doorward repository create`"))
+        }
+    }
+}
+
+impl Up {
+    fn new(address: String, data: String, names: &Names, secret: Option<&SecretString>) -> Self {
+        let token = secret.map(|secret| secret.expose_secret().to_owned());
+        let (scheme, host) = address.split_once("://").unwrap_or(("http", &address));
+        let user = match &token {
+            Some(token) => format!("{}:{token}", names.account),
+            None => names.account.to_string(),
+        };
+        Self {
+            clone_url: format!("{scheme}://{user}@{host}/{}.git", names.repository),
+            address,
+            data,
+            account: names.account.to_string(),
+            email: names.email.to_string(),
+            workspace: names.repository.workspace.to_string(),
+            repository: names.repository.to_string(),
+            token,
+        }
+    }
+
+    fn tell(&self) -> Result<(), Failure> {
+        let token = self.token.clone().map_or_else(
+            || "shown when it was made; `doorward token create` makes another".into(),
+            |token| format!("{token}\n            (shown this once)"),
+        );
+        print::line(&format!("Doorward keeps the door at {}\n", self.address))?;
+        print::pairs(&[
+            ("  account", format!("{} <{}>", self.account, self.email)),
+            ("  repository", self.repository.clone()),
+            ("  token", token),
+            ("  data", self.data.clone()),
+        ])?;
+        print::line(&format!("\n  git clone {}\n\nCtrl-C stops.", self.clone_url))
+    }
+}
+
+const YEAR: std::time::Duration = std::time::Duration::from_secs(365 * 86_400);
+
+const FILES: &[(&str, &str)] = &[(
+    "README.md",
+    "# Hello\n\nThis repository was made by `doorward up`. Change this file and push:\n\n    git commit -am 'My first change'\n    git push\n",
+)];

@@ -1,0 +1,114 @@
+//! The table of settings: the one place where each is named, explained and given its default.
+
+use super::value::Kind;
+
+/// One setting.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    /// Its key in the file, as `section.name`.
+    pub(crate) key: &'static str,
+    /// What it takes.
+    pub(crate) kind: Kind,
+    /// Its value when nobody sets it.
+    pub(crate) default: &'static str,
+    /// What it does.
+    pub(crate) about: &'static str,
+}
+
+impl Setting {
+    /// The setting with a key.
+    pub(crate) fn named(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// The environment variable that sets it.
+    pub(crate) fn variable(&self) -> String {
+        format!("DOORWARD_{}", self.key.replace('.', "_").to_uppercase())
+    }
+
+    /// The section of the file that it stands in.
+    pub(crate) fn section(&self) -> Option<&'static str> {
+        self.key.split_once('.').map(|(section, _)| section)
+    }
+}
+
+const fn setting(key: &'static str, kind: Kind, default: &'static str, about: &'static str) -> Setting {
+    Setting { key, kind, default, about }
+}
+
+/// Every setting there is.
+pub(crate) const SETTINGS: &[Setting] = &[
+    setting(
+        "data",
+        Kind::Path,
+        "./doorward-data",
+        "The data directory. In the file only if the file is named with `--config`.",
+    ),
+    setting("server.listen", Kind::Address, "127.0.0.1:7990", "Where to listen. Port 0 picks a free one."),
+    setting(
+        "server.public_url",
+        Kind::Url,
+        "",
+        "The address that people use, for the lines that `up` prints, if it is not the one listened on.",
+    ),
+    setting(
+        "server.plain_http",
+        Kind::Switch,
+        "false",
+        "Serve plain HTTP also to other machines: only behind a proxy that does TLS.",
+    ),
+    setting(
+        "server.tls_certificate",
+        Kind::Path,
+        "",
+        "PEM file with the certificate and its chain. Read again on SIGHUP.",
+    ),
+    setting("server.tls_key", Kind::Path, "", "PEM file with the certificate's private key. Read again on SIGHUP."),
+    setting("server.trusted_proxies", Kind::Ranges, "", "Addresses whose `X-Forwarded-For` is believed."),
+    setting("server.metrics_from", Kind::Ranges, "127.0.0.0/8, ::1/128", "Addresses that may read `/metrics`."),
+    setting("server.grace", Kind::Duration, "60s", "How long requests in flight may take to finish after SIGTERM."),
+    setting("limits.connections", Kind::Count, "16384", "Connections open at once. More wait in the system's queue."),
+    setting(
+        "limits.requests_per_address",
+        Kind::Count,
+        "1024",
+        "Requests that one address may have in flight; more get 429.",
+    ),
+    setting(
+        "limits.head_time",
+        Kind::Duration,
+        "30s",
+        "How long a client may take for its TLS handshake, and for the head of each request.",
+    ),
+    setting(
+        "limits.idle_time",
+        Kind::Duration,
+        "2m",
+        "How long a client may take between two pieces of a request or of an answer.",
+    ),
+    setting(
+        "limits.store_time",
+        Kind::Duration,
+        "10s",
+        "How long a decision may wait for the database before the answer is 503.",
+    ),
+    setting("limits.head_bytes", Kind::Size, "64k", "The longest head of a request."),
+    setting("fetch.request_bytes", Kind::Size, "64m", "The longest request of a fetch, decompressed."),
+    setting("push.pack_bytes", Kind::Size, "8g", "The largest pack in a push."),
+    setting("push.head_bytes", Kind::Size, "4m", "The longest list of refs in a push."),
+    setting("push.updates", Kind::Count, "10000", "Refs that one push may update."),
+    setting("push.ref_depth", Kind::Count, "32", "Components of a ref's name."),
+    setting("push.tree_depth", Kind::Count, "2048", "How deeply directories may be nested. Needs git 2.43."),
+    setting("git.program", Kind::Path, "", "The git to run; the first one in the search path if not set."),
+    setting("git.short_processes", Kind::Count, "8", "Git processes that list refs at once."),
+    setting("git.long_processes", Kind::Count, "64", "Git processes for fetches and pushes at once."),
+    setting("git.wait", Kind::Duration, "2m", "How long a request waits for a git process before the answer is 503."),
+    setting(
+        "log.level",
+        Kind::Word(&["error", "warn", "info", "debug"]),
+        "info",
+        "What is logged. `info` has a line for each request.",
+    ),
+    setting("log.format", Kind::Word(&["text", "json"]), "text", "How it is logged."),
+    setting("audit.keep", Kind::DurationOr("forever"), "400d", "How long records of the audit are kept, or `forever`."),
+];

@@ -1,0 +1,100 @@
+//! The kinds of value that settings take.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use doorward_wire::parse_duration;
+use ipnet::IpNet;
+
+/// What a setting takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    Path,
+    Url,
+    Address,
+    Switch,
+    Count,
+    Size,
+    Duration,
+    DurationOr(&'static str),
+    Ranges,
+    Word(&'static [&'static str]),
+}
+
+impl Kind {
+    /// Whether a text is such a value; if not, what would be.
+    pub(crate) fn check(self, text: &str) -> Result<(), String> {
+        let fits = match self {
+            Self::Path => true,
+            Self::Url => text.is_empty() || is_base_url(text),
+            Self::Address => text.parse::<SocketAddr>().is_ok(),
+            Self::Switch => matches!(text, "true" | "false"),
+            Self::Count => text.parse::<u32>().is_ok_and(|count| count > 0),
+            Self::Size => size(text).is_some_and(|bytes| bytes > 0),
+            Self::Duration => duration(text).is_some(),
+            Self::DurationOr(word) => text == word || duration(text).is_some(),
+            Self::Ranges => ranges(text).is_some(),
+            Self::Word(words) => words.contains(&text),
+        };
+        if fits { Ok(()) } else { Err(self.phrase()) }
+    }
+
+    /// What it takes, in words.
+    pub(crate) fn phrase(self) -> String {
+        match self {
+            Self::Path => "a path".into(),
+            Self::Url => "a URL such as https://git.example.org, without a path".into(),
+            Self::Address => "an address and port such as 127.0.0.1:7990 or [::1]:7990".into(),
+            Self::Switch => "true or false".into(),
+            Self::Count => "a whole number above 0".into(),
+            Self::Size => "a number of bytes such as 65536, 64k, 10m or 4g".into(),
+            Self::Duration => "a length of time such as 30s, 5m or 12h".into(),
+            Self::DurationOr(word) => format!("a length of time such as 30d or 1y, or {word}"),
+            Self::Ranges => "addresses or ranges such as 10.0.0.0/8 or ::1, with commas between them".into(),
+            Self::Word(words) => words.join(", "),
+        }
+    }
+}
+
+pub(super) fn is_on(text: &str) -> bool {
+    text == "true"
+}
+
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    parse_duration(text).ok().filter(|duration| !duration.is_zero())
+}
+
+/// Bytes; a unit is a power of 1024.
+pub(super) fn size(text: &str) -> Option<u64> {
+    let (number, unit) = match text.strip_suffix(['k', 'm', 'g']) {
+        Some(number) => (number, text.as_bytes()[number.len()]),
+        None => (text, b'b'),
+    };
+    let power = b"bkmg".iter().position(|known| *known == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(1024_u64.pow(u32::try_from(power).ok()?))
+}
+
+/// Ranges of addresses; a single address is a range of one.
+pub(super) fn ranges(text: &str) -> Option<Vec<IpNet>> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts.map(|part| part.parse().or_else(|_| part.parse::<IpAddr>().map(IpNet::from)).ok()).collect()
+}
+
+fn is_base_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|host| !host.is_empty() && !host.contains(['/', '@', ' ']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_ranges_are_read_as_people_write_them() {
+        assert_eq!([size("512"), size("64k"), size("4g")], [Some(512), Some(65_536), Some(4 << 30)]);
+        assert_eq!([size(""), size("k"), size("1t"), size("99999999999g")], [None; 4]);
+        assert_eq!(ranges("10.0.0.0/8, ::1").map(|ranges| ranges.len()), Some(2));
+        assert_eq!((ranges(""), ranges("10.0.0.300")), (Some(vec![]), None));
+        assert!(Kind::Url.check("https://git.example.org:8443").is_ok() && Kind::Url.check("https://a@b").is_err());
+    }
+}

@@ -1,0 +1,95 @@
+//! What went wrong, as one line with a remedy and an exit code.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use doorward_git::GitError;
+use doorward_server::ServerError;
+use doorward_store::{Noun, StoreError};
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    code: Code,
+    sentence: String,
+    remedy: Option<String>,
+}
+
+/// The exit codes; they are part of the command line's contract and stand in its help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    Failed = 1,
+    Usage = 2,
+    NotFound = 3,
+    State = 4,
+    Configuration = 5,
+}
+
+impl Failure {
+    pub(crate) fn new(code: Code, sentence: impl Display) -> Self {
+        Self { code, sentence: sentence.to_string(), remedy: None }
+    }
+
+    pub(crate) fn hint(self, remedy: impl Display) -> Self {
+        Self { remedy: Some(remedy.to_string()), ..self }
+    }
+
+    /// Writes one line to standard error.
+    pub(crate) fn report(&self) -> ExitCode {
+        let line = match &self.remedy {
+            Some(remedy) => format!("error: {}; {remedy}", self.sentence),
+            None => format!("error: {}", self.sentence),
+        };
+        eprintln!("{}", line.replace('\n', " "));
+        ExitCode::from(self.code as u8)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Missing { noun, .. } => Self::new(Code::NotFound, &error).hint(listing(*noun)),
+            StoreError::Exists { .. } => Self::new(Code::State, &error).hint("choose another name"),
+            StoreError::State(_) => Self::new(Code::State, &error),
+            StoreError::Unavailable(_) => {
+                Self::new(Code::Failed, &error).hint("check the data directory, its owner and the space on its disk")
+            }
+            StoreError::Migration(_) => Self::new(Code::Failed, &error)
+                .hint("use the version of doorward that last served this data directory, or a later one"),
+            StoreError::Corrupt(_) => Self::new(Code::Failed, &error).hint("restore doorward.db from a backup"),
+        }
+    }
+}
+
+impl From<GitError> for Failure {
+    fn from(error: GitError) -> Self {
+        match &error {
+            GitError::Program(_) => Self::new(Code::Configuration, &error),
+            GitError::File { .. } => Self::new(Code::Failed, &error).hint("check the data directory and its owner"),
+            _ => Self::new(Code::Failed, &error),
+        }
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        let remedy = match &error {
+            ServerError::Listen { .. } => "choose another address with --listen; port 0 picks a free one",
+            ServerError::PlainHttp(_) => {
+                "set server.tls_certificate and server.tls_key, or server.plain_http = true behind a proxy that does TLS"
+            }
+            ServerError::Tls(_) => "check server.tls_certificate and server.tls_key: both are PEM files",
+        };
+        Self::new(Code::Configuration, &error).hint(remedy)
+    }
+}
+
+fn listing(noun: Noun) -> &'static str {
+    match noun {
+        Noun::Account | Noun::Email => "`doorward account list` shows all",
+        Noun::Workspace | Noun::Member => "`doorward workspace list` shows all",
+        Noun::Repository => "`doorward repository list` shows all",
+        Noun::Token => "`doorward token list` shows all",
+        Noun::Request => "`doorward audit` shows what was recorded",
+    }
+}

@@ -1,0 +1,128 @@
+//! The door: asks the kernel about a request, and records the answer.
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use doorward_rules::{Action, Ask, Permit, Presented, Reason, Surface, decide};
+use doorward_store::{Decision, Finding, Record};
+use doorward_wire::{Authorization, RepositoryName, RequestId};
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::context::Context;
+use crate::observe::Noted;
+use crate::refusal::Refusal;
+
+/// A request that was let in.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    pub(crate) permit: Permit,
+    pub(crate) decision: Decision,
+}
+
+/// A request that was not let in, or not found out about.
+#[derive(Debug)]
+pub(crate) struct TurnedAway {
+    pub(crate) refusal: Refusal,
+    pub(crate) id: RequestId,
+    pub(crate) noted: Noted,
+}
+
+impl App {
+    /// Asks whether a request may do something to a repository. A refusal is recorded before this returns.
+    pub(crate) async fn admit(
+        &self,
+        context: &Context,
+        headers: &HeaderMap,
+        name: &RepositoryName,
+        action: Action,
+    ) -> Result<Admitted, TurnedAway> {
+        let away = |refusal, noted| TurnedAway { refusal, id: context.id, noted };
+        let authorization = Authorization::read(headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes()));
+        let noted = Noted::repository(name);
+        let found = match timeout(self.settings.limits.store_time, self.store.find(&authorization, name)).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => return Err(away(error.into(), noted)),
+            Err(_) => {
+                tracing::error!(
+                    seconds = self.settings.limits.store_time.as_secs(),
+                    "the store did not answer in time"
+                );
+                let sentence = "the server cannot look up credentials now";
+                return Err(away(Refusal::unavailable("store_unavailable", sentence), noted));
+            }
+        };
+        let ask = Ask { surface: Surface::Git, action };
+        let verdict = decide(&ask, &found.facts, context.at);
+        let decision = describe(&ask, context, &authorization, &found, verdict.trail.settled_by());
+        let noted = noted.by(&decision);
+        match verdict.outcome {
+            Ok(permit) => Ok(Admitted { permit, decision }),
+            Err(reason) => {
+                self.metrics.refused(reason.code());
+                let refusal = Refusal::of_reason(&reason, ask.surface);
+                let decision = decision.refused(reason.code());
+                Err(match self.record_refusal(context, name, decision, &reason, &refusal).await {
+                    Ok(id) => TurnedAway { refusal, id, noted: noted.refused(reason.code()) },
+                    Err(trouble) => away(trouble, noted),
+                })
+            }
+        }
+    }
+
+    /// Counts a request that was let in, in the tally of its minute; the id under which that can be found.
+    pub(crate) async fn tally(
+        &self,
+        context: &Context,
+        name: &RepositoryName,
+        decision: Decision,
+    ) -> Result<RequestId, Refusal> {
+        let subject = name.to_string();
+        let id = context.id.tagged(decision.tag(&subject));
+        self.recorder.tally(context.at, subject, decision).await?;
+        Ok(id)
+    }
+
+    /// A refusal is recorded by itself, but for one that is no more than the question for a credential: git sends its
+    /// first request without one on purpose.
+    async fn record_refusal(
+        &self,
+        context: &Context,
+        name: &RepositoryName,
+        decision: Decision,
+        reason: &Reason,
+        refusal: &Refusal,
+    ) -> Result<RequestId, Refusal> {
+        if *reason == Reason::NothingPresented {
+            return self.tally(context, name, decision).await;
+        }
+        let record = Record {
+            at: context.at,
+            event: "refused".into(),
+            request: Some(context.id.to_string()),
+            subject: name.to_string(),
+            decision: Some(decision),
+            status: Some(refusal.status.as_u16()),
+            sentence: refusal.sentence.clone(),
+            remedy: Some(refusal.remedy.clone()),
+        };
+        self.recorder.record(record).await?;
+        Ok(context.id)
+    }
+}
+
+/// A decision in words, for the audit.
+fn describe(
+    ask: &Ask,
+    context: &Context,
+    authorization: &Authorization,
+    found: &Finding,
+    rule: doorward_rules::Rule,
+) -> Decision {
+    let decision = Decision::new(ask.surface, ask.action, rule).from(context.address, context.agent.clone());
+    let Authorization::Token(presentation) = authorization else { return decision };
+    let proven = match &found.facts.presented {
+        Presented::Proven(credential) => Some((credential.id, credential.name_form)),
+        _ => None,
+    };
+    decision.by(presentation.scheme, proven, found.account.clone())
+}

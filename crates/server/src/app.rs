@@ -1,0 +1,94 @@
+//! What all requests share.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use doorward_git::Repositories;
+use doorward_store::{Recorder, Store};
+use tokio_util::task::TaskTracker;
+
+use crate::ServerSettings;
+use crate::metrics::Metrics;
+
+/// What all requests share. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct App(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) settings: ServerSettings,
+    pub(crate) store: Store,
+    pub(crate) repositories: Repositories,
+    pub(crate) recorder: Recorder,
+    pub(crate) metrics: Metrics,
+    /// What goes on after its request was answered: records of pushes.
+    pub(crate) tasks: TaskTracker,
+    draining: AtomicBool,
+    in_flight: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// One request in flight, counted for its address until this is dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    app: App,
+    address: IpAddr,
+}
+
+impl App {
+    pub(crate) fn new(settings: ServerSettings, store: Store, repositories: Repositories, recorder: Recorder) -> Self {
+        Self(Arc::new(Inner {
+            settings,
+            store,
+            repositories,
+            recorder,
+            metrics: Metrics::new(),
+            tasks: TaskTracker::new(),
+            draining: AtomicBool::new(false),
+            in_flight: Mutex::default(),
+        }))
+    }
+
+    /// From now on the server says that it is not ready for more.
+    pub(crate) fn drain(&self) {
+        self.0.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.draining.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request for its address; `None` if the address has as many as it may.
+    pub(crate) fn begin(&self, address: IpAddr) -> Option<InFlight> {
+        let mut in_flight = self.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = in_flight.entry(address).or_insert(0);
+        if *count >= self.0.settings.limits.requests_per_address {
+            return None;
+        }
+        *count += 1;
+        self.0.metrics.in_flight.inc();
+        Some(InFlight { app: self.clone(), address })
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.app.metrics.in_flight.dec();
+        let mut in_flight = self.app.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = in_flight.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                in_flight.remove(&self.address);
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Git over HTTPS (gitprotocol-http): one file per endpoint.
+
+mod info_refs;
+mod receive_pack;
+mod unsupported;
+mod upload_pack;
+
+pub(crate) use info_refs::info_refs;
+pub(crate) use receive_pack::receive_pack;
+pub(crate) use unsupported::{dumb, upload_archive};
+pub(crate) use upload_pack::upload_pack;
+
+use axum::body::Body;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, PRAGMA};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use doorward_git::Service;
+use doorward_rules::Reason;
+use doorward_rules::Surface;
+use doorward_wire::{RepositoryName, RequestId};
+
+use crate::admit::TurnedAway;
+use crate::observe::{FoundAs, Noted};
+use crate::refusal::Refusal;
+
+/// The two segments of a path that name a repository, as they came.
+type Segments = Result<Path<(String, String)>, PathRejection>;
+
+/// The repository that a path names. What can be no repository's name is answered as an absent repository is.
+fn named(segments: Segments) -> Result<RepositoryName, Refusal> {
+    let absent = || Refusal::of_reason(&Reason::RepositoryInvisible, Surface::Git);
+    let Path((workspace, slug)) = segments.map_err(|_| absent())?;
+    RepositoryName::from_url(&workspace, &slug).map_err(|error| Refusal { sentence: error.to_string(), ..absent() })
+}
+
+/// The client's `Git-Protocol` header, if it is one that git may see.
+fn protocol(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get("git-protocol")?.to_str().ok()?;
+    let harmless = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"=:._-".contains(&byte));
+    (harmless && value.len() <= 200).then_some(value)
+}
+
+/// Checks that a request is of the media type that its service takes.
+fn check_media_type(headers: &HeaderMap, service: Service) -> Result<(), Refusal> {
+    let expected = format!("application/x-{}-request", service.name());
+    if headers.get(CONTENT_TYPE).is_some_and(|found| found.as_bytes().eq_ignore_ascii_case(expected.as_bytes())) {
+        return Ok(());
+    }
+    let sentence = format!("this address takes `{expected}` and nothing else");
+    Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type_unsupported", sentence, "use git, which sends it"))
+}
+
+/// A successful answer of a service: `kind` is `advertisement` or `result`.
+fn answer(service: Service, kind: &str, body: Body, id: RequestId, noted: Noted) -> Response<Body> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    if let Ok(media_type) = HeaderValue::from_str(&format!("application/x-{}-{kind}", service.name())) {
+        headers.insert(CONTENT_TYPE, media_type);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, max-age=0, must-revalidate"));
+    headers.insert(EXPIRES, HeaderValue::from_static("Fri, 01 Jan 1980 00:00:00 GMT"));
+    headers.insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    response.extensions_mut().insert(FoundAs(id));
+    response.extensions_mut().insert(noted);
+    response
+}
+
+impl TurnedAway {
+    fn respond(self) -> Response<Body> {
+        let mut response = self.refusal.respond(self.id);
+        response.extensions_mut().insert(FoundAs(self.id));
+        response.extensions_mut().insert(self.noted);
+        response
+    }
+}

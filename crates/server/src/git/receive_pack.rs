@@ -1,0 +1,212 @@
+//! `POST …/git-receive-pack`: a push. Its list of refs is read and checked here before git starts.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Response, StatusCode};
+use bytes::Bytes;
+use doorward_git::{PushOutcome, Service};
+use doorward_store::{Decision, Record};
+use doorward_wire::{PktLine, PushError, PushHead, PushHeadReader, PushLimits, PushRefusal, RefUpdate, RepositoryName};
+use tokio::io::AsyncReadExt;
+
+use super::{Segments, answer, check_media_type, named};
+use crate::app::App;
+use crate::context::{Context, now};
+use crate::observe::Noted;
+use crate::refusal::Refusal;
+use crate::request_body::{self, RequestBody};
+
+pub(crate) async fn receive_pack(
+    State(app): State<App>,
+    Extension(context): Extension<Context>,
+    segments: Segments,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
+    let limits = &app.settings.limits;
+    let opened = check_media_type(&headers, Service::ReceivePack)
+        .and_then(|()| named(segments))
+        .and_then(|name| Ok((name, request_body::open(body, &headers, limits.push_bytes, limits.idle_time)?)));
+    let (name, mut request) = match opened {
+        Ok(opened) => opened,
+        Err(refusal) => return refusal.respond(context.id),
+    };
+    let admitted = match app.admit(&context, &headers, &name, Service::ReceivePack.action()).await {
+        Ok(admitted) => admitted,
+        Err(away) => return away.respond(),
+    };
+    let noted = Noted::repository(&name).by(&admitted.decision);
+    let (head, bytes) = match read_head(&mut request, limits.push).await {
+        Ok(read) => read,
+        Err(refusal) => return refusal.respond(context.id),
+    };
+    let done = |body| answer(Service::ReceivePack, "result", body, context.id, noted.clone());
+    if head.updates.is_empty() {
+        return done(Body::empty());
+    }
+    let updates = match head.check(&limits.push) {
+        Ok(updates) => updates,
+        Err(refused) => {
+            let record =
+                push_record(&context, &name, admitted.decision.refused("push_refused"), "refused", refused.to_string());
+            if let Err(error) = app.recorder.record(record).await {
+                return Refusal::from(error).respond(context.id);
+            }
+            app.metrics.refused("push_refused");
+            request_body::discard(request).await;
+            return done(Body::from(report_refused(&head, &refused)));
+        }
+    };
+    let started = push_record(&context, &name, admitted.decision.clone(), "push.started", asked(&updates));
+    if let Err(error) = app.recorder.record(started).await {
+        return Refusal::from(error).respond(context.id);
+    }
+    let push = app.repositories.open(&admitted.permit).push(updates, head.side_band(), bytes, request).await;
+    match push {
+        Ok(push) => {
+            let (app, context) = (app.clone(), context.clone());
+            app.clone().tasks.spawn(async move {
+                let outcome = push
+                    .outcome
+                    .await
+                    .unwrap_or_else(|_| PushOutcome { refs: Vec::new(), trouble: Some("it was cut off".into()) });
+                let mut record = push_record(&context, &name, admitted.decision, "push.finished", came_of(&outcome));
+                record.at = now();
+                if let Err(error) = app.recorder.record(record).await {
+                    tracing::error!(%error, request = %context.id, "the outcome of a push could not be recorded");
+                }
+            });
+            done(Body::from_stream(push.output))
+        }
+        Err(error) => {
+            let trouble = push_record(
+                &context,
+                &name,
+                admitted.decision,
+                "push.finished",
+                format!("nothing was changed: {error}"),
+            );
+            if let Err(error) = app.recorder.record(trouble).await {
+                tracing::error!(%error, request = %context.id, "the outcome of a push could not be recorded");
+            }
+            Refusal::from(error).respond(context.id)
+        }
+    }
+}
+
+/// Reads up to the pack; the head, and the bytes that git shall have of what was read.
+async fn read_head(request: &mut RequestBody, limits: PushLimits) -> Result<(PushHead, Bytes), Refusal> {
+    let mut reader = PushHeadReader::new(limits);
+    let mut buffer = vec![0; 16 * 1024];
+    loop {
+        let length = request.read(&mut buffer).await.map_err(|error| {
+            let sentence = format!("the push broke off before its pack: {error}");
+            Refusal::new(StatusCode::BAD_REQUEST, "push_broken_off", sentence, "push again; nothing was changed")
+        })?;
+        if length == 0 {
+            let sentence = "the push ends before its list of refs does";
+            return Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "push_broken_off",
+                sentence,
+                "push again; nothing was changed",
+            ));
+        }
+        if reader.take(&buffer[..length]).map_err(unreadable)? {
+            let (head, mut bytes, pack) = reader.finish();
+            bytes.extend_from_slice(&pack);
+            return Ok((head, bytes.into()));
+        }
+    }
+}
+
+fn unreadable(error: PushError) -> Refusal {
+    let status = match error {
+        PushError::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    Refusal::new(status, "push_unreadable", error.to_string(), "push with git, which sends what can be read")
+}
+
+/// A report that refuses every ref for one reason, as `git receive-pack` would write it.
+fn report_refused(head: &PushHead, refused: &PushRefusal) -> Vec<u8> {
+    if !head.report_status() {
+        return Vec::new();
+    }
+    let mut report = Vec::new();
+    PktLine::write(b"unpack not tried\n", &mut report);
+    for update in &head.updates {
+        let name = &update.name[..update.name.len().min(NAME_LENGTH)];
+        PktLine::write(&[b"ng ", name, b" ", refused.to_string().as_bytes(), b"\n"].concat(), &mut report);
+    }
+    report.extend_from_slice(b"0000");
+    if !head.side_band() {
+        return report;
+    }
+    let mut banded = Vec::with_capacity(report.len() + 1024);
+    for chunk in report.chunks(PktLine::LONGEST - 5) {
+        PktLine::write(&[&[1], chunk].concat(), &mut banded);
+    }
+    banded.extend_from_slice(b"0000");
+    banded
+}
+
+fn push_record(context: &Context, name: &RepositoryName, decision: Decision, event: &str, sentence: String) -> Record {
+    Record {
+        at: context.at,
+        event: event.into(),
+        request: Some(context.id.to_string()),
+        subject: name.to_string(),
+        decision: Some(decision),
+        status: Some(StatusCode::OK.as_u16()),
+        sentence,
+        remedy: None,
+    }
+}
+
+/// What a push asks for, in words.
+fn asked(updates: &[RefUpdate]) -> String {
+    let lines: Vec<String> = updates
+        .iter()
+        .take(REFS_NAMED)
+        .map(|update| match (update.old.is_null(), update.new.is_null()) {
+            (_, true) => format!("delete {} ({})", update.name, update.old),
+            (true, _) => format!("create {} ({})", update.name, update.new),
+            _ => format!("move {} ({} to {})", update.name, update.old, update.new),
+        })
+        .collect();
+    with_rest(lines, updates.len())
+}
+
+/// What came of a push, in words.
+fn came_of(outcome: &PushOutcome) -> String {
+    let mut lines: Vec<String> = outcome
+        .refs
+        .iter()
+        .take(REFS_NAMED)
+        .map(|pushed| match &pushed.refused {
+            None => format!("updated {}", pushed.name),
+            Some(why) => format!("refused {}: {why}", pushed.name),
+        })
+        .collect();
+    if lines.is_empty() {
+        lines.push("nothing was changed".into());
+    }
+    let mut text = with_rest(lines, outcome.refs.len());
+    if let Some(trouble) = &outcome.trouble {
+        text.push_str(&format!("; {trouble}"));
+    }
+    text
+}
+
+fn with_rest(lines: Vec<String>, all: usize) -> String {
+    let rest = all.saturating_sub(lines.len());
+    let text = lines.join("; ");
+    if rest == 0 { text } else { format!("{text}; and {rest} more") }
+}
+
+/// How many refs a record names; a mirror push can have thousands.
+const REFS_NAMED: usize = 20;
+/// How much of a name that is refused is sent back.
+const NAME_LENGTH: usize = 1000;

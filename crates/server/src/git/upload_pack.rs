@@ -1,0 +1,44 @@
+//! `POST …/git-upload-pack`: a question of clone or fetch, answered as a stream.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Response};
+use doorward_git::Service;
+
+use super::{Segments, answer, check_media_type, named, protocol};
+use crate::app::App;
+use crate::context::Context;
+use crate::observe::Noted;
+use crate::refusal::Refusal;
+use crate::request_body;
+
+pub(crate) async fn upload_pack(
+    State(app): State<App>,
+    Extension(context): Extension<Context>,
+    segments: Segments,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
+    let limits = &app.settings.limits;
+    let opened = check_media_type(&headers, Service::UploadPack)
+        .and_then(|()| named(segments))
+        .and_then(|name| Ok((name, request_body::open(body, &headers, limits.fetch_bytes, limits.idle_time)?)));
+    let (name, request) = match opened {
+        Ok(opened) => opened,
+        Err(refusal) => return refusal.respond(context.id),
+    };
+    let admitted = match app.admit(&context, &headers, &name, Service::UploadPack.action()).await {
+        Ok(admitted) => admitted,
+        Err(away) => return away.respond(),
+    };
+    let noted = Noted::repository(&name).by(&admitted.decision);
+    let id = match app.tally(&context, &name, admitted.decision).await {
+        Ok(id) => id,
+        Err(refusal) => return refusal.respond(context.id),
+    };
+    match app.repositories.open(&admitted.permit).fetch(protocol(&headers), request).await {
+        Ok(output) => answer(Service::UploadPack, "result", Body::from_stream(output), id, noted),
+        Err(error) => Refusal::from(error).respond(context.id),
+    }
+}

@@ -1,0 +1,170 @@
+//! Watches every request: its id, its log line, its place in the metrics, and the bound on requests per address.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use axum::middleware::Next;
+use bytes::Bytes;
+use doorward_store::Decision;
+use doorward_wire::{RepositoryName, RequestId, redact};
+use http_body::{Body as _, Frame, SizeHint};
+
+use crate::address::client_address;
+use crate::app::{App, InFlight};
+use crate::context::Context;
+use crate::refusal::Refusal;
+
+/// What a handler wants the log line to say. Travels with the response.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Noted {
+    repository: Option<String>,
+    account: Option<String>,
+    credential: Option<String>,
+    reason: Option<&'static str>,
+}
+
+/// The id under which a request can be found, if it is not the one it arrived with. Travels with the response.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FoundAs(pub(crate) RequestId);
+
+/// The address of the other end of the connection. Travels with the request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+impl Noted {
+    pub(crate) fn repository(name: &RepositoryName) -> Self {
+        Self { repository: Some(name.to_string()), ..Self::default() }
+    }
+
+    pub(crate) fn by(mut self, decision: &Decision) -> Self {
+        self.account.clone_from(&decision.account);
+        self.credential.clone_from(&decision.credential);
+        self
+    }
+
+    pub(crate) fn refused(mut self, reason: &'static str) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+}
+
+/// The outermost layer: whatever happens further in, the answer has an id and the log a line.
+pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response<Body> {
+    let started = Instant::now();
+    let peer = request.extensions().get::<Peer>().map_or_else(|| SocketAddr::from(([0; 4], 0)), |peer| peer.0);
+    let address = client_address(peer.ip(), request.headers(), &app.settings.trusted_proxies);
+    let context = Context::new(address, request.headers());
+    let route = request.extensions().get::<MatchedPath>().map_or("other", |path| route_name(path.as_str()));
+    let line = Line {
+        id: context.id,
+        method: request.method().clone(),
+        path: redact(request.uri().path()).chars().take(PATH_LENGTH).collect(),
+        route,
+        context: context.clone(),
+        noted: Noted::default(),
+        status: StatusCode::OK,
+        started,
+    };
+    let in_flight = app.begin(address);
+    let mut response = if in_flight.is_some() {
+        request.extensions_mut().insert(context.clone());
+        next.run(request).await
+    } else {
+        app.metrics.refused("too_many_requests");
+        Refusal::too_many(app.settings.limits.requests_per_address).respond(context.id)
+    };
+    let id = response.extensions().get::<FoundAs>().map_or(context.id, |found| found.0);
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+    }
+    let noted = response.extensions_mut().remove::<Noted>().unwrap_or_default();
+    let line = Line { id, noted, status: response.status(), ..line };
+    response.map(|body| Body::new(Observed { body, bytes: 0, ended: false, line, app, in_flight }))
+}
+
+/// A response's body that is watched until it has been sent or given up.
+struct Observed {
+    body: Body,
+    bytes: u64,
+    ended: bool,
+    line: Line,
+    app: App,
+    #[expect(dead_code, reason = "held for its Drop")]
+    in_flight: Option<InFlight>,
+}
+
+/// What the log line of a request says, apart from how its answer went.
+struct Line {
+    id: RequestId,
+    method: Method,
+    path: String,
+    route: &'static str,
+    context: Context,
+    noted: Noted,
+    status: StatusCode,
+    started: Instant,
+}
+
+impl http_body::Body for Observed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Poll::Ready(None) => self.ended = true,
+            _ => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Observed {
+    fn drop(&mut self) {
+        let seconds = self.line.started.elapsed().as_secs_f64();
+        let ended = self.ended || self.body.is_end_stream();
+        let line = &self.line;
+        self.app.metrics.answered(line.route, line.status.as_u16(), seconds, self.bytes);
+        tracing::info!(
+            request = %line.id,
+            method = %line.method,
+            path = line.path,
+            status = line.status.as_u16(),
+            bytes = self.bytes,
+            duration_ms = (seconds * 1e6).round() / 1e3,
+            whole = ended,
+            address = %line.context.address,
+            agent = line.context.agent,
+            repository = line.noted.repository,
+            account = line.noted.account,
+            credential = line.noted.credential,
+            reason = line.noted.reason,
+            "answered"
+        );
+    }
+}
+
+/// A route's name in the metrics: its last segment.
+fn route_name(path: &str) -> &'static str {
+    ROUTES.iter().find(|name| path.ends_with(**name)).copied().unwrap_or("other")
+}
+
+const ROUTES: &[&str] = &["info/refs", "git-upload-pack", "git-receive-pack", "healthz", "readyz", "metrics"];
+const PATH_LENGTH: usize = 300;

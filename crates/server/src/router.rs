@@ -1,0 +1,51 @@
+//! The route table.
+
+use axum::body::Body;
+use axum::http::{Method, Response, StatusCode, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, get, post};
+use axum::{Extension, Router};
+use doorward_wire::redact;
+
+use crate::app::App;
+use crate::context::Context;
+use crate::refusal::Refusal;
+use crate::{git, health, observe};
+
+pub(crate) fn router(app: &App) -> Router {
+    Router::new()
+        // Git over HTTPS
+        .route("/{workspace}/{repository}/info/refs", get(git::info_refs))
+        .route("/{workspace}/{repository}/git-upload-pack", post(git::upload_pack))
+        .route("/{workspace}/{repository}/git-receive-pack", post(git::receive_pack))
+        .route("/{workspace}/{repository}/git-upload-archive", any(git::upload_archive))
+        .route("/{workspace}/{repository}/HEAD", any(git::dumb))
+        .route("/{workspace}/{repository}/objects/{*path}", any(git::dumb))
+        // Operation
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        // Everything else
+        .fallback(fallback)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(app.clone(), observe::observe))
+        .with_state(app.clone())
+}
+
+async fn fallback(Extension(context): Extension<Context>, uri: Uri) -> Response<Body> {
+    nothing_here(&context, &uri)
+}
+
+async fn wrong_method(Extension(context): Extension<Context>, method: Method) -> Response<Body> {
+    let sentence = format!("this address does not answer {method}");
+    let remedy = "use git, which knows what to send";
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", sentence, remedy).respond(context.id)
+}
+
+/// What is answered for an address that is none of ours.
+pub(crate) fn nothing_here(context: &Context, uri: &Uri) -> Response<Body> {
+    let path: String = redact(uri.path()).chars().filter(|c| !c.is_control()).take(200).collect();
+    let sentence = format!("there is nothing at `{path}`");
+    let remedy = "repositories are at /WORKSPACE/REPOSITORY.git; give that address to `git clone`";
+    Refusal::new(StatusCode::NOT_FOUND, "nothing_here", sentence, remedy).respond(context.id)
+}
