@@ -1,1 +1,13 @@
-//! testkit
+//! What tests need: a hermetic server, real git, raw HTTP, and histories to work on.
+//!
+//! Nothing of the machine's own configuration reaches what is started here, and everything that is started is stopped.
+
+mod git;
+mod history;
+mod http;
+mod server;
+
+pub use git::{Git, Outcome};
+pub use history::{History, write_history};
+pub use http::{Http, Response};
+pub use server::{Cli, Server, Up};
