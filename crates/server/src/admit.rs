@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use doorward_rules::{Action, Ask, Permit, Presented, Reason, Surface, decide};
 use doorward_store::{Decision, Finding, Record};
-use doorward_wire::{Authorization, RepositoryName, RequestId};
+use doorward_wire::{Authorization, RepositoryName, RequestId, redact};
 use tokio::time::timeout;
 
 use crate::app::App;
@@ -76,7 +76,7 @@ impl App {
         name: &RepositoryName,
         decision: Decision,
     ) -> Result<RequestId, Refusal> {
-        let subject = name.to_string();
+        let subject = subject(name);
         let id = context.id.tagged(decision.tag(&subject));
         self.recorder.tally(context.at, subject, decision).await?;
         Ok(id)
@@ -99,7 +99,7 @@ impl App {
             at: context.at,
             event: "refused".into(),
             request: Some(context.id.to_string()),
-            subject: name.to_string(),
+            subject: subject(name),
             decision: Some(decision),
             status: Some(refusal.status.as_u16()),
             sentence: refusal.sentence.clone(),
@@ -108,6 +108,11 @@ impl App {
         self.recorder.record(record).await?;
         Ok(context.id)
     }
+}
+
+/// A repository as it is recorded. Somebody may have put a token where the name belongs.
+pub(crate) fn subject(name: &RepositoryName) -> String {
+    redact(&name.to_string()).into_owned()
 }
 
 /// A decision in words, for the audit.

@@ -15,6 +15,7 @@ use doorward_wire::{RepositoryName, RequestId, redact};
 use http_body::{Body as _, Frame, SizeHint};
 
 use crate::address::client_address;
+use crate::admit::subject;
 use crate::app::{App, InFlight};
 use crate::context::Context;
 use crate::refusal::Refusal;
@@ -38,7 +39,7 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 
 impl Noted {
     pub(crate) fn repository(name: &RepositoryName) -> Self {
-        Self { repository: Some(name.to_string()), ..Self::default() }
+        Self { repository: Some(subject(name)), ..Self::default() }
     }
 
     pub(crate) fn by(mut self, decision: &Decision) -> Self {

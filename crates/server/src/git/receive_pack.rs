@@ -11,6 +11,7 @@ use doorward_wire::{PktLine, PushError, PushHead, PushHeadReader, PushLimits, Pu
 use tokio::io::AsyncReadExt;
 
 use super::{Segments, answer, check_media_type, named};
+use crate::admit::subject;
 use crate::app::App;
 use crate::context::{Context, now};
 use crate::observe::Noted;
@@ -157,7 +158,7 @@ fn push_record(context: &Context, name: &RepositoryName, decision: Decision, eve
         at: context.at,
         event: event.into(),
         request: Some(context.id.to_string()),
-        subject: name.to_string(),
+        subject: subject(name),
         decision: Some(decision),
         status: Some(StatusCode::OK.as_u16()),
         sentence,

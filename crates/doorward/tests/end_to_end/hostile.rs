@@ -1,0 +1,235 @@
+//! Input that no honest client sends: a clear error, and no harm to anybody else.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use doorward_testkit::{Response, Server};
+
+use crate::{server, server_with};
+
+const PUSH: &str = "application/x-git-receive-pack-request";
+const FETCH: &str = "application/x-git-upload-pack-request";
+
+fn post(server: &Server, service: &str, kind: &str, more: &[&str], body: &[u8]) -> Response {
+    let bearer = format!("Authorization: Bearer {}", server.up().token);
+    let kind = format!("Content-Type: {kind}");
+    server.http().post(&format!("/home/hello.git/{service}"), &[&[bearer.as_str(), &kind], more].concat(), body)
+}
+
+/// The server still does what it is for.
+fn still_serves(server: &Server) {
+    server.git().ok(server.directory(), &["ls-remote", &server.up().clone_url]);
+}
+
+#[test]
+fn a_push_that_is_no_push_is_a_400_that_says_what_is_wrong() {
+    let server = server();
+    let zero = "0".repeat(40);
+    let line = |text: &str| format!("{:04x}{text}0000", text.len() + 4).into_bytes();
+    for (body, said) in [
+        (b"PACK".to_vec(), "not hexadecimal digits"),
+        (b"0003".to_vec(), "a length of 3"),
+        (b"ffff".to_vec(), "a length of 65535"),
+        (b"0001".to_vec(), "is not `OLD NEW REF`"),
+        (b"00".to_vec(), "ends before its list of refs does"),
+        (b"0064short".to_vec(), "ends before its list of refs does"),
+        (Vec::new(), "ends before its list of refs does"),
+        (line("hello"), "is not `OLD NEW REF`"),
+        (line(&format!("{zero} {zero}")), "is not `OLD NEW REF`"),
+        (line(&format!("{zero} 123 refs/heads/x")), "40 or 64 hexadecimal digits"),
+        (line("push-cert\0 x"), "signed pushes are not supported"),
+    ] {
+        let answer = post(&server, "git-receive-pack", PUSH, &[], &body);
+        assert_eq!(answer.status, 400, "{:?}: {}", String::from_utf8_lossy(&body), answer.text());
+        assert!(answer.text().contains(said), "{}", answer.text());
+    }
+    let long = format!("{zero} {zero} refs/heads/x\n");
+    let line = format!("{:04x}{long}", long.len() + 4).repeat(50_000);
+    let answer = post(&server, "git-receive-pack", PUSH, &[], line.as_bytes());
+    assert_eq!(answer.status, 413, "{}", answer.text());
+    still_serves(&server);
+}
+
+#[test]
+fn names_that_try_to_leave_their_place_are_no_repositories() {
+    let server = server();
+    let bearer = format!("Authorization: Bearer {}", server.up().token);
+    for path in [
+        "/../../etc/passwd/info/refs",
+        "/home/../home/info/refs",
+        "/home/%2e%2e/info/refs",
+        "/home/..%2fhello/info/refs",
+        "/home/hello%00/info/refs",
+        "/home/hello%ff/info/refs",
+        "/%c3%28/hello/info/refs",
+        "/home/hello.git.git/info/refs",
+        "/home/.git/info/refs",
+        "/home/hello%0a/info/refs",
+        "//home/hello/info/refs",
+        "/home/-x/info/refs",
+        "/home//info/refs",
+    ] {
+        let answer = server.http().get(&format!("{path}?service=git-upload-pack"), &[&bearer]);
+        assert!(matches!(answer.status, 404 | 400), "{path}: {} {}", answer.status, answer.text());
+        assert!(
+            !answer.text().contains("/tmp") && !answer.text().contains("repositories/"),
+            "{path}: {}",
+            answer.text()
+        );
+    }
+    still_serves(&server);
+}
+
+#[test]
+fn odd_bytes_in_names_of_refs_are_refused_by_name() {
+    let server = server();
+    let zero = "0".repeat(40);
+    for name in [
+        &b"refs/heads/../../../config"[..],
+        b"refs/heads/a\x01b",
+        b"refs/heads/a b",
+        b"refs/heads/.lock",
+        b"HEAD",
+        b"refs/heads/a\nb",
+        b"../x",
+    ] {
+        let mut line = format!("{zero} {} ", "1".repeat(40)).into_bytes();
+        line.extend(name);
+        line.extend(b"\0report-status");
+        let mut body = format!("{:04x}", line.len() + 4).into_bytes();
+        body.extend(line);
+        body.extend(b"0000");
+        let answer = post(&server, "git-receive-pack", PUSH, &[], &body);
+        assert_eq!(answer.status, 200);
+        assert!(answer.text().contains("ng ") && answer.text().contains("cannot be pushed"), "{}", answer.text());
+    }
+    still_serves(&server);
+}
+
+#[test]
+fn a_bomb_of_zeros_is_cut_off_and_costs_no_memory() {
+    let server = server_with(&[("DOORWARD_FETCH_REQUEST_BYTES", "1m"), ("DOORWARD_PUSH_PACK_BYTES", "1m")]);
+    let mut gzip = std::process::Command::new("sh");
+    gzip.args(["-c", "head -c 1000000000 /dev/zero | gzip -1"]);
+    let bomb = gzip.output().expect("gzip runs").stdout;
+    for (service, kind) in [("git-upload-pack", FETCH), ("git-receive-pack", PUSH)] {
+        let answer = post(&server, service, kind, &["Content-Encoding: gzip"], &bomb);
+        assert_ne!(answer.status, 503, "{}", answer.text());
+    }
+    let broken = post(&server, "git-receive-pack", PUSH, &["Content-Encoding: gzip"], b"this is not gzip");
+    assert_eq!(broken.status, 400, "{}", broken.text());
+    let announced = server.http().raw(
+        format!(
+            "POST /home/hello.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: {FETCH}\r\n\
+             Content-Length: 99999999999\r\nConnection: close\r\n\r\n",
+            server.up().token
+        )
+        .as_bytes(),
+    );
+    assert_eq!(announced.status, 413);
+    assert!(server.memory("VmHWM") < 100 << 20, "{} bytes", server.memory("VmHWM"));
+    still_serves(&server);
+}
+
+#[test]
+fn heads_of_requests_that_are_wrong_or_huge_are_turned_away() {
+    let server = server();
+    let huge = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Big: {}\r\n\r\n", "x".repeat(200_000));
+    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "X-A: b\r\n".repeat(5000));
+    for (bytes, statuses) in [
+        (huge.as_str(), &[431, 0][..]),
+        (&many, &[431, 0]),
+        ("GET / HTTP/9.9\r\n\r\n", &[400, 505, 0]),
+        ("\x16\x03\x01\x02\x00\x01\x00\x01\u{fc}", &[400, 0]),
+        (
+            "GET /home/hello.git/info/refs HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            &[400, 403, 0],
+        ),
+        ("POST /home/hello.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", &[400, 0]),
+        ("DELETE /home/hello.git/info/refs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", &[405]),
+    ] {
+        let answer = server.http().raw(bytes.as_bytes());
+        assert!(statuses.contains(&answer.status), "{:?}: {}", &bytes[..bytes.len().min(60)], answer.status);
+    }
+    still_serves(&server);
+}
+
+#[test]
+fn a_client_that_sends_nothing_or_ever_so_slowly_is_cut_off() {
+    let server = server_with(&[("DOORWARD_LIMITS_HEAD_TIME", "1s"), ("DOORWARD_LIMITS_IDLE_TIME", "1s")]);
+    let bearer = format!("Authorization: Bearer {}", server.up().token);
+    let half = format!(
+        "POST /home/hello.git/git-receive-pack HTTP/1.1\r\nHost: x\r\n{bearer}\r\nContent-Type: {PUSH}\r\nContent-Length: 500\r\n\r\n00"
+    );
+    for sent in ["", "GET /home", "GET / HTTP/1.1\r\nHost: x\r\n", &half] {
+        let mut stream = server.http().connect();
+        stream.write_all(sent.as_bytes()).expect("sent");
+        let began = Instant::now();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(20), "{sent:?} was held for {took:?}");
+    }
+    // One that never reads its answer is cut off too: its process ends and its place is free again.
+    server.cli().ok(&["repository", "create", "home/large"]);
+    let git = server.git();
+    git.ok(server.directory(), &["init", "-q", "large"]);
+    let noise: String = (0..2_000_000_u64).map(|n| format!("{:x}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let commit = git.commit(&server.directory().join("large"), "noise", &noise);
+    git.ok(&server.directory().join("large"), &["push", "-q", &server.url_of("home/large"), "main"]);
+    let question = format!("0011command=fetch0001000fofs-delta0032want {commit}\n0009done\n0000");
+    let head = format!(
+        "POST /home/large.git/git-upload-pack HTTP/1.1\r\nHost: x\r\n{bearer}\r\nContent-Type: {FETCH}\r\nGit-Protocol: version=2\r\n\
+         Content-Length: {}\r\n\r\n{question}",
+        question.len()
+    );
+    let mut stream = server.http().connect();
+    stream.write_all(head.as_bytes()).expect("sent");
+    let places = |server: &Server| {
+        let metrics = server.http().get("/metrics", &[]).text();
+        metrics.lines().find_map(|line| line.strip_prefix("doorward_git_places_free ")).map(str::to_owned)
+    };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while places(&server).as_deref() != Some("63") {
+        assert!(Instant::now() < deadline, "the fetch did not begin");
+    }
+    while places(&server).as_deref() != Some("64") {
+        assert!(Instant::now() < deadline, "a client that does not read holds its place");
+    }
+    drop(stream);
+    still_serves(&server);
+}
+
+#[test]
+fn a_request_whose_client_closes_its_half_early_ends_without_harm() {
+    let server = server();
+    let bearer = format!("Authorization: Bearer {}", server.up().token);
+    for sent in [
+        format!(
+            "POST /home/hello.git/git-upload-pack HTTP/1.1\r\nHost: x\r\n{bearer}\r\nContent-Type: {FETCH}\r\nContent-Length: 100\r\n\r\n0014"
+        ),
+        format!(
+            "POST /home/hello.git/git-upload-pack HTTP/1.1\r\nHost: x\r\n{bearer}\r\nContent-Type: {FETCH}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n00"
+        ),
+        format!(
+            "POST /home/hello.git/git-receive-pack HTTP/1.1\r\nHost: x\r\n{bearer}\r\nContent-Type: {PUSH}\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+        ),
+    ] {
+        let answer = server.http().half_closed(sent.as_bytes());
+        assert_ne!(answer.status, 401);
+    }
+    still_serves(&server);
+}
+
+#[test]
+fn ten_thousand_idle_connections_keep_nobody_out() {
+    let server = server();
+    let idle: Vec<TcpStream> = (0..10_000).map_while(|_| TcpStream::connect(server.host()).ok()).collect();
+    assert_eq!(idle.len(), 10_000, "this machine lets a process open {} connections", idle.len());
+    let began = Instant::now();
+    still_serves(&server);
+    let took = began.elapsed();
+    println!("with 10,000 idle connections: {} MiB, a request by git in {took:?}", server.memory("VmRSS") >> 20);
+    assert!(server.memory("VmRSS") < 300 << 20, "{} bytes", server.memory("VmRSS"));
+}

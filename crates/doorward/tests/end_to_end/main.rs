@@ -1,0 +1,27 @@
+//! Everything a user does, done with the built program, real git and raw HTTP.
+
+mod access;
+mod big;
+mod command_line;
+mod concurrency;
+mod hostile;
+mod kill;
+mod operation;
+mod protocol;
+mod push;
+mod up;
+
+use doorward_testkit::Server;
+
+/// The built program.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
+
+/// A new server.
+fn server() -> Server {
+    Server::start(PROGRAM)
+}
+
+/// A new server with settings from the environment.
+fn server_with(environment: &[(&str, &str)]) -> Server {
+    Server::start_with(PROGRAM, environment)
+}
