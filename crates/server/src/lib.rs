@@ -3,6 +3,7 @@
 //! It keeps nothing and decides nothing: what is known is in `doorward-store`, the rules are in `doorward-rules`, and
 //! repositories are `doorward-git`'s.
 
+mod activity;
 mod address;
 mod admit;
 mod app;

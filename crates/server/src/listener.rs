@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::Router;
@@ -11,17 +12,18 @@ use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
+use crate::activity::Activity;
 use crate::app::App;
-use crate::observe::Peer;
+use crate::observe::Connection;
 use crate::tls::Tls;
 
 /// Serves connections until `stop` resolves, then lets those that are open finish within the time of grace.
@@ -34,44 +36,58 @@ pub(crate) async fn serve(
 ) {
     let mut stop = pin!(stop);
     let places = Arc::new(Semaphore::new(app.settings.limits.connections));
-    let graceful = GracefulShutdown::new();
+    let stopping = watch::Sender::new(false);
     let mut connections = JoinSet::new();
+    let take = |connections: &mut JoinSet<()>, (stream, peer): (TcpStream, SocketAddr), place| {
+        let (router, app, tls, stopping) = (router.clone(), app.clone(), tls.clone(), stopping.subscribe());
+        connections.spawn(async move {
+            app.metrics.connections.inc();
+            connection(stream, peer, tls, router, &app, stopping).await;
+            app.metrics.connections.dec();
+            drop(place);
+        });
+    };
     loop {
         // At the bound, whoever connects waits in the system's own queue.
         let place = tokio::select! {
             () = &mut stop => break,
             Ok(place) = Arc::clone(&places).acquire_owned() => place,
         };
-        let (stream, peer) = tokio::select! {
+        tokio::select! {
             () = &mut stop => break,
             accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
+                Ok(accepted) => take(&mut connections, accepted, place),
                 Err(error) => {
                     // Out of file descriptors or memory: it passes when connections end, and spinning does not help.
                     tracing::error!(%error, "a connection cannot be accepted");
                     sleep(Duration::from_millis(100)).await;
-                    continue;
                 }
             },
-        };
-        let (router, app, tls, watcher) = (router.clone(), app.clone(), tls.clone(), graceful.watcher());
-        connections.spawn(async move {
-            app.metrics.connections.inc();
-            connection(stream, peer, tls, router, &app, watcher).await;
-            app.metrics.connections.dec();
-            drop(place);
-        });
+        }
         while connections.try_join_next().is_some() {}
     }
-    drop(listener);
     app.drain();
-    if timeout(app.settings.grace, graceful.shutdown()).await.is_err() {
-        tracing::warn!(
-            connections = connections.len(),
-            "the time of grace is over; closing connections with requests in flight"
-        );
+    // Whoever has connected already is still served, and nobody else.
+    while let (Ok(place), Some(Ok(accepted))) =
+        (Arc::clone(&places).try_acquire_owned(), now_or_never(listener.accept()))
+    {
+        take(&mut connections, accepted, place);
+    }
+    drop(listener);
+    let _ = stopping.send(true);
+    let finished = async { while connections.join_next().await.is_some() {} };
+    if timeout(app.settings.grace, finished).await.is_err() {
+        tracing::warn!("the time of grace is over; connections with requests in flight are closed");
     }
     connections.shutdown().await;
+}
+
+/// What a future has to say at once, if it has.
+fn now_or_never<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
 }
 
 async fn connection(
@@ -80,7 +96,7 @@ async fn connection(
     tls: Option<Tls>,
     router: Router,
     app: &App,
-    watcher: Watcher,
+    stopping: Stopping,
 ) {
     let limits = &app.settings.limits;
     // Answers are written in whole pieces; waiting to join them only adds delay.
@@ -89,11 +105,11 @@ async fn connection(
     stream.set_write_timeout(Some(limits.idle_time));
     let stream = Box::pin(stream);
     let served = match tls {
-        None => serve_one(stream, false, peer, router, app, watcher).await,
+        None => serve_one(stream, false, peer, router, app, stopping).await,
         Some(tls) => match timeout(limits.head_time, tls.acceptor().accept(stream)).await {
             Ok(Ok(stream)) => {
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                serve_one(stream, http2, peer, router, app, watcher).await
+                serve_one(stream, http2, peer, router, app, stopping).await
             }
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err("the TLS handshake took too long".into()),
@@ -112,14 +128,17 @@ async fn serve_one(
     peer: SocketAddr,
     router: Router,
     app: &App,
-    watcher: Watcher,
+    stopping: Stopping,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let limits = &app.settings.limits;
+    let activity = Activity::new();
+    let connection = Connection { peer, activity: activity.clone() };
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(connection.clone());
         let mut router = router.clone();
         async move { Ok::<_, Infallible>(router.call(request).await.unwrap_or_else(|never| match never {})) }
     });
+    let ready_to_stop = ready_to_stop(stopping, activity, app.settings.grace / 2);
     if http2 {
         let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -128,15 +147,35 @@ async fn serve_one(
             .keep_alive_interval(limits.head_time)
             .keep_alive_timeout(limits.head_time)
             .serve_connection(TokioIo::new(stream), service);
-        Ok(watcher.watch(connection).await?)
+        until_finished(connection, ready_to_stop).await?;
     } else {
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head_time)
             .max_buf_size(limits.head_bytes.max(SMALLEST_BUFFER))
             .serve_connection(TokioIo::new(stream), service);
-        Ok(watcher.watch(connection).await?)
+        until_finished(connection, ready_to_stop).await?;
     }
+    Ok(())
+}
+
+/// Whether the server stops.
+type Stopping = watch::Receiver<bool>;
+
+/// Resolves when the server stops and the connection is between two commands of its client, or has kept on for `patience`.
+async fn ready_to_stop(mut stopping: Stopping, activity: Activity, patience: Duration) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+    let _ = timeout(patience, activity.quiet()).await;
+}
+
+/// Drives a connection to its end; once it may stop, it takes no further request.
+async fn until_finished<C: GracefulConnection>(connection: C, ready_to_stop: impl Future<Output = ()>) -> C::Output {
+    let mut connection = pin!(connection);
+    tokio::select! {
+        ended = &mut connection => return ended,
+        () = ready_to_stop => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
 }
 
 /// Requests that may be in flight on one HTTP/2 connection.

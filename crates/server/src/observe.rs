@@ -1,6 +1,6 @@
 //! Watches every request: its id, its log line, its place in the metrics, and the bound on requests per address.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
@@ -14,6 +14,7 @@ use doorward_store::Decision;
 use doorward_wire::{RepositoryName, RequestId, redact};
 use http_body::{Body as _, Frame, SizeHint};
 
+use crate::activity::{Activity, Busy};
 use crate::address::client_address;
 use crate::admit::subject;
 use crate::app::{App, InFlight};
@@ -33,9 +34,12 @@ pub(crate) struct Noted {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FoundAs(pub(crate) RequestId);
 
-/// The address of the other end of the connection. Travels with the request.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+/// The connection that a request came on. Travels with the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    pub(crate) peer: SocketAddr,
+    pub(crate) activity: Activity,
+}
 
 impl Noted {
     pub(crate) fn repository(name: &RepositoryName) -> Self {
@@ -57,8 +61,10 @@ impl Noted {
 /// The outermost layer: whatever happens further in, the answer has an id and the log a line.
 pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response<Body> {
     let started = Instant::now();
-    let peer = request.extensions().get::<Peer>().map_or_else(|| SocketAddr::from(([0; 4], 0)), |peer| peer.0);
-    let address = client_address(peer.ip(), request.headers(), &app.settings.trusted_proxies);
+    let connection = request.extensions_mut().remove::<Connection>();
+    let peer = connection.as_ref().map_or(IpAddr::from([0; 4]), |connection| connection.peer.ip());
+    let busy = connection.map(|connection| connection.activity.begin());
+    let address = client_address(peer, request.headers(), &app.settings.trusted_proxies);
     let context = Context::new(address, request.headers());
     let route = request.extensions().get::<MatchedPath>().map_or("other", |path| route_name(path.as_str()));
     let line = Line {
@@ -85,7 +91,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     }
     let noted = response.extensions_mut().remove::<Noted>().unwrap_or_default();
     let line = Line { id, noted, status: response.status(), ..line };
-    response.map(|body| Body::new(Observed { body, bytes: 0, ended: false, line, app, in_flight }))
+    response.map(|body| Body::new(Observed { body, bytes: 0, ended: false, line, app, in_flight, busy }))
 }
 
 /// A response's body that is watched until it has been sent or given up.
@@ -97,6 +103,8 @@ struct Observed {
     app: App,
     #[expect(dead_code, reason = "held for its Drop")]
     in_flight: Option<InFlight>,
+    #[expect(dead_code, reason = "held for its Drop")]
+    busy: Option<Busy>,
 }
 
 /// What the log line of a request says, apart from how its answer went.

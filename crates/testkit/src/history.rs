@@ -17,7 +17,7 @@ pub struct History {
 }
 
 /// Writes a history into a new bare repository at `path`. Of every ten commits one is a merge, one renames a file and
-/// one deletes a file; every fiftieth is tagged, and the tag is annotated every second time.
+/// one deletes one; every fiftieth is tagged, and the tag is annotated every second time.
 ///
 /// # Panics
 /// If git does not take it.
@@ -37,14 +37,14 @@ pub fn write_history(git: &Git, path: &Path, history: History) {
 
 fn commit(number: usize, history: History, random: &mut Random) -> Vec<u8> {
     let date = 1_600_000_000 + number * 600;
-    let merge = number.is_multiple_of(10) && number > 10;
+    let merge = number.is_multiple_of(10);
     let mut text = String::new();
     let branch = if number % 10 == 9 { "refs/heads/side" } else { "refs/heads/main" };
     let message = format!("Change number {number}\n\nThe {} of its kind.\n", number / 7);
     let _ = writeln!(text, "commit {branch}\nmark :{number}\ncommitter Ada <ada@example.org> {date} +0100");
     let _ = writeln!(text, "data {}\n{message}", message.len());
     // The side branch begins at the main one each time and is merged back by the next commit.
-    if number % 10 == 9 && number > 9 {
+    if number % 10 == 9 {
         let _ = writeln!(text, "from :{}", number - 1);
     }
     if merge {

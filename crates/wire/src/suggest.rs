@@ -16,7 +16,7 @@ pub fn nearest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -
 fn likeness(given: &str, name: &str) -> f64 {
     let (given, name): (Vec<&str>, Vec<&str>) = (parts(given), parts(name));
     let best = |part: &&str| name.iter().map(|other| strsim::jaro_winkler(part, other)).fold(0.0, f64::max);
-    let mean = given.iter().map(|part| best(&part)).sum::<f64>() / given.len() as f64;
+    let mean = given.iter().map(best).sum::<f64>() / given.len() as f64;
     mean - 0.02 * given.len().abs_diff(name.len()) as f64
 }
 

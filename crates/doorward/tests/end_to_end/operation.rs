@@ -1,7 +1,8 @@
 //! What the person sees who runs it: health, metrics, logs, signals, certificates, proxies.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -106,10 +107,30 @@ fn a_sigterm_lets_requests_in_flight_finish_and_takes_no_more() {
     server.signal(Signal::TERM);
     assert!(push.wait().expect("git ends").success(), "the push was cut off: {}", server.log());
     assert!(server.wait().success());
-    assert!(std::net::TcpStream::connect(server.host()).is_err());
+    assert!(TcpStream::connect(server.host()).is_err());
     let log = server.log();
     assert!(log.contains("stopping") && log.trim_end().ends_with("stopped"), "{log}");
     assert!(server.cli().ok(&["audit", "--json"]).contains("push.finished"));
+}
+
+#[test]
+fn a_client_that_was_asked_for_its_credential_is_served_also_when_the_server_stops_meanwhile() {
+    let mut server = server();
+    let mut stream = server.http().connect();
+    let ask = |stream: &mut TcpStream, more: &str| {
+        let path = "/home/hello.git/info/refs?service=git-upload-pack";
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n{more}\r\n").as_bytes()).expect("sent");
+        let mut answer = [0; 4096];
+        let length = stream.read(&mut answer).expect("an answer");
+        String::from_utf8_lossy(&answer[..length]).into_owned()
+    };
+    let challenge = ask(&mut stream, "");
+    assert!(challenge.starts_with("HTTP/1.1 401") && !challenge.contains("connection: close"), "{challenge}");
+    server.signal(Signal::TERM);
+    await_that("the server stops", || server.log().contains("stopping"));
+    let answer = ask(&mut stream, &format!("Authorization: Bearer {}\r\n", server.up().token));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(server.wait().success());
 }
 
 #[test]
