@@ -21,9 +21,6 @@ pub(crate) struct Arguments {
     /// The configuration file [default: doorward.toml in the data directory]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where to listen; port 0 picks a free one [default: 127.0.0.1:7990]
-    #[arg(long, global = true, value_name = "ADDR", hide_short_help = true)]
-    listen: Option<String>,
     /// Write JSON to standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -34,9 +31,9 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Serve, and on the first run make an account, a workspace, a repository and a token
-    Up,
+    Up(ServeFlags),
     /// Serve what is in the data directory
-    Serve,
+    Serve(ServeFlags),
     /// People and bots
     #[command(subcommand)]
     Account(AccountCommand),
@@ -62,6 +59,13 @@ pub(crate) enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeFlags {
+    /// Where to listen; port 0 picks a free one [default: 127.0.0.1:7990]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -273,7 +277,11 @@ pub(crate) struct Flags {
 
 impl Arguments {
     pub(crate) fn flags(&self) -> Flags {
-        Flags { data: self.data.clone(), config: self.config.clone(), listen: self.listen.clone() }
+        let listen = match &self.command {
+            Command::Up(flags) | Command::Serve(flags) => flags.listen.clone(),
+            _ => None,
+        };
+        Flags { data: self.data.clone(), config: self.config.clone(), listen }
     }
 }
 
@@ -310,6 +318,31 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_reference_of_commands_is_up_to_date() {
+        let mut text = String::from(
+            "# Commands\n\nThis page is generated from `crates/doorward/src/arguments.rs`. `--data`, `--config` and `--json` go with \
+             every command.\n",
+        );
+        describe(Arguments::command().term_width(100), "", &mut text);
+        crate::print::check_document("docs/commands.md", &text);
+    }
+
+    /// The help of a command and of those below it.
+    fn describe(mut command: clap::Command, parents: &str, text: &mut String) {
+        let name = format!("{parents}{}", command.get_name());
+        command = command.bin_name(&name);
+        let below: Vec<clap::Command> = command.get_subcommands().filter(|c| c.get_name() != "help").cloned().collect();
+        if below.is_empty() || parents.is_empty() {
+            let help = command.render_long_help().to_string();
+            let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+            text.push_str(&format!("\n## `{name}`\n\n```text\n{}\n```\n", lines.join("\n").trim_end()));
+        }
+        for command in below {
+            describe(command, &format!("{name} "), text);
+        }
     }
 
     #[test]

@@ -26,12 +26,12 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(arguments: Arguments) -> Result<(), Failure> {
     let configuration = Configuration::load(&arguments.flags(), |name| std::env::var_os(name), std::env::vars_os())?;
-    let serves = matches!(arguments.command, Command::Up | Command::Serve);
+    let serves = matches!(arguments.command, Command::Up(_) | Command::Serve(_));
     log::start(&configuration, serves);
     let json = arguments.json;
     match arguments.command {
-        Command::Up => command::up::run(configuration, json).await,
-        Command::Serve => command::serve::run(configuration, json).await,
+        Command::Up(_) => command::up::run(configuration, json).await,
+        Command::Serve(_) => command::serve::run(configuration, json).await,
         Command::Account(account) => command::account::run(account, &configuration, json).await,
         Command::Workspace(workspace) => command::workspace::run(workspace, &configuration, json).await,
         Command::Repository(repository) => command::repository::run(repository, &configuration, json).await,

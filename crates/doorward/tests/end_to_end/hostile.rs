@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use doorward_testkit::{Response, Server};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{server, server_with};
 
@@ -225,6 +226,9 @@ fn a_request_whose_client_closes_its_half_early_ends_without_harm() {
 #[test]
 fn ten_thousand_idle_connections_keep_nobody_out() {
     let server = server();
+    // Each connection is an open file of this process too; the usual limit is far below.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum }).expect("a higher limit");
     let idle: Vec<TcpStream> = (0..10_000).map_while(|_| TcpStream::connect(server.host()).ok()).collect();
     assert_eq!(idle.len(), 10_000, "this machine lets a process open {} connections", idle.len());
     let began = Instant::now();
