@@ -99,6 +99,27 @@ async fn connection(
     stopping: Stopping,
 ) {
     let limits = &app.settings.limits;
+    // Until it says something a connection has no buffers, so that many idle ones cost little.
+    let (mut stopped, mut first) = (stopping.clone(), [0]);
+    tokio::select! {
+        spoken = timeout(limits.head_time, stream.peek(&mut first)) => if !matches!(spoken, Ok(Ok(1..))) {
+            return;
+        },
+        () = quiet_while_stopping(&mut stopped) => return,
+    }
+    // A statement of its own: inside the one with `await`, the place it is moved from would stay reserved.
+    let speaking = Box::pin(speak(stream, peer, tls, router, app, stopping));
+    speaking.await;
+}
+
+/// Resolves when the server stops and a moment has passed.
+async fn quiet_while_stopping(stopping: &mut Stopping) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+    Activity::new().quiet().await;
+}
+
+async fn speak(stream: TcpStream, peer: SocketAddr, tls: Option<Tls>, router: Router, app: &App, stopping: Stopping) {
+    let limits = &app.settings.limits;
     // Answers are written in whole pieces; waiting to join them only adds delay.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);

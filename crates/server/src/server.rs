@@ -7,7 +7,7 @@ use doorward_git::Repositories;
 use doorward_rules::RepositoryId;
 use doorward_store::{Recorder, Store};
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::timeout;
 
 use crate::app::App;
@@ -54,7 +54,7 @@ impl Server {
             return Err(ServerError::PlainHttp(address));
         }
         let tls = settings.tls.clone().map(Tls::load).transpose()?;
-        let listener = TcpListener::bind(address).await.map_err(|error| ServerError::Listen { address, error })?;
+        let listener = listen(address).map_err(|error| ServerError::Listen { address, error })?;
         Ok(Self { settings, listener, tls })
     }
 
@@ -91,6 +91,15 @@ impl Server {
     }
 }
 
+/// Listens with as long a queue as the system gives: when a stampede overflows it, those who are left out try again
+/// only a second later.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
+
 /// What is done once at the start and then every hour: removing what killed programs left, and old records.
 async fn keep_up(app: App) {
     loop {
@@ -119,5 +128,6 @@ async fn sweep(app: &App) -> Result<(), String> {
     Ok(())
 }
 
+const QUEUE: u32 = 65_535;
 const HOUR: Duration = Duration::from_secs(3600);
 const RECORDS: Duration = Duration::from_secs(30);
