@@ -105,12 +105,13 @@ impl Reason {
 
     /// The HTTP status on a surface.
     ///
-    /// On 401, and only then, git erases the secret that it has stored for the host (git's `http.c`). So 401 is for what
+    /// A header that cannot be read says nothing about any secret: 400. On 401, and only then, git erases the secret that it has stored for the host (git's `http.c`). So 401 is for what
     /// cannot become right by itself: a secret that is absent, unreadable, unknown, revoked or expired, or stored under
     /// the wrong name. Everything that an administrator can mend while the secret stays as it is answers 403.
     pub fn status(&self, surface: Surface) -> u16 {
         match surface {
             Surface::Git => match self {
+                Self::Unreadable(Fault::Header) => 400,
                 Self::NothingPresented
                 | Self::Unreadable(_)
                 | Self::Unknown
@@ -242,7 +243,7 @@ impl Fault {
 
     fn sentence(self) -> &'static str {
         match self {
-            Self::Header => "the Authorization header cannot be read",
+            Self::Header => "the Authorization header cannot be read, or there are several that differ",
             Self::Scheme => "the Authorization header has a scheme that this server does not speak",
             Self::Basic => "the Basic credentials in the Authorization header cannot be read",
             Self::NoSecret => "a user name was presented without a token",

@@ -245,8 +245,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
     pub async fn tallies(&self, filter: AuditFilter<'_>) -> Result<Vec<Tally>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM audit_tally WHERE $1 IS NULL OR last_at >= $1 ORDER BY minute, tag")
-            .bind(filter.since.map(|at| at.0))
+        let rows = sqlx::query("SELECT * FROM audit_tally WHERE minute >= $1 ORDER BY minute, tag")
+            .bind(filter.since.map_or(0, |at| minute(at).0))
             .fetch_all(self.reading())
             .await?;
         rows.into_iter().map(|row| tally(&Row(row))).collect()
@@ -259,7 +259,7 @@ impl Store {
     pub async fn prune_audit(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         let mut change = self.change(now).await?;
         let mut removed = 0;
-        for sql in ["DELETE FROM audit WHERE at < $1", "DELETE FROM audit_tally WHERE last_at < $1"] {
+        for sql in ["DELETE FROM audit WHERE at < $1", "DELETE FROM audit_tally WHERE minute < $1"] {
             removed += sqlx::query(sql).bind(before.0).execute(change.connection()).await?.rows_affected();
         }
         change.commit_records().await?;

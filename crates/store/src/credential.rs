@@ -87,20 +87,26 @@ impl Store {
     /// new secret is carried to where the old one is used.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if there is no such credential, [`StoreError::State`] if it has ended already.
+    /// [`StoreError::Missing`] if there is no such credential, [`StoreError::State`] if it has ended or was rotated
+    /// already.
     pub async fn rotate_credential(
         &self,
         id: CredentialId,
         overlap: Duration,
         now: Timestamp,
     ) -> Result<Rotated, StoreError> {
-        let old = self.credential(id).await?;
+        let mut change = self.change(now).await?;
+        let old = find(id, change.connection()).await?;
         if let Some(at) = old.revoked_at.or(old.expires_at.filter(|at| *at <= now)) {
             return Err(StoreError::State(format!(
                 "token `{id}` ended at {at} and cannot be rotated; create a new one"
             )));
         }
-        let mut change = self.change(now).await?;
+        if let Some(by) = old.replaced_by {
+            return Err(StoreError::State(format!(
+                "token `{id}` was rotated already; rotate `{by}`, which took its place"
+            )));
+        }
         // The new one lasts as long as the old one was made to last.
         let lifetime = old.expires_at.map(|at| Duration::from_millis(at.0.abs_diff(old.created_at.0)));
         let new = NewCredential {
@@ -114,7 +120,7 @@ impl Store {
         let (credential, secret) = insert(&mut change, &new).await?;
         let end = now.after(overlap);
         let old_expires_at = old.expires_at.map_or(end, |at| at.min(end));
-        sqlx::query("UPDATE credential SET expires_at = $1, replaced_by = $2 WHERE id = $3 AND revoked_at IS NULL")
+        sqlx::query("UPDATE credential SET expires_at = $1, replaced_by = $2 WHERE id = $3")
             .bind(old_expires_at.0)
             .bind(credential.id.as_str())
             .bind(id.as_str())
@@ -150,15 +156,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] if there is none.
     pub async fn credential(&self, id: CredentialId) -> Result<Credential, StoreError> {
-        let row = sqlx::query(
-            "SELECT c.*, a.name AS account, w.slug AS workspace FROM credential c JOIN account a ON a.id = c.account_id \
-             LEFT JOIN workspace w ON w.id = c.workspace_id WHERE c.id = $1",
-        )
-        .bind(id.as_str())
-        .fetch_optional(self.reading())
-        .await?
-        .ok_or_else(|| StoreError::missing(Noun::Token, id))?;
-        credential(&Row(row))
+        find(id, self.reading()).await
     }
 
     /// Every credential, or those of one account, the oldest first.
@@ -178,6 +176,18 @@ impl Store {
         .await?;
         rows.into_iter().map(|row| credential(&Row(row))).collect()
     }
+}
+
+async fn find(id: CredentialId, source: impl sqlx::SqliteExecutor<'_>) -> Result<Credential, StoreError> {
+    let row = sqlx::query(
+        "SELECT c.*, a.name AS account, w.slug AS workspace FROM credential c JOIN account a ON a.id = c.account_id \
+         LEFT JOIN workspace w ON w.id = c.workspace_id WHERE c.id = $1",
+    )
+    .bind(id.as_str())
+    .fetch_optional(source)
+    .await?
+    .ok_or_else(|| StoreError::missing(Noun::Token, id))?;
+    credential(&Row(row))
 }
 
 async fn insert(change: &mut Change, new: &NewCredential<'_>) -> Result<(Credential, SecretString), StoreError> {

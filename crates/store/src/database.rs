@@ -54,7 +54,11 @@ impl Store {
                 .acquire_timeout(Duration::from_secs(10))
         };
         let writing = pool(1).connect_with(options.clone()).await?;
-        migrations().run(&writing).await?;
+        {
+            // SQLite has no lock for this: of two programs that open a new database at once, one waits for the other.
+            let _one_at_a_time = migration_lock(directory).map_err(|error| StoreError::Unavailable(error.into()))?;
+            migrations().run(&writing).await?;
+        }
         let reading = pool(4).connect_with(options.pragma("query_only", "ON")).await?;
         Ok(Self { reading, writing })
     }
@@ -119,6 +123,12 @@ impl Change {
     pub(crate) async fn commit_records(self) -> Result<(), StoreError> {
         Ok(self.transaction.commit().await?)
     }
+}
+
+fn migration_lock(directory: &Path) -> std::io::Result<fs::File> {
+    let file = fs::File::create(directory.join("migration.lock"))?;
+    file.lock()?;
+    Ok(file)
 }
 
 /// A new id whose text sorts by the time it was made (RFC 9562, version 7).

@@ -239,9 +239,16 @@ async fn a_rotation_keeps_what_the_credential_was_and_ends_the_old_one_after_its
         (&old.name, old.scopes, &old.workspace)
     );
     assert_eq!(rotated.old_expires_at, later.after(Duration::from_secs(60)));
-    let again = store.rotate_credential(old.id, Duration::from_secs(600), later).await.expect("rotated again");
-    assert_eq!(again.old_expires_at, rotated.old_expires_at, "a rotation never makes the old secret last longer");
-    let ended = store.rotate_credential(old.id, Duration::ZERO, later.after(Duration::from_secs(61))).await;
+    // A second one would make a credential that lasts as long as the overlap.
+    let again = store.rotate_credential(old.id, Duration::from_secs(600), later).await;
+    assert!(
+        matches!(again, Err(StoreError::State(ref why)) if why.contains(rotated.credential.id.as_str())),
+        "{again:?}"
+    );
+    let next = store.rotate_credential(rotated.credential.id, Duration::from_secs(600), later).await.expect("rotated");
+    assert_eq!(next.credential.expires_at, rotated.credential.expires_at);
+    store.revoke_credential(next.credential.id, later).await.expect("revoked");
+    let ended = store.rotate_credential(next.credential.id, Duration::ZERO, later).await;
     assert!(matches!(ended, Err(StoreError::State(_))), "{ended:?}");
 }
 

@@ -118,7 +118,11 @@ impl Nginx {
         // The password is `secret`, as a plain SHA-1: the fastest check that nginx has.
         fs::write(home.join("htpasswd"), "admin:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n").expect("written");
         fs::write(home.join("gitconfig"), "[safe]\n\tdirectory = *\n[http]\n\treceivepack = true\n").expect("written");
-        fs::write(home.join("nginx.conf"), CONFIGURATION.replace("HOME", &home_text).replace("PORT", &port.to_string())).expect("written");
+        fs::write(
+            home.join("nginx.conf"),
+            CONFIGURATION.replace("HOME", &home_text).replace("PORT", &port.to_string()),
+        )
+        .expect("written");
         let mut fcgiwrap = Command::new("fcgiwrap");
         fcgiwrap.args(["-c", "8", "-s", &format!("unix:{home_text}/fcgiwrap.sock")]);
         fcgiwrap.env("GIT_CONFIG_GLOBAL", home.join("gitconfig"));
@@ -127,7 +131,8 @@ impl Nginx {
             std::thread::sleep(Duration::from_millis(10));
         }
         let mut nginx = Command::new("nginx");
-        let nginx = nginx.args(["-c", &format!("{home_text}/nginx.conf"), "-p", &home_text]).spawn().expect("nginx runs");
+        let nginx =
+            nginx.args(["-c", &format!("{home_text}/nginx.conf"), "-p", &home_text]).spawn().expect("nginx runs");
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             std::thread::sleep(Duration::from_millis(10));
         }

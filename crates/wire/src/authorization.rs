@@ -55,13 +55,14 @@ pub enum PresentedName {
 }
 
 impl Authorization {
-    /// Reads all `Authorization` headers of a request, of which there should be one at most.
+    /// Reads all `Authorization` headers of a request. There should be one at most, but jobs that set it in two places
+    /// send the same one twice.
     pub fn read<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut headers = headers.into_iter();
-        match (headers.next(), headers.next()) {
-            (None, _) => Self::Nothing,
-            (Some(header), None) => read_one(header).unwrap_or_else(Self::Unreadable),
-            (Some(_), Some(_)) => Self::Unreadable(Fault::Header),
+        match headers.next() {
+            None => Self::Nothing,
+            Some(first) if headers.all(|other| other == first) => read_one(first).unwrap_or_else(Self::Unreadable),
+            Some(_) => Self::Unreadable(Fault::Header),
         }
     }
 }
@@ -188,6 +189,13 @@ mod tests {
         }
         assert_eq!(Authorization::read([&b"Bearer a"[..], b"Bearer b"]), Authorization::Unreadable(Fault::Header));
         assert_eq!(Authorization::read([&b"Bearer \xff"[..]]), Authorization::Unreadable(Fault::Header));
+    }
+
+    #[test]
+    fn the_same_header_twice_is_one() {
+        let header = format!("Bearer {}", token());
+        let both = Authorization::read([header.as_bytes(), header.as_bytes()]);
+        assert!(matches!(both, Authorization::Token(_)), "{both:?}");
     }
 
     #[test]

@@ -7,20 +7,32 @@ use std::borrow::Cow;
 /// For text that was made elsewhere: a requested path, what git wrote, an address that somebody typed. Text of our own
 /// holds no secret in the first place, since secrets are types that cannot be printed.
 pub fn redact(text: &str) -> Cow<'_, str> {
-    let tokens = PREFIXES.iter().any(|prefix| text.contains(prefix));
-    if !tokens && !text.contains('@') {
+    if first_token(text).is_none() && !text.contains('@') {
         return Cow::Borrowed(text);
     }
     Cow::Owned(without_user_parts(&without_tokens(text)))
 }
 
+/// Where the prefix of the first token ends. Somebody may have folded it.
+fn first_token(text: &str) -> Option<usize> {
+    let prefix_at = |start: usize| {
+        let found = |prefix: &&&str| {
+            text.as_bytes()[start..]
+                .get(..prefix.len())
+                .is_some_and(|bytes| bytes.eq_ignore_ascii_case(prefix.as_bytes()))
+        };
+        PREFIXES.iter().find(found).map(|prefix| start + prefix.len())
+    };
+    (0..text.len()).find_map(prefix_at)
+}
+
 fn without_tokens(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((start, prefix)) = PREFIXES.iter().filter_map(|p| rest.find(p).map(|start| (start, *p))).min() {
-        let secret = &rest[start + prefix.len()..];
+    while let Some(end) = first_token(rest) {
+        let secret = &rest[end..];
         let length = secret.find(|c: char| !c.is_ascii_alphanumeric() && !"_-=%".contains(c)).unwrap_or(secret.len());
-        clean.push_str(&rest[..start + prefix.len()]);
+        clean.push_str(&rest[..end]);
         clean.push_str(if length == 0 { "" } else { MASK });
         rest = &secret[length..];
     }
@@ -64,6 +76,7 @@ mod tests {
             ("https://ada:p@ss@host/x y@z", "https://***@host/x y@z"),
             ("fatal: 'http://dwa_1@h/' and 'ftp://u@h'", "fatal: 'http://***@h/' and 'ftp://***@h'"),
             ("dwa_", "dwa_"),
+            ("/atbbq3w9sz7xy2/x", "/atbb***/x"),
             ("mail ada@example.org", "mail ada@example.org"),
         ] {
             assert_eq!(redact(text), clean);

@@ -11,9 +11,9 @@ pub struct RefName(Vec<u8>);
 /// Why bytes are not the name of a ref that can be pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RefNameError {
-    /// It does not begin with `refs/` and a second component.
-    #[error("a ref's name begins with refs/ and a category, such as refs/heads/ or refs/tags/")]
-    Category,
+    /// It does not begin with `refs/`.
+    #[error("a ref's name begins with refs/, as in refs/heads/main or refs/tags/v1")]
+    Place,
     /// Two slashes in a row, one at the end, or a component that begins with a dot or ends with `.lock`.
     #[error("a ref's name has a component that is empty, begins with a dot or ends with .lock")]
     Component,
@@ -25,16 +25,13 @@ pub enum RefNameError {
 impl RefName {
     /// Reads the name of a ref that a push may touch.
     ///
-    /// The rules are git's (git-check-ref-format, 1 to 10), with what `git receive-pack` asks beyond them: `refs/` and
-    /// at least two components after it.
+    /// The rules are git's (git-check-ref-format, 1 to 10), and that it is below `refs/`. Git itself refuses to create
+    /// `refs/x` without a second component, but lets it be deleted.
     ///
     /// # Errors
     /// [`RefNameError`], for the first rule that is broken.
     pub fn parse(name: &[u8]) -> Result<Self, RefNameError> {
-        let rest = name.strip_prefix(b"refs/").ok_or(RefNameError::Category)?;
-        if !rest.contains(&b'/') {
-            return Err(RefNameError::Category);
-        }
+        let rest = name.strip_prefix(b"refs/").ok_or(RefNameError::Place)?;
         let forbidden = |byte: &u8| *byte <= b' ' || *byte == 0x7f || b"~^:?*[\\".contains(byte);
         let pair = |pair: &[u8]| pair == b".." || pair == b"@{";
         if name.iter().any(forbidden) || name.windows(2).any(pair) || name.ends_with(b".") {
@@ -108,6 +105,7 @@ mod tests {
         "refs/heads/../../x",
         "refs/heads/a.LOCK",
         "refs/notes/commits",
+        "refs/stash",
         "refs/heads/a.b",
         "refs/heads/ ",
     ];
@@ -122,8 +120,8 @@ mod tests {
 
     #[test]
     fn only_names_below_refs_can_be_pushed() {
-        for name in ["HEAD", "refs/x", "refs/", "", "heads/main", "REFS/heads/main", "/refs/heads/main"] {
-            assert_eq!(RefName::parse(name.as_bytes()), Err(RefNameError::Category), "{name:?}");
+        for name in ["HEAD", "refs", "", "heads/main", "REFS/heads/main", "/refs/heads/main"] {
+            assert_eq!(RefName::parse(name.as_bytes()), Err(RefNameError::Place), "{name:?}");
         }
         assert_eq!(RefName::parse(b"refs/heads/a\0b"), Err(RefNameError::Forbidden));
         assert_eq!(RefName::parse(b"refs/heads/caf\xe9").map(|name| name.to_string()), Ok("refs/heads/caf�".into()));
