@@ -48,7 +48,11 @@ impl Data {
         let search_path = std::env::var_os("PATH").unwrap_or_default();
         let git = Git::find(&configuration.git(), &search_path)?;
         let (short, long, patience) = configuration.places();
-        Ok(Repositories::new(&self.directory, git, Slots::new(short, long, patience))?)
+        Ok(Repositories::new(
+            &self.directory,
+            git,
+            Slots::new(short, long, patience, configuration.server().limits.idle_time),
+        )?)
     }
 
     /// Takes the lock that keeps a second server away.

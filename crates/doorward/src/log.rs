@@ -1,6 +1,9 @@
 //! The log: to standard error, as text or JSON, and never a secret in it.
 
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::Configuration;
 
@@ -13,11 +16,14 @@ pub(crate) fn start(configuration: &Configuration, serves: bool) {
         "error" => LevelFilter::ERROR,
         _ => LevelFilter::INFO,
     };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    // Libraries speak up when something is wrong; their finer levels show what they send and receive.
+    let ours = Targets::new().with_default(level.min(LevelFilter::WARN)).with_target("doorward", level);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
     if configuration.text("log.format") == "json" {
-        log.json().flatten_event(true).init();
+        tracing_subscriber::registry().with(layer.json().flatten_event(true).with_filter(ours)).init();
     } else {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        log.with_ansi(terminal && std::env::var_os("NO_COLOR").is_none()).init();
+        let colours = terminal && std::env::var_os("NO_COLOR").is_none();
+        tracing_subscriber::registry().with(layer.with_ansi(colours).with_filter(ours)).init();
     }
 }

@@ -1,10 +1,16 @@
 //! The answer to `info/refs`: what a repository has and what the server can do (gitprotocol-http, "Smart Clients").
 
-use bytes::Bytes;
+use std::io;
+
+use bytes::BytesMut;
 use doorward_rules::Action;
 use doorward_wire::PktLine;
+use tokio::io::AsyncReadExt;
 
-use crate::{GitError, Repository};
+use crate::fetch::send;
+use crate::output::CHUNK;
+use crate::process::Process;
+use crate::{GitError, Output, Repository};
 
 /// The two services of the smart protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,32 +52,56 @@ impl Service {
 }
 
 impl Repository {
-    /// The refs and capabilities for the service that this repository was opened for.
+    /// The refs and capabilities for the service that this repository was opened for, as a stream.
     ///
     /// `protocol` is the client's `Git-Protocol` header, which asks for a version.
     ///
     /// # Errors
-    /// [`GitError`] if git cannot be run, or there is no place for it.
-    pub async fn advertise(&self, protocol: Option<&str>) -> Result<Bytes, GitError> {
+    /// [`GitError`] if git cannot be run, or there is no place for it. Later trouble ends the output with an error.
+    pub async fn advertise(&self, protocol: Option<&str>) -> Result<Output, GitError> {
         let service = match self.action {
             Action::Fetch => Service::UploadPack,
             Action::Push => Service::ReceivePack,
         };
-        let _slot = self.all.slots.short().await?;
+        let slot = self.all.slots.short().await?;
         let mut command = self.all.git.command(&self.directory);
         command.args([service.command(), "--stateless-rpc", "--http-backend-info-refs", "."]);
         // There is no version 2 of pushing; without the header git does not have to say so.
-        let protocol = protocol.filter(|_| service == Service::UploadPack);
-        if let Some(protocol) = protocol {
+        if let Some(protocol) = protocol.filter(|_| service == Service::UploadPack) {
             command.env("GIT_PROTOCOL", protocol);
         }
-        let refs = self.all.git.run(service.command(), &mut command).await?;
-        let mut answer = Vec::with_capacity(refs.len() + 64);
-        if !refs.starts_with(b"000eversion 2\n") {
-            PktLine::write(format!("# service={}\n", service.name()).as_bytes(), &mut answer);
-            answer.extend_from_slice(b"0000");
+        let (process, stdin, mut stdout) = Process::start(service.command(), &mut command)?;
+        drop(stdin);
+        let mut first = BytesMut::with_capacity(CHUNK);
+        while first.len() < VERSION_2.len()
+            && stdout.read_buf(&mut first).await.map_err(GitError::run(service.command()))? > 0
+        {}
+        if first.is_empty() {
+            let (_, stderr) = process.wait_with_complaints().await?;
+            return Err(GitError::Failed { what: service.command(), stderr });
         }
-        answer.extend_from_slice(&refs);
-        Ok(answer.into())
+        let mut begin = Vec::new();
+        if !first.starts_with(VERSION_2) {
+            PktLine::write(format!("# service={}\n", service.name()).as_bytes(), &mut begin);
+            begin.extend_from_slice(b"0000");
+        }
+        begin.extend_from_slice(&first);
+        let (sender, output) = Output::channel(self.all.slots.idle());
+        tokio::spawn(async move {
+            let _slot = slot;
+            let rest = async {
+                sender.send(Ok(begin.into())).await?;
+                send(stdout, &sender).await?;
+                let status = process.wait().await.map_err(io::Error::other)?;
+                if status.success() { Ok(()) } else { Err(io::Error::other(format!("git ended with {status}"))) }
+            };
+            if let Err(error) = rest.await {
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        Ok(output)
     }
 }
+
+/// What an advertisement in version 2 of the protocol begins with.
+const VERSION_2: &[u8] = b"000eversion 2\n";

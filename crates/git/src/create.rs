@@ -1,10 +1,13 @@
 //! Makes repositories: empty, with first content, or from another repository. And removes them.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
+use base64::Engine;
 use doorward_rules::RepositoryId;
 use doorward_wire::RefName;
 use tokio::io::AsyncReadExt;
@@ -49,7 +52,7 @@ impl Repositories {
     /// [`GitError`] if it cannot be made; nothing is left then.
     pub async fn create(&self, id: RepositoryId, format: ObjectFormat) -> Result<(), GitError> {
         let making = self.making(id)?;
-        let mut command = self.git.command(&making);
+        let mut command = self.git.command(&making.0);
         command.args(["init", "-q", "--bare", "--template=", "--object-format", format.word(), "."]);
         self.git.run("init", &mut command).await?;
         self.place(&making, id)
@@ -67,7 +70,7 @@ impl Repositories {
         seconds: i64,
     ) -> Result<(), GitError> {
         let making = self.making(id)?;
-        let mut init = self.git.command(&making);
+        let mut init = self.git.command(&making.0);
         init.args(["init", "-q", "--bare", "--template=", "."]);
         self.git.run("init", &mut init).await?;
         let message = "Begin";
@@ -76,7 +79,7 @@ impl Repositories {
         for (path, content) in files {
             stream.push_str(&format!("M 644 inline {path}\ndata {}\n{content}\n", content.len()));
         }
-        let mut import = self.git.command(&making);
+        let mut import = self.git.command(&making.0);
         import.args(["fast-import", "--quiet"]);
         let (process, stdin, mut stdout) = Process::start("fast-import", &mut import)?;
         feed(std::io::Cursor::new(stream.into_bytes()), stdin).await.map_err(GitError::run("fast-import"))?;
@@ -93,11 +96,7 @@ impl Repositories {
     /// [`GitError::Failed`] with what git said if the other one cannot be read; nothing is left then.
     pub async fn import(&self, id: RepositoryId, import: &Import) -> Result<(), GitError> {
         let making = self.making(id)?;
-        let imported = self.import_into(&making, import).await;
-        if imported.is_err() {
-            let _ = fs::remove_dir_all(&making);
-        }
-        imported?;
+        self.import_into(&making.0, import).await?;
         self.place(&making, id)
     }
 
@@ -136,16 +135,28 @@ impl Repositories {
         }
         let usual = ["refs/heads/main", "refs/heads/master"];
         let chosen = usual.iter().find(|name| branches.iter().any(|branch| branch == *name));
-        match chosen.copied().or(branches.first().map(String::as_str)) {
-            Some(branch) => self.point_head(directory, branch).await,
-            None => Ok(()),
+        let Some(branch) = chosen.copied().or(branches.first().map(String::as_str)) else { return Ok(()) };
+        match self.point_head(directory, branch).await {
+            // Another first push is at it.
+            Err(GitError::File { source, .. }) if source.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            done => done,
         }
     }
 
+    /// Writes HEAD as git does, under its lock, but durably: git itself renames it without having fsynced it.
     async fn point_head(&self, directory: &Path, branch: &str) -> Result<(), GitError> {
-        let mut command = self.git.command(directory);
-        self.git.run("symbolic-ref", command.args(["symbolic-ref", "HEAD", branch])).await?;
-        durable::sync(directory)
+        let (directory, text) = (directory.to_path_buf(), format!("ref: {branch}\n"));
+        let write = move || {
+            let lock = directory.join("HEAD.lock");
+            let mut file = File::create_new(&lock).map_err(GitError::file(&lock))?;
+            let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
+            written.and_then(|()| fs::rename(&lock, directory.join("HEAD"))).map_err(|error| {
+                let _ = fs::remove_file(&lock);
+                GitError::file(&lock)(error)
+            })?;
+            durable::sync(&directory)
+        };
+        tokio::task::spawn_blocking(write).await.map_err(|error| GitError::run("HEAD")(std::io::Error::other(error)))?
     }
 
     /// Removes a repository's files. Whoever is reading them now may be cut off.
@@ -161,43 +172,50 @@ impl Repositories {
         fs::remove_dir_all(&doomed).map_err(GitError::file(&doomed))
     }
 
-    /// Removes what was left by programs that were killed while they made or removed a repository.
+    /// Removes what was left by programs that were killed while they made or removed a repository. A repository that is
+    /// complete but not in the database is left alone, with a warning: the database may be an old backup.
     ///
     /// # Errors
     /// [`GitError::File`] if the directory cannot be read.
     pub fn sweep_unfinished(
         &self,
         is_recorded: impl Fn(RepositoryId) -> bool,
-        older_than: std::time::Duration,
+        older_than: Duration,
     ) -> Result<(), GitError> {
         for entry in fs::read_dir(&self.root).map_err(GitError::file(&*self.root))?.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let unfinished = name.ends_with(".new") || name.ends_with(".deleted");
-            let orphan = || name.strip_suffix(".git").and_then(|id| id.parse().ok()).is_some_and(|id| !is_recorded(id));
-            let old = entry
-                .metadata()
-                .and_then(|data| data.modified())
-                .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > older_than));
-            if old && (unfinished || orphan()) {
-                tracing::info!(directory = %entry.path().display(), "removing a repository that was never finished");
-                let _ = fs::remove_dir_all(entry.path());
+            let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            let modified = entry.metadata().and_then(|data| data.modified());
+            let old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > older_than));
+            if old && (name.ends_with(".new") || name.ends_with(".deleted")) {
+                tracing::info!(directory = %path.display(), "removing a repository that was never finished");
+                let _ = fs::remove_dir_all(&path);
+            } else if old && name.strip_suffix(".git").and_then(|id| id.parse().ok()).is_some_and(|id| !is_recorded(id))
+            {
+                tracing::warn!(directory = %path.display(), "a repository is not in the database; it is left alone");
             }
         }
         Ok(())
     }
 
     async fn import_into(&self, making: &Path, import: &Import) -> Result<(), GitError> {
+        let source = Source::parse(&import.source);
         let mut clone = self.git.command(making);
         clone.args(["clone", "--mirror", "--no-local", "--template="]).arg(if import.progress {
             "--progress"
         } else {
             "-q"
         });
-        clone.arg("--").arg(&import.source).arg(".");
+        clone.arg("--").arg(&source.address).arg(".");
         clone.env("GIT_ALLOW_PROTOCOL", "file:http:https");
         clone.envs(import.environment.iter().map(|(name, value)| (name, value)));
+        if let Some((key, value)) = source.header {
+            let place = self.git.settings_passed();
+            clone.env("GIT_CONFIG_COUNT", (place + 1).to_string());
+            clone.env(format!("GIT_CONFIG_KEY_{place}"), key).env(format!("GIT_CONFIG_VALUE_{place}"), value);
+        }
         if import.progress {
-            clone.stderr(Stdio::inherit());
+            // In a group of its own git would be in the background, where it shows no progress.
+            clone.stderr(Stdio::inherit()).process_group(rustix::process::getpgrp().as_raw_nonzero().get());
         }
         self.git.run("clone", &mut clone).await?;
         let mut forget = self.git.command(making);
@@ -210,17 +228,49 @@ impl Repositories {
     }
 
     /// A new directory in which a repository is made. It gets its name only when it is complete.
-    fn making(&self, id: RepositoryId) -> Result<PathBuf, GitError> {
-        let making = self.root.join(format!("{id}.new"));
-        fs::create_dir(&making).map_err(GitError::file(&making))?;
-        Ok(making)
+    fn making(&self, id: RepositoryId) -> Result<Making, GitError> {
+        let directory = self.root.join(format!("{id}.new"));
+        fs::create_dir(&directory).map_err(GitError::file(&directory))?;
+        Ok(Making(directory))
     }
 
-    fn place(&self, making: &Path, id: RepositoryId) -> Result<(), GitError> {
-        sync_tree(making)?;
+    fn place(&self, making: &Making, id: RepositoryId) -> Result<(), GitError> {
+        sync_tree(&making.0)?;
         let directory = self.directory(id);
-        fs::rename(making, &directory).map_err(GitError::file(&directory))?;
+        fs::rename(&making.0, &directory).map_err(GitError::file(&directory))?;
         durable::sync(&self.root)
+    }
+}
+
+/// Where to import from, with the secret apart: arguments and configuration files can be read by others, the
+/// environment of a process only by its owner.
+struct Source {
+    address: OsString,
+    header: Option<(String, String)>,
+}
+
+impl Source {
+    fn parse(source: &std::ffi::OsStr) -> Self {
+        let parts = source.to_str().and_then(|text| {
+            let (scheme, rest) = text.split_once("://").filter(|(scheme, _)| matches!(*scheme, "http" | "https"))?;
+            let (authority, path) = rest.split_once('/')?;
+            let (user, host) = authority.rsplit_once('@')?;
+            let decoded = percent_encoding::percent_decode_str(user).collect::<Vec<u8>>();
+            let pair = if user.contains(':') { decoded } else { [decoded, b":".to_vec()].concat() };
+            let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
+            let header = (format!("http.{scheme}://{host}/.extraHeader"), format!("Authorization: Basic {encoded}"));
+            Some(Self { address: format!("{scheme}://{host}/{path}").into(), header: Some(header) })
+        });
+        parts.unwrap_or_else(|| Self { address: source.into(), header: None })
+    }
+}
+
+/// A repository that is being made. Unless it is placed, nothing is left of it.
+struct Making(PathBuf);
+
+impl Drop for Making {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

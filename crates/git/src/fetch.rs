@@ -9,26 +9,26 @@ use tokio::process::{ChildStdin, ChildStdout};
 use crate::output::{CHUNK, OutputSender};
 use crate::process::{Process, feed};
 use crate::slots::Slot;
-use crate::{GitError, Output, Repository};
+use crate::{GitError, Output, Placed};
 
-impl Repository {
+impl Placed {
     /// Answers one request of the fetch protocol.
     ///
     /// # Errors
-    /// [`GitError`] if git cannot be started, or there is no place for it. Later trouble ends the output with an error.
+    /// [`GitError`] if git cannot be started. Later trouble ends the output with an error.
     pub async fn fetch(
         self,
         protocol: Option<&str>,
         request: impl AsyncRead + Send + Unpin + 'static,
     ) -> Result<Output, GitError> {
-        let slot = self.all.slots.long().await?;
-        let mut command = self.all.git.command(&self.directory);
+        let Self { repository, slot } = self;
+        let mut command = repository.all.git.command(&repository.directory);
         command.args(["upload-pack", "--stateless-rpc", "--strict", "."]);
         if let Some(protocol) = protocol {
             command.env("GIT_PROTOCOL", protocol);
         }
         let (process, stdin, stdout) = Process::start("upload-pack", &mut command)?;
-        let (sender, output) = Output::channel();
+        let (sender, output) = Output::channel(repository.all.slots.idle());
         tokio::spawn(answer(process, stdin, stdout, request, sender, slot));
         Ok(output)
     }
@@ -64,7 +64,7 @@ async fn answer(
 }
 
 /// Passes on what a process writes, until it ends or nobody reads any more; how many bytes that was.
-async fn send(mut stdout: ChildStdout, sender: &OutputSender) -> io::Result<u64> {
+pub(crate) async fn send(mut stdout: ChildStdout, sender: &OutputSender) -> io::Result<u64> {
     let mut sent = 0;
     loop {
         let mut chunk = BytesMut::with_capacity(CHUNK);
@@ -72,8 +72,6 @@ async fn send(mut stdout: ChildStdout, sender: &OutputSender) -> io::Result<u64>
             return Ok(sent);
         }
         sent += chunk.len() as u64;
-        if sender.send(Ok(chunk.freeze())).await.is_err() {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
+        sender.send(Ok(chunk.freeze())).await?;
     }
 }

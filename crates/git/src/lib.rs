@@ -23,6 +23,6 @@ pub use create::{Import, ObjectFormat};
 pub use error::GitError;
 pub use output::Output;
 pub use program::{Git, GitSettings};
-pub use push::{PushOutcome, PushedRef, StartedPush};
-pub use repositories::{Repositories, Repository};
+pub use push::{AnswerForm, PushOutcome, PushedRef, StartedPush};
+pub use repositories::{Placed, Repositories, Repository};
 pub use slots::Slots;

@@ -3,10 +3,12 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 /// Bytes as a process writes them. At most a few chunks wait for a slow reader; then the process waits.
 ///
@@ -16,20 +18,34 @@ use tokio::sync::mpsc;
 pub struct Output(mpsc::Receiver<io::Result<Bytes>>);
 
 /// The writing side of an [`Output`].
-pub(crate) type OutputSender = mpsc::Sender<io::Result<Bytes>>;
+#[derive(Debug)]
+pub(crate) struct OutputSender {
+    chunks: mpsc::Sender<io::Result<Bytes>>,
+    patience: Duration,
+}
 
 impl Output {
-    pub(crate) fn channel() -> (OutputSender, Self) {
-        let (sender, receiver) = mpsc::channel(CHUNKS);
-        (sender, Self(receiver))
+    /// An output whose reader may take `patience` for each chunk. A connection has its own time-out for writing, but
+    /// one that is never written to, as by a client of HTTP/2 that opens no window, never meets it.
+    pub(crate) fn channel(patience: Duration) -> (OutputSender, Self) {
+        let (chunks, receiver) = mpsc::channel(CHUNKS);
+        (OutputSender { chunks, patience }, Self(receiver))
+    }
+}
+
+impl OutputSender {
+    /// Passes a chunk on; an error if nobody reads any more, or not within the time.
+    pub(crate) async fn send(&self, chunk: io::Result<Bytes>) -> io::Result<()> {
+        match timeout(self.patience, self.chunks.send(chunk)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 
-    /// An answer that is there already.
-    pub fn ready(bytes: Bytes) -> Self {
-        let (sender, output) = Self::channel();
-        // The channel is new and has room.
-        let _ = sender.try_send(Ok(bytes));
-        output
+    /// Resolves when nobody reads any more.
+    pub(crate) async fn closed(&self) {
+        self.chunks.closed().await;
     }
 }
 

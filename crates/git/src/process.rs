@@ -16,11 +16,11 @@ pub(crate) struct Process {
     what: &'static str,
     child: Child,
     group: Option<Pid>,
-    complaints: JoinHandle<Vec<u8>>,
+    complaints: Option<JoinHandle<Vec<u8>>>,
 }
 
 impl Process {
-    /// Starts a command with its three streams piped.
+    /// Starts a command with its input and output piped.
     pub(crate) fn start(
         what: &'static str,
         command: &mut Command,
@@ -29,20 +29,29 @@ impl Process {
         let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         let missing = || GitError::run(what)(std::io::ErrorKind::BrokenPipe.into());
         let (stdin, stdout) = (child.stdin.take().ok_or_else(missing)?, child.stdout.take().ok_or_else(missing)?);
-        let stderr = child.stderr.take().ok_or_else(missing)?;
-        let complaints = tokio::spawn(last_bytes(stderr));
+        let complaints = child.stderr.take().map(|stderr| tokio::spawn(last_bytes(stderr)));
         Ok((Self { what, child, group, complaints }, stdin, stdout))
     }
 
     /// Waits for its end; what it complained of goes into the log.
-    pub(crate) async fn wait(mut self) -> Result<ExitStatus, GitError> {
-        let status = self.child.wait().await.map_err(GitError::run(self.what))?;
-        self.group = None;
-        let complaints = (&mut self.complaints).await.unwrap_or_default();
+    pub(crate) async fn wait(self) -> Result<ExitStatus, GitError> {
+        let what = self.what;
+        let (status, complaints) = self.wait_with_complaints().await?;
         if !status.success() {
-            tracing::info!(git = self.what, %status, stderr = readable(&complaints), "git ended with a complaint");
+            tracing::info!(git = what, %status, stderr = complaints, "git ended with a complaint");
         }
         Ok(status)
+    }
+
+    /// Waits for its end; the end of what it wrote to standard error.
+    pub(crate) async fn wait_with_complaints(mut self) -> Result<(ExitStatus, String), GitError> {
+        let status = self.child.wait().await.map_err(GitError::run(self.what))?;
+        self.group = None;
+        let complaints = match self.complaints.take() {
+            Some(complaints) => complaints.await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        Ok((status, readable(&complaints)))
     }
 }
 

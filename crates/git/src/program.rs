@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
+use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use crate::GitError;
+use crate::process::Process;
 
 /// The git program. It is run with a cleared environment and the configuration below, and with nothing of the machine's:
 /// no system or user configuration, no hooks, no shell, no prompts.
@@ -35,15 +37,7 @@ impl Git {
     /// # Errors
     /// [`GitError::Program`] if there is none, or one before 2.36, which cannot make refs durable.
     pub fn find(settings: &GitSettings, search_path: &OsStr) -> Result<Self, GitError> {
-        let program = match &settings.program {
-            Some(program) => program.clone(),
-            None => std::env::split_paths(search_path)
-                .map(|directory| directory.join("git"))
-                .find(|program| program.is_file())
-                .ok_or_else(|| {
-                    GitError::Program("git was not found; install it, or name it with git.program".into())
-                })?,
-        };
+        let program = find(settings.program.as_deref().unwrap_or(Path::new("git")), search_path)?;
         let version = version(&program)?;
         let directory = program.parent().unwrap_or(Path::new("/usr/bin"));
         let path = std::env::join_paths([directory, Path::new("/usr/bin"), Path::new("/bin")]).unwrap_or_default();
@@ -55,6 +49,12 @@ impl Git {
         &self.version
     }
 
+    /// How many settings [`Self::command`] passes in the environment: more can be added from this number on.
+    pub(crate) fn settings_passed(&self) -> usize {
+        let count = self.environment.iter().find(|(name, _)| name == "GIT_CONFIG_COUNT");
+        count.and_then(|(_, count)| count.to_str()?.parse().ok()).unwrap_or(0)
+    }
+
     /// A git command in a directory, with nothing connected and its own process group, so that it can be ended together
     /// with whatever it started.
     pub(crate) fn command(&self, directory: &Path) -> Command {
@@ -62,6 +62,8 @@ impl Git {
         command
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            // Git looks for a repository in its directory and never above: the data may be inside another checkout.
+            .env("GIT_CEILING_DIRECTORIES", directory.parent().unwrap_or(directory))
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -72,11 +74,14 @@ impl Git {
 
     /// Runs a command to its end and returns what it wrote.
     pub(crate) async fn run(&self, what: &'static str, command: &mut Command) -> Result<Vec<u8>, GitError> {
-        let output = command.kill_on_drop(true).output().await.map_err(GitError::run(what))?;
-        if output.status.success() {
-            return Ok(output.stdout);
+        let (process, stdin, mut stdout) = Process::start(what, command)?;
+        drop(stdin);
+        let mut output = Vec::new();
+        stdout.read_to_end(&mut output).await.map_err(GitError::run(what))?;
+        match process.wait_with_complaints().await? {
+            (status, _) if status.success() => Ok(output),
+            (_, stderr) => Err(GitError::Failed { what, stderr }),
         }
-        Err(GitError::Failed { what, stderr: crate::process::readable(&output.stderr) })
     }
 }
 
@@ -142,6 +147,16 @@ fn environment(settings: &GitSettings, path: OsString) -> Vec<(OsString, OsStrin
         environment.push((format!("GIT_CONFIG_VALUE_{place}").into(), value.into()));
     }
     environment
+}
+
+/// The program of a name or path, as an absolute path.
+fn find(named: &Path, search_path: &OsStr) -> Result<PathBuf, GitError> {
+    if named.components().count() > 1 {
+        return named.canonicalize().map_err(|error| GitError::Program(format!("{}: {error}", named.display())));
+    }
+    let found = std::env::split_paths(search_path).map(|directory| directory.join(named)).find(|path| path.is_file());
+    let missing = || format!("{} was not found; install git, or name it with git.program", named.display());
+    found.ok_or_else(|| GitError::Program(missing()))
 }
 
 /// Asks the program for its version.

@@ -14,7 +14,7 @@ use crate::output::{CHUNK, OutputSender};
 use crate::process::{Process, feed};
 use crate::report::{ReportSplitter, ReportedRef};
 use crate::slots::Slot;
-use crate::{GitError, Output, Repositories, Repository};
+use crate::{GitError, Output, Placed, Repositories};
 
 /// A push under way. It goes on to its end also when nobody reads its output any more.
 #[derive(Debug)]
@@ -23,6 +23,15 @@ pub struct StartedPush {
     pub output: Output,
     /// What came of it, once it is over; an error if it ended without any outcome.
     pub outcome: oneshot::Receiver<PushOutcome>,
+}
+
+/// What a client takes as the answer to its push: two of its capabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AnswerForm {
+    /// What became of each ref (`report-status`).
+    pub report: bool,
+    /// Progress beside the report (`side-band-64k`).
+    pub side_band: bool,
 }
 
 /// What came of a push.
@@ -43,31 +52,31 @@ pub struct PushedRef {
     pub refused: Option<String>,
 }
 
-impl Repository {
+impl Placed {
     /// Carries out a push whose head was read and checked.
     ///
-    /// `updates` is what it asks for, `side_band` whether the client takes progress beside the report, `bytes` what the
-    /// head was read from and any more that was read with it, `rest` what is still to come.
+    /// `updates` is what it asks for, `answer` what its client takes, `bytes` what the head was read from and any more
+    /// that was read with it, `rest` what is still to come.
     ///
     /// # Errors
-    /// [`GitError`] if git cannot be started, or there is no place for it. Nothing was changed then.
+    /// [`GitError`] if git cannot be started. Nothing was changed then.
     pub async fn push(
         self,
         updates: Vec<RefUpdate>,
-        side_band: bool,
+        answer: AnswerForm,
         bytes: Bytes,
         rest: impl AsyncRead + Send + Unpin + 'static,
     ) -> Result<StartedPush, GitError> {
-        self.all.sweep(self.id).await?;
-        let slot = self.all.slots.long().await?;
-        let mut command = self.all.git.command(&self.directory);
+        let Self { repository, slot } = self;
+        let mut command = repository.all.git.command(&repository.directory);
         command.args(["receive-pack", "--stateless-rpc", "."]);
         let (process, stdin, stdout) = Process::start("receive-pack", &mut command)?;
-        let (sender, output) = Output::channel();
+        let (sender, output) = Output::channel(repository.all.slots.idle());
         let (tell, outcome) = oneshot::channel();
         let request = io::Cursor::new(bytes).chain(rest);
-        let push = Push { all: self.all.clone(), id: self.id, directory: self.directory, updates, side_band };
-        self.all.tasks.spawn(async move {
+        let tasks = repository.all.tasks.clone();
+        let push = Push { all: repository.all, id: repository.id, directory: repository.directory, updates, answer };
+        tasks.spawn(async move {
             let outcome = push.carry_out(process, stdin, stdout, request, sender, slot).await;
             let _ = tell.send(outcome);
         });
@@ -80,7 +89,7 @@ struct Push {
     id: doorward_rules::RepositoryId,
     directory: PathBuf,
     updates: Vec<RefUpdate>,
-    side_band: bool,
+    answer: AnswerForm,
 }
 
 impl Push {
@@ -93,15 +102,22 @@ impl Push {
         sender: OutputSender,
         slot: Slot,
     ) -> PushOutcome {
-        let mut report = ReportSplitter::new(self.side_band);
+        let mut report = ReportSplitter::new(self.answer.side_band);
         // When the request breaks off, git sees its input end, removes what it has of the pack, and reports that.
         let (fed, collected) = tokio::join!(feed(request, stdin), collect(stdout, &mut report, &sender));
         let ended = process.wait().await;
-        let (held, refs) = report.finish();
+        let (held, reported) = report.finish();
+        // A client that asks for no report gets none, and neither do we: any of its refs may have been updated.
+        let possible =
+            || self.updates.iter().map(|update| ReportedRef { name: update.name.as_bytes().to_vec(), refused: None });
+        let refs = if self.answer.report { reported } else { possible().collect() };
+        if !ended.as_ref().is_ok_and(|status| status.code().is_some()) {
+            self.all.must_sweep(self.id);
+        }
         let result = async {
             collected.map_err(GitError::run("receive-pack"))?;
             let status = ended?;
-            if status.code().is_none() || (held.is_empty() && !status.success()) {
+            if status.code().is_none() || (held.is_empty() && self.answer.report && !status.success()) {
                 return Err(GitError::Failed { what: "receive-pack", stderr: format!("it ended with {status}") });
             }
             self.settle(&refs).await
@@ -115,7 +131,8 @@ impl Push {
         let _ = sender.send(answer).await;
         let broken = fed.err().map(|error| format!("the push broke off: {error}"));
         self.all.keep_up(self.id);
-        PushOutcome { refs: refs.into_iter().map(pushed).collect(), trouble: trouble.or(broken) }
+        let unreported = (!self.answer.report).then(|| "whether it was, the client did not want to be told".to_owned());
+        PushOutcome { refs: refs.into_iter().map(pushed).collect(), trouble: trouble.or(broken).or(unreported) }
     }
 
     /// Makes what was updated durable, and names a branch in HEAD if it named none so far.
@@ -139,11 +156,12 @@ impl Push {
 
 /// Reads what git writes, passes progress on, and keeps the report; to the end, also when nobody listens.
 async fn collect(mut stdout: ChildStdout, report: &mut ReportSplitter, sender: &OutputSender) -> io::Result<()> {
+    let mut heard = true;
     let mut chunk = BytesMut::with_capacity(CHUNK);
     while stdout.read_buf(&mut chunk).await? > 0 {
         let progress = report.take(&chunk.split());
-        if !progress.is_empty() {
-            let _ = sender.send(Ok(progress)).await;
+        if heard && !progress.is_empty() {
+            heard = sender.send(Ok(progress)).await.is_ok();
         }
         chunk.reserve(CHUNK);
     }

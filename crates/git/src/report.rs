@@ -39,6 +39,8 @@ impl ReportSplitter {
         let mut onward = BytesMut::new();
         while let Ok(Some((line, length))) = PktLine::read(&self.unread) {
             let progress = match line {
+                // An empty piece of the report is git's sign of life while it works.
+                PktLine::Data([1]) => true,
                 PktLine::Data([1, report @ ..]) => {
                     self.report.extend_from_slice(report);
                     false
@@ -90,6 +92,7 @@ mod tests {
         report.extend(b"0000");
         let mut answer = Vec::new();
         PktLine::write(b"\x02working\n", &mut answer);
+        PktLine::write(b"\x01", &mut answer);
         let progress = answer.clone();
         PktLine::write(&[&[1], report.as_slice()].concat(), &mut answer);
         answer.extend(b"0000");

@@ -8,6 +8,7 @@ use doorward_rules::{Action, Permit, RepositoryId};
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
+use crate::slots::Slot;
 use crate::upkeep::Upkeep;
 use crate::{Git, GitError, Slots, sweep};
 
@@ -29,6 +30,27 @@ pub struct Repository {
     pub(crate) id: RepositoryId,
     pub(crate) directory: PathBuf,
     pub(crate) action: Action,
+}
+
+/// A repository with a place for the process that is to work on it.
+#[derive(Debug)]
+pub struct Placed {
+    pub(crate) repository: Repository,
+    pub(crate) slot: Slot,
+}
+
+impl Repository {
+    /// Waits for a place for a fetch or a push. Before a push, what killed processes left is removed.
+    ///
+    /// # Errors
+    /// [`GitError::Busy`] if none became free in time; [`GitError::File`] if something cannot be removed.
+    pub async fn place(self) -> Result<Placed, GitError> {
+        if self.action == Action::Push {
+            self.all.sweep(self.id).await?;
+        }
+        let slot = self.all.slots.long().await?;
+        Ok(Placed { repository: self, slot })
+    }
 }
 
 impl Repositories {
@@ -67,14 +89,19 @@ impl Repositories {
         self.tasks.wait().await;
     }
 
-    /// Removes what processes left behind that were killed while they worked on this repository: once in the life of
-    /// this server, and before its first push.
+    /// Removes what processes left behind that were killed while they worked on this repository: before its first push
+    /// in the life of this server, and before the next one after a process was killed.
     ///
     /// # Errors
-    /// [`GitError::File`] if something cannot be removed.
+    /// [`GitError::File`] if something cannot be removed, [`GitError::Busy`] if a process of a former server goes on.
     pub async fn sweep(&self, id: RepositoryId) -> Result<(), GitError> {
         let cell = Arc::clone(self.swept.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default());
         cell.get_or_try_init(|| sweep::sweep(self.directory(id))).await.copied()
+    }
+
+    /// Lets the next push sweep again: a process was killed while it worked on this repository.
+    pub(crate) fn must_sweep(&self, id: RepositoryId) {
+        self.swept.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     pub(crate) fn directory(&self, id: RepositoryId) -> PathBuf {

@@ -15,6 +15,7 @@ pub struct Slots {
     short: Arc<Semaphore>,
     long: Arc<Semaphore>,
     patience: Duration,
+    idle: Duration,
 }
 
 /// A place that is taken until this is dropped.
@@ -22,9 +23,15 @@ pub struct Slots {
 pub(crate) struct Slot(#[expect(dead_code, reason = "held for its Drop")] OwnedSemaphorePermit);
 
 impl Slots {
-    /// Places for so many processes of each sort; who does not get one within `patience` is turned away.
-    pub fn new(short: usize, long: usize, patience: Duration) -> Self {
-        Self { short: Arc::new(Semaphore::new(short)), long: Arc::new(Semaphore::new(long)), patience }
+    /// Places for so many processes of each sort. Who does not get one within `patience` is turned away; who does not
+    /// take a piece of an answer within `idle` loses it.
+    pub fn new(short: usize, long: usize, patience: Duration, idle: Duration) -> Self {
+        Self { short: Arc::new(Semaphore::new(short)), long: Arc::new(Semaphore::new(long)), patience, idle }
+    }
+
+    /// How long a client may take for a piece of an answer.
+    pub(crate) fn idle(&self) -> Duration {
+        self.idle
     }
 
     /// How many long processes may still be started.

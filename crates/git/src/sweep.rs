@@ -5,16 +5,24 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::GitError;
 
 /// Waits until no other process changes the repository, then removes what such processes left.
 pub(crate) async fn sweep(repository: PathBuf) -> Result<(), GitError> {
-    while is_being_changed(&repository) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let swept = tokio::task::spawn_blocking(move || remove_leftovers(&repository)).await;
+    let work = move || {
+        let began = Instant::now();
+        while is_being_changed(&repository) {
+            if began.elapsed() > PATIENCE {
+                tracing::warn!(repository = %repository.display(), "a git process of a former server still works here");
+                return Err(GitError::Busy(PATIENCE));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        remove_leftovers(&repository)
+    };
+    let swept = tokio::task::spawn_blocking(work).await;
     swept.map_err(|error| GitError::run("sweep")(std::io::Error::other(error)))?
 }
 
@@ -24,12 +32,21 @@ fn is_being_changed(repository: &Path) -> bool {
     let Ok(processes) = fs::read_dir("/proc") else { return false };
     processes.flatten().map(|process| process.path()).any(|process| {
         let here = fs::read_link(process.join("cwd")).is_ok_and(|directory| directory == repository);
-        let command = || fs::read(process.join("cmdline")).unwrap_or_default();
-        here && {
-            let command = String::from_utf8_lossy(&command()).into_owned();
-            command.contains("git") && !command.contains("upload-pack") && !command.contains("pack-objects")
-        }
+        here && writes(&fs::read(process.join("cmdline")).unwrap_or_default())
     })
+}
+
+/// Whether a command line, its words separated by zeros, is one of git's that changes a repository.
+fn writes(command_line: &[u8]) -> bool {
+    let words: Vec<String> =
+        command_line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+    let program = words[0].rsplit('/').next().unwrap_or_default();
+    let command = if program == "git" {
+        words.get(1).map_or("", String::as_str)
+    } else {
+        program.strip_prefix("git-").unwrap_or("")
+    };
+    WRITING.contains(&command)
 }
 
 fn remove_leftovers(repository: &Path) -> Result<(), GitError> {
@@ -39,7 +56,13 @@ fn remove_leftovers(repository: &Path) -> Result<(), GitError> {
         }
     }
     for entry in entries(&repository.join("objects/pack")) {
-        if name(&entry).starts_with("tmp_") {
+        let half_made = name(&entry).starts_with("tmp_") || name(&entry).starts_with(".tmp-");
+        // A pack is kept from upkeep while the push that brought it is not over.
+        let kept_by_push = || {
+            let text = fs::read(&entry).unwrap_or_default();
+            name(&entry).ends_with(".keep") && text.starts_with(b"receive-pack ")
+        };
+        if half_made || kept_by_push() {
             removed(&entry, fs::remove_file(&entry))?;
         }
     }
@@ -83,9 +106,34 @@ fn name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
+/// How long a process of a former server is waited for. Its input has ended, so it is at its last steps.
+const PATIENCE: Duration = Duration::from_secs(60);
+const WRITING: &[&str] = &[
+    "receive-pack",
+    "index-pack",
+    "unpack-objects",
+    "update-ref",
+    "rev-list",
+    "repack",
+    "pack-refs",
+    "symbolic-ref",
+    "fetch",
+    "gc",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_git_that_writes_is_waited_for() {
+        assert!(writes(b"/usr/bin/git\0receive-pack\0--stateless-rpc\0.\0") && writes(b"git-receive-pack\0.\0"));
+        for other in
+            [&b"less\0/var/log/git.log\0"[..], b"git\0upload-pack\0.\0", b"git\0log\0", b"", b"vim\0git\0repack\0"]
+        {
+            assert!(!writes(other), "{}", String::from_utf8_lossy(other));
+        }
+    }
 
     #[tokio::test]
     async fn leftovers_go_and_everything_else_stays() {

@@ -1,14 +1,17 @@
 //! The door: asks the kernel about a request, and records the answer.
 
+use std::time::{Duration, Instant};
+
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use doorward_git::Placed;
 use doorward_rules::{Action, Ask, Permit, Presented, Reason, Surface, decide};
 use doorward_store::{Decision, Finding, Record};
 use doorward_wire::{Authorization, RepositoryName, RequestId, redact};
 use tokio::time::timeout;
 
 use crate::app::App;
-use crate::context::Context;
+use crate::context::{Context, now};
 use crate::observe::Noted;
 use crate::refusal::Refusal;
 
@@ -25,10 +28,13 @@ pub(crate) struct TurnedAway {
     pub(crate) refusal: Refusal,
     pub(crate) id: RequestId,
     pub(crate) noted: Noted,
+    /// Whether there is a record of it under its id.
+    pub(crate) recorded: bool,
 }
 
 impl App {
-    /// Asks whether a request may do something to a repository. A refusal is recorded before this returns.
+    /// Asks whether a request may do something to a repository. A refusal is recorded before this returns, or queued to
+    /// be if the database cannot be written at the moment.
     pub(crate) async fn admit(
         &self,
         context: &Context,
@@ -36,7 +42,10 @@ impl App {
         name: &RepositoryName,
         action: Action,
     ) -> Result<Admitted, TurnedAway> {
-        let away = |refusal, noted| TurnedAway { refusal, id: context.id, noted };
+        let away = |refusal: Refusal, noted: Noted| {
+            let noted = noted.refused(refusal.code);
+            TurnedAway { refusal, id: context.id, noted, recorded: false }
+        };
         let authorization = Authorization::read(headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes()));
         let noted = Noted::repository(name);
         let found = match timeout(self.settings.limits.store_time, self.store.find(&authorization, name)).await {
@@ -62,11 +71,41 @@ impl App {
                 let refusal = Refusal::of_reason(&reason, ask.surface);
                 let decision = decision.refused(reason.code());
                 Err(match self.record_refusal(context, name, decision, &reason, &refusal).await {
-                    Ok(id) => TurnedAway { refusal, id, noted: noted.refused(reason.code()) },
+                    Ok(id) => TurnedAway { refusal, id, noted: noted.refused(reason.code()), recorded: true },
                     Err(trouble) => away(trouble, noted),
                 })
             }
         }
+    }
+
+    /// Asks, waits until there is a place for the work, and asks again if that took long: a credential that was revoked
+    /// while its request waited must not be of use any more.
+    pub(crate) async fn admit_to_place(
+        &self,
+        context: &Context,
+        headers: &HeaderMap,
+        name: &RepositoryName,
+        action: Action,
+    ) -> Result<(Admitted, Placed), TurnedAway> {
+        let admitted = self.admit(context, headers, name, action).await?;
+        let began = Instant::now();
+        let placed = match self.repositories.open(&admitted.permit).place().await {
+            Ok(placed) => placed,
+            Err(error) => {
+                let (refusal, noted) = (Refusal::from(error), Noted::repository(name).by(&admitted.decision));
+                return Err(TurnedAway {
+                    noted: noted.refused(refusal.code),
+                    refusal,
+                    id: context.id,
+                    recorded: false,
+                });
+            }
+        };
+        if began.elapsed() < LONG {
+            return Ok((admitted, placed));
+        }
+        let again = Context { at: now(), ..context.clone() };
+        Ok((self.admit(&again, headers, name, action).await?, placed))
     }
 
     /// Counts a request that was let in, in the tally of its minute; the id under which that can be found.
@@ -109,6 +148,9 @@ impl App {
         Ok(context.id)
     }
 }
+
+/// How long a wait for a place may take before the kernel is asked again.
+const LONG: Duration = Duration::from_millis(500);
 
 /// A repository as it is recorded. Somebody may have put a token where the name belongs.
 pub(crate) fn subject(name: &RepositoryName) -> String {

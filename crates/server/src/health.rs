@@ -3,7 +3,7 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 
@@ -34,8 +34,16 @@ pub(crate) async fn readyz(State(app): State<App>) -> Response {
 }
 
 /// `/metrics`, for the addresses that may read them; for others there is nothing here.
-pub(crate) async fn metrics(State(app): State<App>, Extension(context): Extension<Context>, uri: Uri) -> Response {
-    if !is_in(context.address, &app.settings.metrics_from) {
+///
+/// A request that says it was forwarded is not from the proxy's own address, also if nobody has named the proxy.
+pub(crate) async fn metrics(
+    State(app): State<App>,
+    Extension(context): Extension<Context>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    let unnamed_proxy = headers.contains_key("x-forwarded-for") && app.settings.trusted_proxies.is_empty();
+    if unnamed_proxy || !is_in(context.address, &app.settings.metrics_from) {
         return nothing_here(&context, &uri);
     }
     let text = app.metrics.render(app.repositories.slots().long_free());

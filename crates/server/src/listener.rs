@@ -21,7 +21,7 @@ use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 
-use crate::activity::Activity;
+use crate::activity::{Activity, MOMENT};
 use crate::app::App;
 use crate::observe::Connection;
 use crate::tls::Tls;
@@ -41,9 +41,8 @@ pub(crate) async fn serve(
     let take = |connections: &mut JoinSet<()>, (stream, peer): (TcpStream, SocketAddr), place| {
         let (router, app, tls, stopping) = (router.clone(), app.clone(), tls.clone(), stopping.subscribe());
         connections.spawn(async move {
-            app.metrics.connections.inc();
+            let _counted = app.metrics.count_connection();
             connection(stream, peer, tls, router, &app, stopping).await;
-            app.metrics.connections.dec();
             drop(place);
         });
     };
@@ -115,7 +114,7 @@ async fn connection(
 /// Resolves when the server stops and a moment has passed.
 async fn quiet_while_stopping(stopping: &mut Stopping) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
-    Activity::new().quiet().await;
+    tokio::time::sleep(MOMENT).await;
 }
 
 async fn speak(stream: TcpStream, peer: SocketAddr, tls: Option<Tls>, router: Router, app: &App, stopping: Stopping) {
@@ -159,7 +158,7 @@ async fn serve_one(
         let mut router = router.clone();
         async move { Ok::<_, Infallible>(router.call(request).await.unwrap_or_else(|never| match never {})) }
     });
-    let ready_to_stop = ready_to_stop(stopping, activity, app.settings.grace / 2);
+    let ready_to_stop = ready_to_stop(stopping, activity.clone(), app.settings.grace / 2);
     if http2 {
         let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -168,14 +167,19 @@ async fn serve_one(
             .keep_alive_interval(limits.head_time)
             .keep_alive_timeout(limits.head_time)
             .serve_connection(TokioIo::new(stream), service);
-        until_finished(connection, ready_to_stop).await?;
+        let stalled = activity.stalled_for(limits.idle_time);
+        tokio::select! {
+            ended = until_finished(connection, ready_to_stop, &activity, limits.head_time) => ended?,
+            // Nothing is written to a client that opens no window, so the time-out for writing never meets it.
+            () = stalled => return Err("the client took nothing of an answer".into()),
+        }
     } else {
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head_time)
             .max_buf_size(limits.head_bytes.max(SMALLEST_BUFFER))
             .serve_connection(TokioIo::new(stream), service);
-        until_finished(connection, ready_to_stop).await?;
+        until_finished(connection, ready_to_stop, &activity, limits.head_time).await?;
     }
     Ok(())
 }
@@ -186,17 +190,29 @@ type Stopping = watch::Receiver<bool>;
 /// Resolves when the server stops and the connection is between two commands of its client, or has kept on for `patience`.
 async fn ready_to_stop(mut stopping: Stopping, activity: Activity, patience: Duration) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
-    let _ = timeout(patience, activity.quiet()).await;
+    let _ = timeout(patience, activity.quiet_for(MOMENT)).await;
 }
 
-/// Drives a connection to its end; once it may stop, it takes no further request.
-async fn until_finished<C: GracefulConnection>(connection: C, ready_to_stop: impl Future<Output = ()>) -> C::Output {
+/// Drives a connection to its end. Once it may stop, or has had no request for `idle`, it takes no further one; and if
+/// its client does not let go then, it is dropped. For HTTP/1 hyper has a time-out of its own; HTTP/2 has none for a
+/// client that never begins, or that only keeps the connection alive.
+async fn until_finished<C: GracefulConnection>(
+    connection: C,
+    ready_to_stop: impl Future<Output = ()>,
+    activity: &Activity,
+    idle: Duration,
+) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
     tokio::select! {
         ended = &mut connection => return ended,
-        () = ready_to_stop => connection.as_mut().graceful_shutdown(),
+        () = ready_to_stop => {}
+        () = activity.quiet_for(idle) => {}
     }
-    connection.await
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        ended = &mut connection => ended,
+        () = activity.quiet_for(MOMENT) => Ok(()),
+    }
 }
 
 /// Requests that may be in flight on one HTTP/2 connection.

@@ -20,7 +20,7 @@ pub(crate) struct Metrics {
     bytes: Counter,
     refusals: Family<Refused, Counter>,
     pub(crate) in_flight: Gauge,
-    pub(crate) connections: Gauge,
+    connections: Gauge,
     places: Gauge,
 }
 
@@ -66,6 +66,18 @@ impl Metrics {
         registry.register("git_places_free", "Fetches and pushes that could begin now", metrics.places.clone());
         drop(registry);
         metrics
+    }
+
+    /// Counts a connection until what this returns is dropped.
+    pub(crate) fn count_connection(&self) -> impl Drop + use<> {
+        struct Counted(Gauge);
+        impl Drop for Counted {
+            fn drop(&mut self) {
+                self.0.dec();
+            }
+        }
+        self.connections.inc();
+        Counted(self.connections.clone())
     }
 
     pub(crate) fn answered(&self, route: &'static str, status: u16, seconds: f64, bytes: u64) {

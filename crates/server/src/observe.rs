@@ -63,7 +63,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let started = Instant::now();
     let connection = request.extensions_mut().remove::<Connection>();
     let peer = connection.as_ref().map_or(IpAddr::from([0; 4]), |connection| connection.peer.ip());
-    let busy = connection.map(|connection| connection.activity.begin());
+    let mut busy = connection.map(|connection| connection.activity.begin());
     let address = client_address(peer, request.headers(), &app.settings.trusted_proxies);
     let context = Context::new(address, request.headers());
     let route = request.extensions().get::<MatchedPath>().map_or("other", |path| route_name(path.as_str()));
@@ -91,6 +91,9 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     }
     let noted = response.extensions_mut().remove::<Noted>().unwrap_or_default();
     let line = Line { id, noted, status: response.status(), ..line };
+    if let Some(busy) = &mut busy {
+        busy.set_waiting(true);
+    }
     response.map(|body| Body::new(Observed { body, bytes: 0, ended: false, line, app, in_flight, busy }))
 }
 
@@ -103,7 +106,6 @@ struct Observed {
     app: App,
     #[expect(dead_code, reason = "held for its Drop")]
     in_flight: Option<InFlight>,
-    #[expect(dead_code, reason = "held for its Drop")]
     busy: Option<Busy>,
 }
 
@@ -128,6 +130,9 @@ impl http_body::Body for Observed {
         context: &mut TaskContext<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
+        if let Some(busy) = &mut self.busy {
+            busy.set_waiting(matches!(polled, Poll::Ready(Some(_))));
+        }
         match &polled {
             Poll::Ready(Some(Ok(frame))) => self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
             Poll::Ready(None) => self.ended = true,

@@ -10,6 +10,8 @@ use doorward_rules::{Reason, Surface};
 use doorward_store::StoreError;
 use doorward_wire::RequestId;
 
+use crate::observe::Noted;
+
 /// A request that is not answered as asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -55,13 +57,22 @@ impl Refusal {
         }
     }
 
-    /// The answer as text, which git shows line by line as `remote:` when it comes for `info/refs`.
+    /// The answer as text, which git shows line by line as `remote:` when it comes for `info/refs`. It is in the log
+    /// under its id, and nowhere else: there was no decision.
     pub(crate) fn respond(&self, id: RequestId) -> Response<Body> {
+        let mut response = self.answer(&format!("request: {id}"));
+        response.extensions_mut().insert(Noted::default().refused(self.code));
+        response
+    }
+
+    /// The answer to a decision that was recorded under this id.
+    pub(crate) fn respond_recorded(&self, id: RequestId) -> Response<Body> {
+        self.answer(&format!("request: {id} (`doorward why` tells an administrator more)"))
+    }
+
+    fn answer(&self, request: &str) -> Response<Body> {
         // Short lines: git puts `remote: ` before each, and terminals have 80 columns.
-        let text = format!(
-            "{}\nhint: {}\nrequest: {id} (`doorward why` tells an administrator more)\n",
-            self.sentence, self.remedy
-        );
+        let text = format!("{}\nhint: {}\n{request}\n", self.sentence, self.remedy);
         let mut response = Response::new(Body::from(text));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();

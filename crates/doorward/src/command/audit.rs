@@ -1,13 +1,13 @@
 //! `doorward audit`: what was refused, pushed and changed, and how much was read.
 
-use doorward_store::{AuditFilter, Decision, Record, Tally};
+use doorward_store::{AuditFilter, Decision, Record, StoreError, Tally};
 use doorward_wire::RequestId;
 use serde::Serialize;
 
 use crate::arguments;
 use crate::config::Configuration;
 use crate::data::{Data, now};
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::print;
 
 /// One record or tally. A tally has `requests`.
@@ -41,11 +41,20 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let store = Data::open(configuration).await?.store;
     let since = filter.since.map(|since| now().before(since));
-    let asked = AuditFilter { request: filter.request.as_deref(), since, refused: filter.refused };
+    let request = match &filter.request {
+        Some(text) => Some(text.parse::<RequestId>().map_err(|fault| Failure::new(Code::Usage, fault))?),
+        None => None,
+    };
+    let text = request.map(|id| id.to_string());
+    let asked = AuditFilter { request: text.as_deref(), since, refused: filter.refused };
     let mut rows: Vec<Row> = store.records(asked).await?.iter().map(Row::of_record).collect();
-    match filter.request.as_deref().map(str::parse::<RequestId>) {
+    match request {
         // A request that is only counted is found by its tag.
-        Some(Ok(id)) if rows.is_empty() => rows.extend(store.tally(id).await.iter().map(Row::of_tally)),
+        Some(id) if rows.is_empty() => match store.tally(id).await {
+            Ok(tally) => rows.push(Row::of_tally(&tally)),
+            Err(StoreError::Missing { .. }) => {}
+            Err(error) => return Err(error.into()),
+        },
         Some(_) => {}
         None if filter.refused => {}
         None => rows.extend(store.tallies(asked).await?.iter().map(Row::of_tally)),

@@ -8,6 +8,7 @@ use doorward_git::{Import, ObjectFormat};
 use doorward_store::{Noun, Repository, StoreError};
 use doorward_wire::{RefName, RepositoryName};
 use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::arguments::{ObjectFormatWord, RepositoryCommand};
 use crate::config::Configuration;
@@ -80,10 +81,15 @@ async fn create(
             let environment =
                 HTTP_CLIENT.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
             let import = Import { source, environment: environment.collect(), progress };
-            repositories.import(id, &import).await.map_err(|error| {
-                Failure::from(error)
-                    .hint("the source is a git directory, or an http(s) URL that may hold user name and token")
-            })?;
+            let imported = tokio::select! {
+                imported = repositories.import(id, &import) => imported,
+                // Dropping the import kills git and removes what there is of the repository.
+                () = interrupted() => {
+                    return Err(Failure::new(Code::Failed, "the import was interrupted").hint("nothing is left of it"));
+                }
+            };
+            let hint = "the source is a git directory, or an http(s) URL that may hold user name and token";
+            imported.map_err(|error| Failure::from(error).hint(hint))?;
         }
     }
     match data.store.create_repository(id, name, public, now()).await {
@@ -143,6 +149,19 @@ impl From<ObjectFormatWord> for ObjectFormat {
             ObjectFormatWord::Sha1 => Self::Sha1,
             ObjectFormatWord::Sha256 => Self::Sha256,
         }
+    }
+}
+
+/// Resolves at a SIGINT or SIGTERM.
+async fn interrupted() {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    if let (Ok(mut interrupt), Ok(mut terminate)) = signals {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    } else {
+        std::future::pending().await
     }
 }
 

@@ -1,14 +1,16 @@
 //! `doorward serve`: serves what is in the data directory until it is told to stop.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 
+use doorward_git::Repositories;
 use doorward_server::{Server, Tls};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Configuration;
-use crate::data::Data;
+use crate::data::{Data, ServerLock};
 use crate::failure::{Code, Failure};
 use crate::print;
 
@@ -20,34 +22,46 @@ struct Started {
 
 pub(crate) async fn run(configuration: Configuration, json: bool) -> Result<(), Failure> {
     let data = Data::open_or_create(&configuration).await?;
-    let directory = data.directory.display().to_string();
-    serve(&configuration, data, |address| {
-        if json {
-            return print::json(&Started { address, data: directory });
-        }
-        print::line(&format!("Doorward keeps the door at {address}"))
-    })
-    .await
+    let ready = Ready::prepare(&configuration, data).await?;
+    let started = Started { address: ready.address.clone(), data: ready.data.directory.display().to_string() };
+    if json {
+        print::json(&started)?;
+    } else {
+        print::line(&format!("Doorward keeps the door at {}", started.address))?;
+    }
+    ready.serve().await
 }
 
-/// Serves a data directory. `started` is called with the address once connections are accepted.
-pub(super) async fn serve(
-    configuration: &Configuration,
-    data: Data,
-    started: impl FnOnce(String) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let _lock = data.lock()?;
-    raise_open_files();
-    let repositories = data.repositories(configuration)?;
-    let server = Server::bind(configuration.server()).await?;
-    let address = address(configuration, server.address());
-    reload_on_hangup(server.tls())?;
-    let stop = stop_signal()?;
-    started(address.clone())?;
-    tracing::info!(address, data = %data.directory.display(), "serving");
-    server.run(data.store, repositories, stop).await;
-    tracing::info!("stopped");
-    Ok(())
+/// A server that takes connections, on a data directory that is locked for it.
+pub(super) struct Ready {
+    pub(super) address: String,
+    pub(super) data: Data,
+    pub(super) repositories: Repositories,
+    server: Server,
+    stop: Pin<Box<dyn Future<Output = ()>>>,
+    _lock: ServerLock,
+}
+
+impl Ready {
+    /// Does everything that can fail before the server runs.
+    pub(super) async fn prepare(configuration: &Configuration, data: Data) -> Result<Self, Failure> {
+        let lock = data.lock()?;
+        raise_open_files();
+        let repositories = data.repositories(configuration)?;
+        let server = Server::bind(configuration.server()).await?;
+        let address = address(configuration, server.address());
+        reload_on_hangup(server.tls())?;
+        let stop = Box::pin(stop_signal()?);
+        Ok(Self { address, data, repositories, server, stop, _lock: lock })
+    }
+
+    /// Serves until it is told to stop.
+    pub(super) async fn serve(self) -> Result<(), Failure> {
+        tracing::info!(address = self.address, data = %self.data.directory.display(), "serving");
+        self.server.run(self.data.store, self.repositories, self.stop).await;
+        tracing::info!("stopped");
+        Ok(())
+    }
 }
 
 /// The address that people use.

@@ -1,12 +1,12 @@
 //! `doorward up`: from nothing to a clone line in one command.
 
 use doorward_rules::{Kind, Scope, Scopes};
-use doorward_store::NewCredential;
+use doorward_store::{Account, NewCredential, StoreError};
 use doorward_wire::{AccountName, Email, RepositoryName};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use super::serve::serve;
+use super::serve::Ready;
 use crate::config::Configuration;
 use crate::data::{Data, now};
 use crate::failure::{Code, Failure};
@@ -34,29 +34,37 @@ struct Names {
 
 pub(crate) async fn run(configuration: Configuration, json: bool) -> Result<(), Failure> {
     let data = Data::open_or_create(&configuration).await?;
-    let secret = if data.store.accounts().await?.is_empty() { Some(begin(&data, &configuration).await?) } else { None };
-    let names = first(&data).await?;
-    let directory = data.directory.display().to_string();
-    serve(&configuration, data, |address| {
-        let up = Up::new(address, directory, &names, secret.as_ref());
-        if json { print::json(&up) } else { up.tell() }
-    })
-    .await
+    // First the address and the lock: the token is made for a server that can be reached, and by one program alone.
+    let ready = Ready::prepare(&configuration, data).await?;
+    let secret = if is_new(&ready.data).await? { Some(begin(&ready).await?) } else { None };
+    let names = first(&ready.data).await?;
+    let up = Up::new(ready.address.clone(), ready.data.directory.display().to_string(), &names, secret.as_ref());
+    if json { print::json(&up) } else { up.tell() }?;
+    ready.serve().await
 }
 
-/// Makes an account, a workspace, a repository with something in it, and a token that may do everything with it.
-async fn begin(data: &Data, configuration: &Configuration) -> Result<SecretString, Failure> {
+/// Whether nobody has used the data directory yet; also if an earlier `up` was killed before it had made the token.
+async fn is_new(data: &Data) -> Result<bool, Failure> {
+    let ours = |account: &Account| account.name.as_str() == NAME;
+    Ok(data.store.credentials(None).await?.is_empty() && data.store.accounts().await?.iter().all(ours))
+}
+
+/// Makes what is not there yet: an account, a workspace, a repository with something in it, and a token that may do
+/// everything with it. The token comes last, so that this begins anew if it did not get so far.
+async fn begin(ready: &Ready) -> Result<SecretString, Failure> {
     let now = now();
+    let store = &ready.data.store;
     let fixed = |error| Failure::new(Code::Failed, format!("{error}"));
-    let account: AccountName = "admin".parse().map_err(fixed)?;
+    let account: AccountName = NAME.parse().map_err(fixed)?;
     let email: Email = "admin@localhost".parse().map_err(fixed)?;
     let name: RepositoryName = "home/hello".parse().map_err(fixed)?;
-    let repositories = data.repositories(configuration)?;
-    let id = data.store.new_repository_id(now);
-    repositories.create_with(id, FILES, &format!("Doorward <{email}>"), now.0 / 1000).await?;
-    data.store.create_account(&account, &email, now).await?;
-    data.store.create_workspace(&name.workspace, &account, now).await?;
-    data.store.create_repository(id, &name, false, now).await?;
+    unless_there(store.create_account(&account, &email, now).await)?;
+    unless_there(store.create_workspace(&name.workspace, &account, now).await)?;
+    if store.repositories(None).await?.is_empty() {
+        let id = store.new_repository_id(now);
+        ready.repositories.create_with(id, FILES, &format!("Doorward <{email}>"), now.0 / 1000).await?;
+        store.create_repository(id, &name, false, now).await?;
+    }
     let new = NewCredential {
         kind: Kind::ApiToken,
         account: &account,
@@ -65,7 +73,14 @@ async fn begin(data: &Data, configuration: &Configuration) -> Result<SecretStrin
         workspace: None,
         expires_at: Some(now.after(YEAR)),
     };
-    Ok(data.store.create_credential(new, now).await?.1)
+    Ok(store.create_credential(new, now).await?.1)
+}
+
+fn unless_there<T>(made: Result<T, StoreError>) -> Result<(), Failure> {
+    match made {
+        Ok(_) | Err(StoreError::Exists { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The first account and repository: what `up` made, unless somebody has changed it since.
@@ -120,6 +135,7 @@ impl Up {
     }
 }
 
+const NAME: &str = "admin";
 const YEAR: std::time::Duration = std::time::Duration::from_secs(365 * 86_400);
 
 const FILES: &[(&str, &str)] = &[(

@@ -211,8 +211,12 @@ impl fmt::Display for Origin {
 
 /// A variable with a section's prefix that names no setting is a slip that would otherwise go unnoticed.
 fn refuse_unknown_variables(variables: impl Iterator<Item = (OsString, OsString)>) -> Result<(), Failure> {
-    for (name, _) in variables {
+    for (name, value) in variables {
         let name = lossy(name);
+        // Kubernetes sets such variables for a service that is called `doorward-server`.
+        if name.contains("_SERVICE_") || name.contains("_PORT_") || lossy(value).starts_with("tcp://") {
+            continue;
+        }
         let section = |setting: &&Setting| {
             setting.section().is_some_and(|section| name.starts_with(&format!("DOORWARD_{}_", section.to_uppercase())))
         };

@@ -109,6 +109,103 @@ fn odd_bytes_in_names_of_refs_are_refused_by_name() {
 }
 
 #[test]
+fn the_longest_name_that_fits_a_line_is_refused_like_any_other() {
+    let server = server();
+    let zero = "0".repeat(40);
+    for name in [format!("refs/doorward/{}", "x".repeat(65_300)), format!("refs/heads/{}", "a/".repeat(32_000))] {
+        let line = format!("{zero} {} {name}\0report-status", "1".repeat(40));
+        let body = format!("{:04x}{line}0000", line.len() + 4);
+        let answer = post(&server, "git-receive-pack", PUSH, &[], body.as_bytes());
+        assert_eq!(answer.status, 200);
+        assert!(answer.text().contains("ng refs/") && answer.text().contains("cannot be pushed"), "{}", answer.text());
+    }
+    assert!(!server.log().contains("panicked"), "{}", server.log());
+    let metrics = server.http().get("/metrics", &[]).text();
+    assert!(metrics.lines().any(|line| line == "doorward_connections 1"), "{metrics}");
+}
+
+#[test]
+fn a_client_of_http_2_that_never_begins_or_never_takes_its_answer_is_cut_off() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (server, trusted) = crate::operation::tls_server(
+        directory.path(),
+        &[("DOORWARD_LIMITS_HEAD_TIME", "1s"), ("DOORWARD_LIMITS_IDLE_TIME", "1s")],
+    );
+    let mut silent = connect_http_2(&server, &trusted);
+    let began = Instant::now();
+    let _ = silent.read_to_end(&mut Vec::new());
+    assert!(began.elapsed() < Duration::from_secs(10), "held for {:?}", began.elapsed());
+
+    // A client that opens no window: nothing is ever written to it, so no time-out for writing meets it.
+    let mut closed = connect_http_2(&server, &trusted);
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).expect("short").to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    };
+    let bearer = format!("Bearer {}", server.up().token);
+    let field = |name: &str, value: &str| {
+        // HPACK: a literal without indexing, its name and value not compressed (RFC 7541 §6.2.2).
+        [
+            &[0, u8::try_from(name.len()).expect("short")],
+            name.as_bytes(),
+            &[u8::try_from(value.len()).expect("short")],
+            value.as_bytes(),
+        ]
+        .concat()
+    };
+    let head = [
+        field(":method", "POST"),
+        field(":scheme", "https"),
+        field(":authority", "x"),
+        field(":path", "/home/hello.git/git-upload-pack"),
+        field("authorization", &bearer),
+        field("content-type", FETCH),
+        field("git-protocol", "version=2"),
+    ]
+    .concat();
+    let no_window = frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let question = b"0014command=ls-refs\n0000";
+    let request =
+        [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &no_window, &frame(1, 4, 1, &head), &frame(0, 1, 1, question)]
+            .concat();
+    closed.write_all(&request).expect("sent");
+    let ended = |server: &Server| server.log().contains("path=\"/home/hello.git/git-upload-pack\"");
+    let began = Instant::now();
+    while !ended(&server) {
+        assert!(began.elapsed() < Duration::from_secs(20), "the request is held: {}", server.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(closed);
+    server
+        .git()
+        .set("http.sslCAInfo", &trusted.to_string_lossy())
+        .ok(server.directory(), &["ls-remote", &server.up().clone_url]);
+}
+
+/// A TLS connection that has agreed on HTTP/2 and has sent nothing.
+fn connect_http_2(
+    server: &Server,
+    trusted: &std::path::Path,
+) -> rustls::StreamOwned<rustls::ClientConnection, TcpStream> {
+    use rustls::pki_types::pem::PemObject;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(rustls::pki_types::CertificateDer::from_pem_file(trusted).expect("a certificate")).expect("a root");
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+    let mut config = builder.with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let name = rustls::pki_types::ServerName::try_from("127.0.0.1").expect("a name");
+    let mut connection = rustls::ClientConnection::new(config.into(), name).expect("a connection");
+    let mut stream = server.http().connect();
+    while connection.is_handshaking() {
+        connection.complete_io(&mut stream).expect("the handshake is done");
+    }
+    assert_eq!(connection.alpn_protocol(), Some(&b"h2"[..]));
+    rustls::StreamOwned::new(connection, stream)
+}
+
+#[test]
 fn a_bomb_of_zeros_is_cut_off_and_costs_no_memory() {
     let server = server_with(&[("DOORWARD_FETCH_REQUEST_BYTES", "1m"), ("DOORWARD_PUSH_PACK_BYTES", "1m")]);
     let mut gzip = std::process::Command::new("sh");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use doorward_testkit::{Cli, Server};
@@ -94,6 +94,47 @@ fn logs_are_structured_and_hold_no_secret_wherever_it_was_put() {
 }
 
 #[test]
+fn an_import_keeps_its_secret_to_itself_and_leaves_nothing_when_it_is_interrupted() {
+    let server = server();
+    // A source that takes connections and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let source = format!("http://ada:s%33cret@{}/x.git", silent.local_addr().expect("an address"));
+    let mut import = server
+        .cli()
+        .command(&["repository", "create", "home/x", "--import", &source])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let (connection, _) = silent.accept().expect("git connects");
+    let mut asked = [0; 4096];
+    let length = (&connection).read(&mut asked).expect("a request");
+    assert!(
+        String::from_utf8_lossy(&asked[..length]).contains("Authorization: Basic YWRhOnMzY3JldA=="),
+        "the credential is sent"
+    );
+    let doorward = format!("{}", import.id());
+    for process in
+        fs::read_dir("/proc").expect("processes").flatten().filter(|process| process.file_name() != doorward.as_str())
+    {
+        let line = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        assert!(!line.contains("s%33cret") && !line.contains("s3cret"), "{line}");
+    }
+    let pid = rustix::process::Pid::from_raw(import.id().cast_signed()).expect("a process id");
+    rustix::process::kill_process(pid, Signal::INT).expect("the process is there");
+    assert_eq!(import.wait().expect("it ends").code(), Some(1));
+    let mut said = String::new();
+    import.stderr.take().expect("its errors").read_to_string(&mut said).expect("text");
+    assert_eq!(said, "error: the import was interrupted; nothing is left of it\n");
+    let left: Vec<_> = fs::read_dir(server.cli().data().join("repositories"))
+        .expect("a list")
+        .flatten()
+        .map(|e| e.file_name())
+        .collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
 fn a_sigterm_lets_requests_in_flight_finish_and_takes_no_more() {
     let mut server = server();
     let git = server.git();
@@ -149,15 +190,9 @@ fn plain_http_to_other_machines_needs_to_be_asked_for() {
 #[test]
 fn tls_serves_http_1_and_2_and_its_certificate_is_read_again_on_sighup() {
     let directory = tempfile::tempdir().expect("a directory");
+    let (server, trusted) = tls_server(directory.path(), &[]);
     let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
-    let first = write_certificate(&certificate, &key);
-    let server = server_with(&[
-        ("DOORWARD_SERVER_TLS_CERTIFICATE", &certificate.to_string_lossy()),
-        ("DOORWARD_SERVER_TLS_KEY", &key.to_string_lossy()),
-    ]);
     assert!(server.up().address.starts_with("https://127.0.0.1:"));
-    let trusted = directory.path().join("trusted.pem");
-    fs::write(&trusted, &first).expect("written");
     let git = server.git().set("http.sslCAInfo", &trusted.to_string_lossy());
     for version in ["HTTP/1.1", "HTTP/2"] {
         let outcome =
@@ -241,6 +276,16 @@ fn more_requests_at_once_than_an_address_may_have_get_429_and_the_rest_are_serve
     assert_eq!((refused.status, refused.header("retry-after")), (429, "5"));
     drop(held);
     await_that("they are over", || server.http().get("/healthz", &[]).status == 200);
+}
+
+/// A server with a certificate of its own, `cert.pem` and `key.pem` in a directory, and a copy for clients to trust.
+pub(crate) fn tls_server(directory: &Path, environment: &[(&str, &str)]) -> (Server, PathBuf) {
+    let (certificate, key, trusted) =
+        (directory.join("cert.pem"), directory.join("key.pem"), directory.join("trusted.pem"));
+    fs::write(&trusted, write_certificate(&certificate, &key)).expect("written");
+    let (certificate, key) = (certificate.to_string_lossy(), key.to_string_lossy());
+    let tls = [("DOORWARD_SERVER_TLS_CERTIFICATE", certificate.as_ref()), ("DOORWARD_SERVER_TLS_KEY", key.as_ref())];
+    (server_with(&[&tls, environment].concat()), trusted)
 }
 
 /// Waits until something is so, and fails if it is not within half a minute.

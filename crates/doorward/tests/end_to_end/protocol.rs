@@ -116,6 +116,12 @@ fn a_mirror_push_makes_the_same_refs_and_a_mirror_clone_gets_them() {
     git.ok(&clone, &["update-ref", "-d", "refs/custom/thing"]);
     git.ok(&clone, &["push", "-q", "--mirror", &url]);
     assert!(!git.ok(&clone, &["ls-remote", &url]).contains("refs/custom/thing"));
+    // Git refuses to create `refs/stash`, and nothing else because of it.
+    git.ok(&clone, &["update-ref", "refs/stash", "HEAD"]);
+    git.ok(&clone, &["branch", "beside-a-stash"]);
+    let outcome = git.run(&clone, &["push", &url, "beside-a-stash", "refs/stash"]);
+    assert!(outcome.stderr.contains("refs/stash (funny refname)"), "{}", outcome.stderr);
+    assert!(git.ok(&clone, &["ls-remote", &url]).contains("refs/heads/beside-a-stash"));
 }
 
 #[test]

@@ -76,3 +76,29 @@ fn first_line(cli: &Cli) -> Value {
     assert!(child.wait().expect("it ends").success());
     serde_json::from_str(&line).expect("one JSON object")
 }
+
+#[test]
+fn a_first_run_that_cannot_listen_makes_no_token_that_nobody_sees() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let cli = Cli::new(PROGRAM, &directory.path().join("data"));
+    let refused = cli.run(&["up", "--listen", "0.0.0.0:0"]);
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(5), ""), "{}", refused.stderr);
+    let first = first_line(&cli);
+    assert!(first["token"].is_string(), "{first}");
+}
+
+#[test]
+fn a_repository_that_the_database_does_not_know_is_never_removed() {
+    let mut server = server();
+    let orphan = server.cli().data().join("repositories/01999999-0000-7000-8000-000000000000.git");
+    let unfinished = server.cli().data().join("repositories/01999999-0000-7000-8000-000000000001.new");
+    for directory in [&orphan, &unfinished] {
+        std::fs::create_dir(directory).expect("made");
+        let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(7 * 86_400);
+        std::fs::File::open(directory).and_then(|file| file.set_modified(long_ago)).expect("made old");
+    }
+    server.restart();
+    server.restart();
+    assert!(orphan.exists() && !unfinished.exists());
+    assert!(server.log().contains("a repository is not in the database; it is left alone"), "{}", server.log());
+}

@@ -37,8 +37,8 @@ pub(crate) async fn info_refs(
         Err(refusal) => return refusal.respond(context.id),
     };
     match app.repositories.open(&admitted.permit).advertise(protocol(&headers)).await {
-        Ok(refs) => answer(service, "advertisement", Body::from(refs), id, noted),
-        Err(error) => crate::refusal::Refusal::from(error).respond(context.id),
+        Ok(refs) => answer(service, "advertisement", Body::from_stream(refs), id, noted),
+        Err(error) => crate::refusal::Refusal::from(error).respond_recorded(id),
     }
 }
 

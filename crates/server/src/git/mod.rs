@@ -68,7 +68,10 @@ fn answer(service: Service, kind: &str, body: Body, id: RequestId, noted: Noted)
 
 impl TurnedAway {
     fn respond(self) -> Response<Body> {
-        let mut response = self.refusal.respond(self.id);
+        let mut response = match self.recorded {
+            true => self.refusal.respond_recorded(self.id),
+            false => self.refusal.respond(self.id),
+        };
         response.extensions_mut().insert(FoundAs(self.id));
         response.extensions_mut().insert(self.noted);
         response

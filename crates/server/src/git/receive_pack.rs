@@ -5,9 +5,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
 use bytes::Bytes;
-use doorward_git::{PushOutcome, Service};
+use doorward_git::{AnswerForm, PushOutcome, Service};
 use doorward_store::{Decision, Record};
-use doorward_wire::{PktLine, PushError, PushHead, PushHeadReader, PushLimits, PushRefusal, RefUpdate, RepositoryName};
+use doorward_wire::{
+    PktLine, PushError, PushHead, PushHeadReader, PushLimits, PushRefusal, RefUpdate, RepositoryName, redact,
+};
 use tokio::io::AsyncReadExt;
 
 use super::{Segments, answer, check_media_type, named};
@@ -59,11 +61,17 @@ pub(crate) async fn receive_pack(
             return done(Body::from(report_refused(&head, &refused)));
         }
     };
+    // Between the first decision and the head of the push lies as much time as the client took for it.
+    let (admitted, placed) = match app.admit_to_place(&context, &headers, &name, Service::ReceivePack.action()).await {
+        Ok(admitted) => admitted,
+        Err(away) => return away.respond(),
+    };
     let started = push_record(&context, &name, admitted.decision.clone(), "push.started", asked(&updates));
     if let Err(error) = app.recorder.record(started).await {
         return Refusal::from(error).respond(context.id);
     }
-    let push = app.repositories.open(&admitted.permit).push(updates, head.side_band(), bytes, request).await;
+    let form = AnswerForm { report: head.report_status(), side_band: head.side_band() };
+    let push = placed.push(updates, form, bytes, request).await;
     match push {
         Ok(push) => {
             let (app, context) = (app.clone(), context.clone());
@@ -81,17 +89,14 @@ pub(crate) async fn receive_pack(
             done(Body::from_stream(push.output))
         }
         Err(error) => {
-            let trouble = push_record(
-                &context,
-                &name,
-                admitted.decision,
-                "push.finished",
-                format!("nothing was changed: {error}"),
-            );
+            let sentence = format!("nothing was changed: {error}");
+            let refusal = Refusal::from(error);
+            let mut trouble = push_record(&context, &name, admitted.decision, "push.finished", sentence);
+            trouble.status = Some(refusal.status.as_u16());
             if let Err(error) = app.recorder.record(trouble).await {
                 tracing::error!(%error, request = %context.id, "the outcome of a push could not be recorded");
             }
-            Refusal::from(error).respond(context.id)
+            refusal.respond_recorded(context.id)
         }
     }
 }
@@ -161,7 +166,7 @@ fn push_record(context: &Context, name: &RepositoryName, decision: Decision, eve
         subject: subject(name),
         decision: Some(decision),
         status: Some(StatusCode::OK.as_u16()),
-        sentence,
+        sentence: redact(&sentence).into_owned(),
         remedy: None,
     }
 }

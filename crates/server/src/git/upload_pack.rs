@@ -28,7 +28,7 @@ pub(crate) async fn upload_pack(
         Ok(opened) => opened,
         Err(refusal) => return refusal.respond(context.id),
     };
-    let admitted = match app.admit(&context, &headers, &name, Service::UploadPack.action()).await {
+    let (admitted, placed) = match app.admit_to_place(&context, &headers, &name, Service::UploadPack.action()).await {
         Ok(admitted) => admitted,
         Err(away) => return away.respond(),
     };
@@ -37,8 +37,8 @@ pub(crate) async fn upload_pack(
         Ok(id) => id,
         Err(refusal) => return refusal.respond(context.id),
     };
-    match app.repositories.open(&admitted.permit).fetch(protocol(&headers), request).await {
+    match placed.fetch(protocol(&headers), request).await {
         Ok(output) => answer(Service::UploadPack, "result", Body::from_stream(output), id, noted),
-        Err(error) => Refusal::from(error).respond(context.id),
+        Err(error) => Refusal::from(error).respond_recorded(id),
     }
 }
