@@ -28,8 +28,8 @@ fn main() {
     println!("repository: {}", git.ok(&bare, &["count-objects", "-vH"]).replace('\n', ", "));
     let nginx = Nginx::start(server.directory(), &bare);
 
-    let ours = Side { name: "doorward", url: server.url_of("home/large"), pids: vec![server.pid()] };
-    let theirs = Side { name: "nginx + http-backend", url: nginx.url(), pids: nginx.pids() };
+    let ours = Side { name: "doorward", url: server.url_of("home/large") };
+    let theirs = Side { name: "nginx + http-backend", url: nginx.url() };
     for (scenario, at_once, arguments) in [
         ("one clone", 1, &["clone", "-q", "--bare"][..]),
         ("8 clones at once", 8, &["clone", "-q", "--bare"]),
@@ -49,7 +49,7 @@ fn main() {
         for (side, samples) in [&ours, &theirs].into_iter().zip(&samples) {
             let wall: Vec<f64> = samples.iter().map(|sample| sample.0).collect();
             let cpu: Vec<f64> = samples.iter().map(|sample| sample.1).collect();
-            println!("{scenario:26} {:22} wall {}  server CPU {}", side.name, spread(&wall), spread(&cpu));
+            println!("{scenario:26} {:22} wall {}  CPU {}", side.name, spread(&wall), spread(&cpu));
         }
     }
     println!("memory of the server's own at most: {:.1} MiB", mebibytes(server.memory("VmHWM")));
@@ -59,14 +59,13 @@ fn main() {
 struct Side {
     name: &'static str,
     url: String,
-    pids: Vec<u32>,
 }
 
 impl Side {
-    /// Runs so many clients at once; seconds on the wall, and of CPU in the server and what it started.
+    /// Runs so many clients at once; seconds on the wall, and of CPU in the whole machine, clients included.
     fn run(&self, git: &Git, directory: &Path, at_once: usize, arguments: &[&str]) -> (f64, f64) {
         let targets: Vec<PathBuf> = (0..at_once).map(|number| directory.join(format!("target{number}"))).collect();
-        let before = self.cpu();
+        let before = busy();
         let began = Instant::now();
         let children: Vec<Child> = targets
             .iter()
@@ -83,22 +82,21 @@ impl Side {
             assert!(child.wait().expect("git ends").success(), "{}", self.name);
         }
         let wall = began.elapsed().as_secs_f64();
-        // The last process is counted once its parent has waited for it.
-        std::thread::sleep(Duration::from_millis(100));
-        let cpu = self.cpu() - before;
+        let cpu = busy() - before;
         targets.iter().for_each(|target| drop(fs::remove_dir_all(target)));
         (wall, cpu)
     }
+}
 
-    /// Seconds of user and system time of the processes and of the children they waited for.
-    fn cpu(&self) -> f64 {
-        let ticks = |pid: &u32| {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(4);
-            fields.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>()
-        };
-        self.pids.iter().map(ticks).sum::<f64>() / CLOCK_TICKS
-    }
+/// Seconds that the whole machine has worked: a server's own children are not all to be found, and both sides have the
+/// same clients.
+fn busy() -> f64 {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1).enumerate();
+    // All but the fourth and fifth, which are idle and waiting, and those of guests, which are in the others.
+    let ticks =
+        fields.filter(|(place, _)| !matches!(place, 3 | 4 | 8 | 9)).filter_map(|(_, field)| field.parse::<f64>().ok());
+    ticks.sum::<f64>() / CLOCK_TICKS
 }
 
 /// nginx with fcgiwrap in a directory of its own. Both are stopped when this is dropped.
@@ -120,7 +118,7 @@ impl Nginx {
         fs::write(home.join("gitconfig"), "[safe]\n\tdirectory = *\n[http]\n\treceivepack = true\n").expect("written");
         fs::write(
             home.join("nginx.conf"),
-            CONFIGURATION.replace("HOME", &home_text).replace("PORT", &port.to_string()),
+            CONFIGURATION.replace("@HOME@", &home_text).replace("@PORT@", &port.to_string()),
         )
         .expect("written");
         let mut fcgiwrap = Command::new("fcgiwrap");
@@ -178,28 +176,28 @@ fn mebibytes(bytes: u64) -> f64 {
 const CONFIGURATION: &str = "
 daemon off;
 worker_processes 2;
-pid HOME/nginx.pid;
-error_log HOME/error.log;
+pid @HOME@/nginx.pid;
+error_log @HOME@/error.log;
 user root;
 events { worker_connections 512; }
 http {
     access_log off;
     client_max_body_size 0;
-    client_body_temp_path HOME/body;
-    fastcgi_temp_path HOME/fastcgi;
-    proxy_temp_path HOME/proxy;
-    uwsgi_temp_path HOME/uwsgi;
-    scgi_temp_path HOME/scgi;
+    client_body_temp_path @HOME@/body;
+    fastcgi_temp_path @HOME@/fastcgi;
+    proxy_temp_path @HOME@/proxy;
+    uwsgi_temp_path @HOME@/uwsgi;
+    scgi_temp_path @HOME@/scgi;
     server {
-        listen 127.0.0.1:PORT;
+        listen 127.0.0.1:@PORT@;
         location / {
             auth_basic git;
-            auth_basic_user_file HOME/htpasswd;
+            auth_basic_user_file @HOME@/htpasswd;
             fastcgi_buffering off;
             fastcgi_request_buffering off;
             fastcgi_param SCRIPT_FILENAME /usr/lib/git-core/git-http-backend;
             fastcgi_param GIT_HTTP_EXPORT_ALL 1;
-            fastcgi_param GIT_PROJECT_ROOT HOME/root;
+            fastcgi_param GIT_PROJECT_ROOT @HOME@/root;
             fastcgi_param GIT_PROTOCOL $http_git_protocol;
             fastcgi_param PATH_INFO $uri;
             fastcgi_param QUERY_STRING $query_string;
@@ -208,7 +206,7 @@ http {
             fastcgi_param CONTENT_LENGTH $content_length;
             fastcgi_param HTTP_CONTENT_ENCODING $http_content_encoding;
             fastcgi_param REMOTE_USER $remote_user;
-            fastcgi_pass unix:HOME/fcgiwrap.sock;
+            fastcgi_pass unix:@HOME@/fcgiwrap.sock;
         }
     }
 }
