@@ -121,8 +121,8 @@ impl App {
         Ok(id)
     }
 
-    /// A refusal is recorded by itself, but for one that is no more than the question for a credential: git sends its
-    /// first request without one on purpose.
+    /// A refusal is recorded by itself, but for one that is no more than the question for a credential (git sends its
+    /// first request without one on purpose), and for a flood of strangers' ones.
     async fn record_refusal(
         &self,
         context: &Context,
@@ -131,7 +131,8 @@ impl App {
         reason: &Reason,
         refusal: &Refusal,
     ) -> Result<RequestId, Refusal> {
-        if *reason == Reason::NothingPresented {
+        let stranger = decision.credential.is_none();
+        if *reason == Reason::NothingPresented || (stranger && !self.may_record_stranger(context.at)) {
             return self.tally(context, name, decision).await;
         }
         let record = Record {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use doorward_git::Repositories;
+use doorward_rules::Timestamp;
 use doorward_store::{Recorder, Store};
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +28,8 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     draining: AtomicBool,
     in_flight: Mutex<HashMap<IpAddr, usize>>,
+    /// The second it is, and how many refusals of strangers were recorded one by one in it.
+    strangers: Mutex<(i64, usize)>,
 }
 
 /// One request in flight, counted for its address until this is dropped.
@@ -47,6 +50,7 @@ impl App {
             tasks: TaskTracker::new(),
             draining: AtomicBool::new(false),
             in_flight: Mutex::default(),
+            strangers: Mutex::default(),
         }))
     }
 
@@ -57,6 +61,18 @@ impl App {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.0.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether the refusal of somebody who has proven nothing may still be recorded by itself in this second. Beyond
+    /// that they are only counted, so that nobody can fill the disk with them.
+    pub(crate) fn may_record_stranger(&self, at: Timestamp) -> bool {
+        let mut strangers = self.0.strangers.lock().unwrap_or_else(PoisonError::into_inner);
+        let second = at.0.div_euclid(1000);
+        if strangers.0 != second {
+            *strangers = (second, 0);
+        }
+        strangers.1 += 1;
+        strangers.1 <= STRANGERS
     }
 
     /// Counts a request for its address; `None` if the address has as many as it may.
@@ -71,6 +87,9 @@ impl App {
         Some(InFlight { app: self.clone(), address })
     }
 }
+
+/// Refusals of strangers that are recorded one by one in a second.
+const STRANGERS: usize = 100;
 
 impl std::ops::Deref for App {
     type Target = Inner;

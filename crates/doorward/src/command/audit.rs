@@ -86,11 +86,15 @@ impl Row {
 
     pub(super) fn of_tally(tally: &Tally) -> Self {
         let decision = &tally.decision;
-        let what = if decision.reason.is_some() { "asked for a credential" } else { "allowed" };
+        let (event, what) = match decision.reason.as_deref() {
+            None => ("allowed", "allowed"),
+            Some("credential_missing") => ("asked", "asked for a credential"),
+            Some(_) => ("refused", "refused"),
+        };
         let were = if tally.requests == 1 { "request was" } else { "requests were" };
         Self {
             at: tally.last_at.to_string(),
-            event: if decision.reason.is_some() { "asked" } else { "allowed" }.into(),
+            event: event.into(),
             subject: tally.subject.clone(),
             sentence: format!("{} {were} {what} in this minute, to {}", tally.requests, decision.action),
             requests: Some(tally.requests),

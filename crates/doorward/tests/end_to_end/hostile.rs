@@ -254,6 +254,28 @@ fn heads_of_requests_that_are_wrong_or_huge_are_turned_away() {
 }
 
 #[test]
+fn a_flood_of_strangers_is_counted_and_does_not_fill_the_audit() {
+    let mut server = server();
+    let mut ids = Vec::new();
+    for number in 0..2500 {
+        // Two thirds make names up, one third makes tokens up.
+        let bearer = format!("Authorization: Bearer hunter{number}");
+        let headers: &[&str] = if number % 3 == 0 { &[&bearer] } else { &[] };
+        let answer = server.http().get(&format!("/home/name{number}/info/refs?service=git-upload-pack"), headers);
+        assert_eq!(answer.status, 401);
+        ids.push(answer.header("x-request-id").to_owned());
+    }
+    server.restart();
+    let rows = server.cli().json(&["audit"]);
+    let rows = rows.as_array().expect("a list");
+    let counted: i64 = rows.iter().filter_map(|row| row["requests"].as_i64()).sum();
+    let recorded = rows.iter().filter(|row| row["event"] == "refused" && row["requests"].is_null()).count();
+    assert_eq!(usize::try_from(counted).expect("a count") + recorded, 2500, "every request is in the audit");
+    assert!(server.cli().run(&["why", &ids[0]]).ok && server.cli().run(&["why", &ids[2400]]).ok);
+    still_serves(&server);
+}
+
+#[test]
 fn a_client_that_sends_nothing_or_ever_so_slowly_is_cut_off() {
     let server = server_with(&[("DOORWARD_LIMITS_HEAD_TIME", "1s"), ("DOORWARD_LIMITS_IDLE_TIME", "1s")]);
     let bearer = format!("Authorization: Bearer {}", server.up().token);
