@@ -58,10 +58,8 @@ fn remove_leftovers(repository: &Path) -> Result<(), GitError> {
     for entry in entries(&repository.join("objects/pack")) {
         let half_made = name(&entry).starts_with("tmp_") || name(&entry).starts_with(".tmp-");
         // A pack is kept from upkeep while the push that brought it is not over.
-        let kept_by_push = || {
-            let text = fs::read(&entry).unwrap_or_default();
-            name(&entry).ends_with(".keep") && text.starts_with(b"receive-pack ")
-        };
+        let kept_by_push =
+            || name(&entry).ends_with(".keep") && fs::read(&entry).is_ok_and(|text| text.starts_with(b"receive-pack "));
         if half_made || kept_by_push() {
             removed(&entry, fs::remove_file(&entry))?;
         }
