@@ -196,9 +196,10 @@ pub(crate) enum TokenCommand {
         #[arg(long, value_name = "NAME")]
         account: AccountName,
         /// What it is for, in your words
-        #[arg(long, value_name = "LABEL")]
+        #[arg(long, value_name = "LABEL", value_parser = label)]
         name: String,
-        /// What it may be used for; give it once for each scope
+        /// What it may be used for, once for each scope: `read:repository:bitbucket` (fetch),
+        /// `write:repository:bitbucket` (push), or an older name of Bitbucket Cloud's such as `repository`
         #[arg(long = "scope", value_name = "S", required = true, value_parser = scope, value_delimiter = ',')]
         scopes: Vec<Scope>,
         /// Limit it to one workspace
@@ -299,16 +300,32 @@ impl From<PrivilegeWord> for Privilege {
 fn scope(name: &str) -> Result<Scope, String> {
     Scope::parse(name).map_err(|error| {
         let near = nearest(name, Scope::ALL.iter().map(|scope| scope.name()));
-        if near.is_empty() { error.to_string() } else { format!("{error}; did you mean {}?", near.join(" or ")) }
+        if near.is_empty() {
+            format!("{error}; for git there are read:repository:bitbucket and write:repository:bitbucket")
+        } else {
+            format!("{error}; did you mean {}?", near.join(" or "))
+        }
     })
+}
+
+fn label(text: &str) -> Result<String, &'static str> {
+    let fits = !text.trim().is_empty() && text.chars().count() <= 100 && !text.contains(char::is_control);
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("a label has 1 to 100 characters, none of which is a control character")
+    }
 }
 
 fn lifetime(text: &str) -> Result<Lifetime, String> {
     if text == "never" {
         return Ok(Lifetime(None));
     }
-    parse_duration(text).map(|duration| Lifetime(Some(duration))).map_err(|error| format!("{error}, or never"))
+    let duration = parse_duration(text).map_err(|error| format!("{error}, or never"))?;
+    if duration > LONGEST { Err("the longest life is 100y; or never".into()) } else { Ok(Lifetime(Some(duration))) }
 }
+
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 #[cfg(test)]
 mod tests {

@@ -49,6 +49,10 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::Missing { noun, .. } => Self::new(Code::NotFound, &error).hint(listing(*noun)),
+            StoreError::Exists { noun: Noun::Member, .. } => Self::new(Code::State, &error).hint("nothing was changed"),
+            StoreError::Exists { noun: Noun::Email, .. } => {
+                Self::new(Code::State, &error).hint("choose another e-mail")
+            }
             StoreError::Exists { .. } => Self::new(Code::State, &error).hint("choose another name"),
             StoreError::State(_) => Self::new(Code::State, &error),
             StoreError::Unavailable(_) => {

@@ -17,6 +17,8 @@ use crate::config::Configuration;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    // Whatever is written here is for its owner alone, also in a directory that others may look into.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

@@ -105,6 +105,11 @@ const CONFIGURATION: &[(&str, &str, &str)] = &[
     ("maintenance.auto", "false", "the same"),
     ("receive.fsckObjects", "true", "what would be refused or dangerous at a client is not let in"),
     ("fetch.fsckObjects", "true", "the same for an import"),
+    (
+        "receive.denyDeleteCurrent",
+        "refuse",
+        "as by default, but without seven lines about a setting that no client can change",
+    ),
     ("receive.advertisePushOptions", "true", "clients may send push options"),
     ("uploadpack.allowFilter", "true", "partial clones"),
     ("uploadpack.allowAnySHA1InWant", "true", "partial clones fetch single objects; protocol v2 allows it anyway"),

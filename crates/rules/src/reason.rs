@@ -158,9 +158,7 @@ impl Reason {
             Self::OwnerDisabled => {
                 "ask an administrator to run `doorward account enable`; the token stays as it is".into()
             }
-            Self::NameOfSomebodyElse => {
-                "use your own user name or e-mail, x-bitbucket-api-token-auth, or no user name at all".into()
-            }
+            Self::NameOfSomebodyElse => "use your own user name or e-mail, or x-bitbucket-api-token-auth".into(),
             Self::LimitedToWorkspace => {
                 "use a token for this workspace, or one that is not limited to a workspace".into()
             }

@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use doorward_rules::Timestamp;
+use sqlx::SqlStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, SqlStr, Transaction};
 use uuid::Uuid;
 
 use crate::{Record, StoreError};
@@ -23,11 +25,12 @@ pub struct Store {
     writing: SqlitePool,
 }
 
-/// A change under way. Nothing of it holds before [`Change::commit`], and nothing is left if it is dropped.
+/// A change under way. Nothing of it holds before it is committed, and nothing is left if it is dropped.
 #[derive(Debug)]
 pub struct Change {
-    transaction: Transaction<'static, sqlx::Sqlite>,
+    connection: PoolConnection<sqlx::Sqlite>,
     at: Timestamp,
+    committed: bool,
 }
 
 impl Store {
@@ -91,14 +94,15 @@ impl Store {
 
     /// Begins a change. It holds the write lock of the whole database until it is committed or dropped.
     pub(crate) async fn change(&self, at: Timestamp) -> Result<Change, StoreError> {
-        let transaction = self.writing.begin_with(AssertSqlSafe("BEGIN IMMEDIATE")).await?;
-        Ok(Change { transaction, at })
+        let mut change = Change { connection: self.writing.acquire().await?, at, committed: false };
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(change.connection()).await?;
+        Ok(change)
     }
 }
 
 impl Change {
     pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
+        &mut self.connection
     }
 
     /// When the change is made.
@@ -116,12 +120,24 @@ impl Change {
         sqlx::query("UPDATE epoch SET value = value + 1").execute(self.connection()).await?;
         let record = Record::change(self.at, event, subject, sentence);
         record.insert(self.connection()).await?;
-        Ok(self.transaction.commit().await?)
+        self.commit_records().await
     }
 
     /// Makes records hold that no decision depends on.
-    pub(crate) async fn commit_records(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+    pub(crate) async fn commit_records(mut self) -> Result<(), StoreError> {
+        sqlx::raw_sql("COMMIT").execute(self.connection()).await?;
+        self.committed = true;
+        Ok(())
+    }
+}
+
+/// A change that was not committed ends with its connection: that undoes it whatever state it is in. After some errors,
+/// such as a full disk, SQLite has undone it already, and a connection that is told to do so again is of no more use.
+impl Drop for Change {
+    fn drop(&mut self) {
+        if !self.committed {
+            self.connection.close_on_drop();
+        }
     }
 }
 
@@ -135,6 +151,8 @@ fn migration_lock(directory: &Path) -> std::io::Result<fs::File> {
 pub(crate) fn new_id(at: Timestamp) -> Uuid {
     let mut random = [0; 10];
     fill_random(&mut random);
+    // Within a millisecond, by the order in which this program made them.
+    random[..2].copy_from_slice(&SEQUENCE.fetch_add(1, Ordering::Relaxed).to_be_bytes());
     uuid::Builder::from_unix_timestamp_millis(at.0.unsigned_abs(), &random).into_uuid()
 }
 
@@ -145,6 +163,8 @@ pub(crate) fn new_id(at: Timestamp) -> Uuid {
 pub(crate) fn fill_random(buffer: &mut [u8]) {
     getrandom::fill(buffer).expect("the operating system gives random bytes");
 }
+
+static SEQUENCE: AtomicU16 = AtomicU16::new(0);
 
 fn migrations() -> Migrator {
     let foundation = SqlStr::from_static(include_str!("../migrations/0001_foundation.sql"));

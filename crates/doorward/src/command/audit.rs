@@ -65,9 +65,9 @@ pub(crate) async fn run(
     }
     let cells = rows.into_iter().map(|row| {
         let who = row.account.or(row.address).unwrap_or_else(|| "command line".into());
-        [row.at, row.event, row.subject, who, row.sentence]
+        [row.at, row.event, row.request.unwrap_or_default(), row.subject, who, row.sentence]
     });
-    print::table(["at", "event", "subject", "who", "what"], &cells.collect::<Vec<_>>())
+    print::table(["at", "event", "request", "subject", "who", "what"], &cells.collect::<Vec<_>>())
 }
 
 impl Row {

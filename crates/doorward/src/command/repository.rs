@@ -76,7 +76,7 @@ async fn create(
     match content {
         Content::Empty(format) => repositories.create(id, format).await?,
         Content::Import(source) => {
-            let source = absolute(source)?;
+            let source = absolute(refuse_ssh(source)?)?;
             let progress = std::io::stderr().is_terminal();
             let environment =
                 HTTP_CLIENT.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
@@ -111,7 +111,14 @@ async fn head(
     let repository = data.store.repository(name).await?;
     let repositories = data.repositories(configuration)?;
     if let Some(branch) = branch {
-        let full = if branch.starts_with("refs/") { branch.to_owned() } else { format!("refs/heads/{branch}") };
+        let short = branch.strip_prefix("refs/heads/").unwrap_or(branch);
+        if short.starts_with("refs/") || short == "HEAD" {
+            let sentence = format!("`{branch}` is not a branch");
+            return Err(
+                Failure::new(Code::Usage, sentence).hint("HEAD names a branch, such as main or refs/heads/main")
+            );
+        }
+        let full = format!("refs/heads/{short}");
         let full = RefName::parse(full.as_bytes())
             .map_err(|error| Failure::new(Code::Usage, format!("`{branch}` cannot be a branch: {error}")))?;
         repositories.set_head(repository.id, &full).await.map_err(|_| {
@@ -163,6 +170,19 @@ async fn interrupted() {
     } else {
         std::future::pending().await
     }
+}
+
+/// SSH would need the keys and the agent of whoever runs this, and git runs without them.
+fn refuse_ssh(source: OsString) -> Result<OsString, Failure> {
+    let text = source.to_string_lossy().into_owned();
+    let short_form = text
+        .split_once(':')
+        .is_some_and(|(host, rest)| host.contains('@') && !host.contains('/') && !rest.starts_with("//"));
+    if text.starts_with("ssh://") || short_form {
+        let failure = Failure::new(Code::Usage, "an import over SSH is not possible");
+        return Err(failure.hint("run `git clone --mirror` with it first, and import the directory"));
+    }
+    Ok(source)
 }
 
 /// Git runs in another directory, so a relative path is made absolute.

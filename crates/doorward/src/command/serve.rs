@@ -21,7 +21,8 @@ struct Started {
 }
 
 pub(crate) async fn run(configuration: Configuration, json: bool) -> Result<(), Failure> {
-    let data = Data::open_or_create(&configuration).await?;
+    // A name that is mistyped must not become an empty server, which would refuse every valid token.
+    let data = Data::open(&configuration).await?;
     let ready = Ready::prepare(&configuration, data).await?;
     let started = Started { address: ready.address.clone(), data: ready.data.directory.display().to_string() };
     if json {

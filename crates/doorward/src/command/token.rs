@@ -53,7 +53,12 @@ pub(crate) async fn run(command: TokenCommand, configuration: &Configuration, js
                 expires_at: expires.0.map(|lifetime| now.after(lifetime)),
             };
             let (credential, secret) = store.create_credential(new, now).await?;
-            show_new(&credential, &secret, None, now, json)
+            let shown = show_new(&credential, &secret, None, now, json);
+            if shown.is_err() {
+                // A secret that nobody has seen is of no use to anybody but a thief.
+                store.revoke_credential(credential.id, now).await?;
+            }
+            shown
         }
         TokenCommand::Rotate { id, overlap } => {
             let id = parse(&id)?;
@@ -87,7 +92,8 @@ fn show_new(
     }
     let mut pairs = vec![
         ("id", token.id),
-        ("secret", format!("{}   (shown this once)", secret.expose_secret())),
+        ("secret", secret.expose_secret().to_owned()),
+        ("", "(shown this once)".into()),
         ("account", token.account),
         ("scopes", token.scopes.join(" ")),
         ("workspace", token.workspace.unwrap_or_else(|| "any".into())),
@@ -134,7 +140,10 @@ impl Row {
     }
 }
 
+/// A token's id, also out of the whole token: whoever has found a leaked one has no more than that.
 fn parse(id: &str) -> Result<CredentialId, Failure> {
+    let text = id.trim().to_ascii_lowercase();
+    let id = text.strip_prefix("dwa_").and_then(|rest| rest.split('_').next()).unwrap_or(&text);
     CredentialId::parse(id).ok_or_else(|| {
         // It may be a secret, which has no business in a message.
         Failure::new(Code::Usage, "that is not a token's id")

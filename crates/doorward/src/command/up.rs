@@ -121,7 +121,11 @@ impl Up {
 
     fn tell(&self) -> Result<(), Failure> {
         let token = self.token.clone().map_or_else(
-            || "shown when it was made; `doorward token create` makes another".into(),
+            || format!(
+                    "shown when it was made; another one:\n              doorward token create --account {} --name mine \\\n              \
+                     --scope read:repository:bitbucket --scope write:repository:bitbucket",
+                    self.account
+                ),
             |token| format!("{token}\n            (shown this once)"),
         );
         print::line(&format!("Doorward keeps the door at {}\n", self.address))?;

@@ -45,7 +45,19 @@ pub(crate) async fn run(request: &str, configuration: &Configuration, json: bool
         let rows = records.iter().map(Row::of_record).chain(tally.iter().map(Row::of_tally)).collect();
         return print::json(&Answer { request: text, at: id.at().to_string(), allowed, rules, records: rows });
     }
-    tell(id, decision, &rules, &records, tally.as_ref())
+    tell(id, decision, &rules, &records, tally.as_ref())?;
+    // The caller was not told which of the two it was; the administrator is.
+    let hidden = decision.is_some_and(|decision| decision.reason.as_deref() == Some("repository_not_found"));
+    match records.first().and_then(|record| record.subject.parse().ok()) {
+        Some(name) if hidden => match store.repository(&name).await {
+            Ok(_) => print::line(&format!(
+                "for you alone: there is such a repository; `doorward permission list {name}` shows who may see it"
+            )),
+            Err(StoreError::Missing { .. }) => print::line("for you alone: there is no such repository now"),
+            Err(error) => Err(error.into()),
+        },
+        _ => Ok(()),
+    }
 }
 
 /// The rules that were asked: each up to the one that settled it, which refused if there is a reason from the kernel.

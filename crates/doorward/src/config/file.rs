@@ -23,6 +23,13 @@ pub(super) fn read(path: &Path, found: bool) -> Result<Vec<Entry>, Failure> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if found && error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if found => {
+            let directory = path.parent().unwrap_or(path).display();
+            let sentence = format!("the data directory {directory} cannot be read: {error}");
+            return Err(
+                Failure::new(Code::Configuration, sentence).hint("run this as its owner, or name another with --data")
+            );
+        }
         Err(error) => {
             let sentence = format!("{}: {error}", path.display());
             return Err(Failure::new(Code::Configuration, sentence).hint("name another file with --config"));

@@ -86,7 +86,7 @@ fn every_error_is_one_line_with_a_remedy_and_its_exit_code() {
             &["account", "create", "other", "--email", "admin@localhost"],
             4,
             "error: there is already an account with the e-mail",
-            "name",
+            "e-mail",
         ),
         (
             &["workspace", "create", "home", "--owner", "admin"],
@@ -106,7 +106,20 @@ fn every_error_is_one_line_with_a_remedy_and_its_exit_code() {
             "administrator",
         ),
         (&["token", "revoke", "000000000000"], 3, "error: there is no token `000000000000`;", "shows all"),
-        (&["token", "revoke", "dwa_000000000000_secret"], 2, "error: that is not a token's id;", "shows them"),
+        (&["token", "revoke", "dwa_000000000000_secret"], 3, "error: there is no token `000000000000`;", "shows all"),
+        (&["token", "revoke", "secret"], 2, "error: that is not a token's id;", "shows them"),
+        (
+            &["repository", "head", "home/hello", "refs/tags/v1"],
+            2,
+            "error: `refs/tags/v1` is not a branch;",
+            "refs/heads/main",
+        ),
+        (
+            &["repository", "create", "home/x", "--import", "git@host:x.git"],
+            2,
+            "error: an import over SSH is not possible;",
+            "directory",
+        ),
         (&["why", "01m81448zv0000006zzct3pgww"], 3, "error: there is no record of the request", "recorded"),
         (&["why", "x"], 2, "error: a request id has 26 letters", "answer"),
         (&["--config", "/nonexistent", "audit"], 5, "error: /nonexistent: ", "--config"),
@@ -131,6 +144,10 @@ fn arguments_that_are_wrong_say_what_would_be_right() {
             &["token", "create", "--account", "admin", "--name", "x", "--scope", "repository", "--expires", "soon"],
             "30d",
         ),
+        (
+            &["token", "create", "--account", "admin", "--name", "a\nb", "--scope", "repository"],
+            "a label has 1 to 100 characters",
+        ),
         (&["repository", "create", "hello"], "it has the form `workspace/repository`"),
         (&["account", "create", "a b", "--email", "x@y"], "it is made of letters, digits"),
         (&["permission", "set", "home/hello", "admin", "everything"], "read, write, admin, none"),
@@ -149,6 +166,36 @@ fn a_data_directory_that_is_not_there_is_not_made_by_a_reading_command() {
     assert_eq!(outcome.code, Some(3));
     assert!(outcome.stderr.contains("there is no data directory at"), "{}", outcome.stderr);
     assert!(!elsewhere.exists());
+    let serve = doorward_testkit::Cli::new(crate::PROGRAM, &elsewhere).run(&["serve", "--listen", "127.0.0.1:0"]);
+    assert_eq!(serve.code, Some(3), "an empty server would refuse every valid token");
+    assert!(!elsewhere.exists());
+}
+
+#[test]
+fn a_token_that_cannot_be_shown_is_not_left_behind() {
+    let server = server();
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a full device");
+    let mut create =
+        server.cli().command(&["token", "create", "--account", "admin", "--name", "lost", "--scope", "repository"]);
+    assert_eq!(create.stdout(full).output().expect("it runs").status.code(), Some(1));
+    assert_eq!(server.cli().json(&["token", "list"])[1]["state"], "revoked");
+}
+
+#[test]
+fn what_is_in_the_data_directory_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().join("data");
+    std::fs::create_dir(&data).expect("made");
+    std::fs::set_permissions(&data, PermissionsExt::from_mode(0o755)).expect("open to all");
+    let cli = doorward_testkit::Cli::new(crate::PROGRAM, &data);
+    cli.ok(&["account", "create", "ada", "--email", "ada@example.org"]);
+    cli.ok(&["workspace", "create", "acme", "--owner", "ada"]);
+    cli.ok(&["repository", "create", "acme/site"]);
+    for entry in std::fs::read_dir(&data).expect("a list").flatten() {
+        let mode = entry.metadata().expect("data").permissions().mode() & 0o077;
+        assert_eq!(mode, 0, "{} is open to others", entry.path().display());
+    }
 }
 
 #[test]

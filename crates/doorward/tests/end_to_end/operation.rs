@@ -254,6 +254,8 @@ fn an_audit_that_cannot_be_written_for_a_while_loses_nothing() {
     assert_eq!(refused.status, 401);
     assert!(server.log().contains("the audit cannot be written; trying again"), "{}", server.log());
     change_database(&server, "ALTER TABLE gone RENAME TO audit");
+    let push = server.http().get("/home/hello.git/info/refs?service=git-upload-pack", &["Authorization: Bearer dwa_2"]);
+    await_that("later ones are recorded, too", || server.cli().run(&["why", push.header("x-request-id")]).ok);
     await_that("the refusal is recorded", || server.cli().run(&["why", refused.header("x-request-id")]).ok);
 }
 
