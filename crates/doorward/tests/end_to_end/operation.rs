@@ -178,7 +178,7 @@ fn a_client_that_was_asked_for_its_credential_is_served_also_when_the_server_sto
 fn plain_http_to_other_machines_needs_to_be_asked_for() {
     let directory = tempfile::tempdir().expect("a directory");
     let cli = Cli::new(PROGRAM, &directory.path().join("data"));
-    let outcome = cli.run(&["serve", "--listen", "0.0.0.0:0"]);
+    let outcome = cli.run(&["up", "--listen", "0.0.0.0:0"]);
     assert_eq!(outcome.code, Some(5));
     assert!(
         outcome.stderr.contains("tokens would cross the network in the clear; set server.tls_certificate"),
