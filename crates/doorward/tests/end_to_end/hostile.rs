@@ -137,7 +137,7 @@ fn a_client_of_http_2_that_never_begins_or_never_takes_its_answer_is_cut_off() {
     let mut silent = connect_http_2(&server, &trusted);
     let began = Instant::now();
     let _ = silent.read_to_end(&mut Vec::new());
-    assert!(began.elapsed() < Duration::from_secs(10), "held for {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(40), "held for {:?}", began.elapsed());
 
     // A client that opens no window: nothing is ever written to it, so no time-out for writing meets it.
     let mut closed = connect_http_2(&server, &trusted);
@@ -175,7 +175,7 @@ fn a_client_of_http_2_that_never_begins_or_never_takes_its_answer_is_cut_off() {
     let ended = |server: &Server| server.log().contains("path=\"/home/hello.git/git-upload-pack\"");
     let began = Instant::now();
     while !ended(&server) {
-        assert!(began.elapsed() < Duration::from_secs(20), "the request is held: {}", server.log());
+        assert!(began.elapsed() < Duration::from_secs(40), "the request is held: {}", server.log());
         std::thread::sleep(Duration::from_millis(20));
     }
     drop(closed);
@@ -292,7 +292,7 @@ fn a_client_that_sends_nothing_or_ever_so_slowly_is_cut_off() {
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         let took = began.elapsed();
-        assert!(took < Duration::from_secs(20), "{sent:?} was held for {took:?}");
+        assert!(took < Duration::from_secs(40), "{sent:?} was held for {took:?}");
     }
     // One that never reads its answer is cut off too: its process ends and its place is free again.
     server.cli().ok(&["repository", "create", "home/large"]);
@@ -313,13 +313,13 @@ fn a_client_that_sends_nothing_or_ever_so_slowly_is_cut_off() {
         let metrics = server.http().get("/metrics", &[]).text();
         metrics.lines().find_map(|line| line.strip_prefix("doorward_git_places_free ")).map(str::to_owned)
     };
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while places(&server).as_deref() != Some("63") {
-        assert!(Instant::now() < deadline, "the fetch did not begin");
-    }
-    while places(&server).as_deref() != Some("64") {
-        assert!(Instant::now() < deadline, "a client that does not read holds its place");
-    }
+    // It ends before its answer does, and its place is free.
+    await_that("a client that does not read is cut off", || {
+        let log = server.log();
+        let line = log.lines().find(|line| line.contains("path=\"/home/large.git/git-upload-pack\""));
+        line.is_some_and(|line| line.contains("whole=false"))
+    });
+    await_that("its place is free again", || places(&server).as_deref() == Some("64"));
     drop(stream);
     still_serves(&server);
 }
