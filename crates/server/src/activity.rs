@@ -90,4 +90,4 @@ impl Drop for Busy {
 }
 
 /// Longer than a client on a slow line takes between an answer and its next request.
-pub(crate) const MOMENT: Duration = Duration::from_secs(1);
+pub(crate) const MOMENT: Duration = Duration::from_secs(2);
