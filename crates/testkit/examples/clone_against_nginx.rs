@@ -154,7 +154,8 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        for pid in self.pids() {
+        // The parents first: they would replace a worker that ends.
+        for pid in self.pids().into_iter().rev() {
             let _ = Command::new("kill").arg(pid.to_string()).stderr(Stdio::null()).status();
         }
         let _ = (self.nginx.wait(), self.fcgiwrap.wait());
