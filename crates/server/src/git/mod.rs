@@ -10,6 +10,8 @@ pub(crate) use receive_pack::receive_pack;
 pub(crate) use unsupported::{dumb, upload_archive};
 pub(crate) use upload_pack::upload_pack;
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
@@ -23,6 +25,7 @@ use doorward_wire::{RepositoryName, RequestId};
 use crate::admit::TurnedAway;
 use crate::observe::{FoundAs, Noted};
 use crate::refusal::Refusal;
+use crate::request_body::{self, RequestBody};
 
 /// The two segments of a path that name a repository, as they came.
 type Segments = Result<Path<(String, String)>, PathRejection>;
@@ -49,6 +52,21 @@ fn check_media_type(headers: &HeaderMap, service: Service) -> Result<(), Refusal
     }
     let sentence = format!("this address takes `{expected}` and nothing else");
     Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type_unsupported", sentence, "use git, which sends it"))
+}
+
+/// Reads what every `POST` to a service begins with: its media type, its repository, and its body, of which `limit`
+/// bytes at most are taken.
+fn open(
+    service: Service,
+    segments: Segments,
+    headers: &HeaderMap,
+    body: Body,
+    limit: u64,
+    idle: Duration,
+) -> Result<(RepositoryName, RequestBody), Refusal> {
+    check_media_type(headers, service)?;
+    let name = named(segments)?;
+    Ok((name, request_body::open(body, headers, limit, idle)?))
 }
 
 /// A successful answer of a service: `kind` is `advertisement` or `result`.

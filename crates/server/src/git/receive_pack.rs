@@ -12,7 +12,7 @@ use doorward_wire::{
 };
 use tokio::io::AsyncReadExt;
 
-use super::{Segments, answer, check_media_type, named};
+use super::{Segments, answer, open};
 use crate::admit::subject;
 use crate::app::App;
 use crate::context::{Context, now};
@@ -28,13 +28,11 @@ pub(crate) async fn receive_pack(
     body: Body,
 ) -> Response<Body> {
     let limits = &app.settings.limits;
-    let opened = check_media_type(&headers, Service::ReceivePack)
-        .and_then(|()| named(segments))
-        .and_then(|name| Ok((name, request_body::open(body, &headers, limits.push_bytes, limits.idle_time)?)));
-    let (name, mut request) = match opened {
-        Ok(opened) => opened,
-        Err(refusal) => return refusal.respond(context.id),
-    };
+    let (name, mut request) =
+        match open(Service::ReceivePack, segments, &headers, body, limits.push_bytes, limits.idle_time) {
+            Ok(opened) => opened,
+            Err(refusal) => return refusal.respond(context.id),
+        };
     let admitted = match app.admit(&context, &headers, &name, Service::ReceivePack.action()).await {
         Ok(admitted) => admitted,
         Err(away) => return away.respond(),

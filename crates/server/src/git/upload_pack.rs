@@ -6,12 +6,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Response};
 use doorward_git::Service;
 
-use super::{Segments, answer, check_media_type, named, protocol};
+use super::{Segments, answer, open, protocol};
 use crate::app::App;
 use crate::context::Context;
 use crate::observe::Noted;
 use crate::refusal::Refusal;
-use crate::request_body;
 
 pub(crate) async fn upload_pack(
     State(app): State<App>,
@@ -21,13 +20,11 @@ pub(crate) async fn upload_pack(
     body: Body,
 ) -> Response<Body> {
     let limits = &app.settings.limits;
-    let opened = check_media_type(&headers, Service::UploadPack)
-        .and_then(|()| named(segments))
-        .and_then(|name| Ok((name, request_body::open(body, &headers, limits.fetch_bytes, limits.idle_time)?)));
-    let (name, request) = match opened {
-        Ok(opened) => opened,
-        Err(refusal) => return refusal.respond(context.id),
-    };
+    let (name, request) =
+        match open(Service::UploadPack, segments, &headers, body, limits.fetch_bytes, limits.idle_time) {
+            Ok(opened) => opened,
+            Err(refusal) => return refusal.respond(context.id),
+        };
     let (admitted, placed) = match app.admit_to_place(&context, &headers, &name, Service::UploadPack.action()).await {
         Ok(admitted) => admitted,
         Err(away) => return away.respond(),
