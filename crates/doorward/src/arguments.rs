@@ -1,12 +1,16 @@
 //! The arguments: the whole command line in one place, with the text of its help.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use doorward_rules::{Privilege, Scope};
-use doorward_wire::{AccountName, Email, RepositoryName, WorkspaceSlug, nearest, parse_duration};
+use doorward_rules::{IpNet, Kind, Kinds, Privilege, Scope, Timestamp};
+use doorward_server::{Latency, SpuriousRefusals};
+use doorward_wire::{
+    AccountName, Email, ProjectKey, ProjectName, RepositoryName, WorkspaceSlug, nearest, parse_duration, parse_ranges,
+};
 
 /// A Git server with Bitbucket Cloud's interfaces that never refuses a valid credential.
 ///
@@ -46,9 +50,20 @@ pub(crate) enum Command {
     /// Who may do what to a repository
     #[command(subcommand)]
     Permission(PermissionCommand),
-    /// API tokens
+    /// Groups of a workspace's repositories
+    #[command(subcommand)]
+    Project(ProjectCommand),
+    /// Tokens: API tokens, app passwords, access tokens
     #[command(subcommand)]
     Token(TokenCommand),
+    /// What a workspace asks of credentials
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// When a kind of credential ends: announced, browned out, retired
+    #[command(subcommand)]
+    Calendar(CalendarCommand),
+    /// Stand in for Bitbucket Cloud: its rules and words at any date, its faults on demand
+    Sandbox(SandboxFlags),
     /// What was refused, pushed and changed
     Audit(AuditFilter),
     /// Why a request was answered as it was
@@ -89,6 +104,36 @@ pub(crate) enum AccountCommand {
     Enable {
         /// The user name
         name: AccountName,
+    },
+    /// Say whether an organisation manages the account, and whether it has two-step verification
+    Set {
+        /// The user name
+        name: AccountName,
+        /// Managed accounts are refused app passwords and API tokens where a workspace asks for single sign-on
+        #[arg(long, value_enum, value_name = "ON-OFF")]
+        managed: Option<Switch>,
+        /// Where a workspace asks for two-step verification, accounts without it are refused
+        #[arg(long, value_enum, value_name = "ON-OFF")]
+        two_step: Option<Switch>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProjectCommand {
+    /// Make a project
+    Create {
+        /// The project, as workspace/KEY
+        #[arg(value_name = "WS/KEY")]
+        name: ProjectName,
+        /// What people call it [default: its key]
+        #[arg(long, value_parser = label)]
+        title: Option<String>,
+    },
+    /// List a workspace's projects
+    List {
+        /// The workspace
+        #[arg(value_name = "WS")]
+        workspace: WorkspaceSlug,
     },
 }
 
@@ -134,6 +179,9 @@ pub(crate) enum RepositoryCommand {
         /// The repository, as workspace/name
         #[arg(value_name = "WS/REPO")]
         name: RepositoryName,
+        /// The project it belongs to [default: the workspace's first one]
+        #[arg(long, value_name = "KEY")]
+        project: Option<ProjectKey>,
         /// Let anybody read it without a credential
         #[arg(long)]
         public: bool,
@@ -192,16 +240,26 @@ pub(crate) enum PermissionCommand {
 pub(crate) enum TokenCommand {
     /// Make a token; its secret is shown this once
     Create {
-        /// The account that it acts for
+        /// What sort of token: one that acts for an account, or one that belongs to a place and acts for nobody
+        #[arg(long, value_enum, default_value_t)]
+        kind: TokenKind,
+        /// The account that it acts for: with api and app-password
         #[arg(long, value_name = "NAME")]
-        account: AccountName,
+        account: Option<AccountName>,
+        /// The place that it belongs to: a WS, WS/KEY or WS/REPO, with workspace, project and repository
+        #[arg(long = "for", value_name = "PLACE", conflicts_with_all = ["account", "workspace"])]
+        place: Option<String>,
         /// What it is for, in your words
         #[arg(long, value_name = "LABEL", value_parser = label)]
         name: String,
         /// What it may be used for, once for each scope: `read:repository:bitbucket` (fetch),
         /// `write:repository:bitbucket` (push), or an older name of Bitbucket Cloud's such as `repository`
-        #[arg(long = "scope", value_name = "S", required = true, value_parser = scope, value_delimiter = ',')]
+        #[arg(long = "scope", value_name = "S", required_unless_present = "no_scopes", value_parser = scope,
+              value_delimiter = ',')]
         scopes: Vec<Scope>,
+        /// Make it without scopes: it may do nothing but what anybody may
+        #[arg(long, conflicts_with = "scopes")]
+        no_scopes: bool,
         /// Limit it to one workspace
         #[arg(long, value_name = "WS")]
         workspace: Option<WorkspaceSlug>,
@@ -214,6 +272,20 @@ pub(crate) enum TokenCommand {
         /// Only those of one account
         #[arg(long, value_name = "NAME")]
         account: Option<AccountName>,
+    },
+    /// Show one token, and what it was used for
+    Show {
+        /// The token's id
+        id: String,
+    },
+    /// Find tokens that nobody needs, that may do more than they are used for, or that end soon
+    Review {
+        /// Count as unused what was not used for this long
+        #[arg(long, value_name = "TIME", default_value = "90d", value_parser = parse_duration)]
+        unused: Duration,
+        /// Count as ending soon what ends within this time
+        #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_duration)]
+        expiring: Duration,
     },
     /// End a token now
     Revoke {
@@ -228,6 +300,128 @@ pub(crate) enum TokenCommand {
         #[arg(long, value_name = "TIME", default_value = "30m", value_parser = parse_duration)]
         overlap: Duration,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Show what a workspace asks of credentials
+    Show {
+        /// The workspace
+        #[arg(value_name = "WS")]
+        workspace: WorkspaceSlug,
+    },
+    /// Change what a workspace asks of credentials; what is not named stays as it is
+    Set(PolicyFlags),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyFlags {
+    /// The workspace
+    #[arg(value_name = "WS")]
+    pub(crate) workspace: WorkspaceSlug,
+    /// Refuse app passwords and API tokens of managed accounts, which are to sign in by single sign-on
+    #[arg(long, value_enum, value_name = "ON-OFF")]
+    pub(crate) sso: Option<Switch>,
+    /// The kinds that are allowed, with commas between them, or any
+    #[arg(long, value_name = "KINDS", value_parser = allowed_kinds)]
+    pub(crate) kinds: Option<OrAny<Kinds>>,
+    /// How long a token may be made to last: 90d, 1y, or any
+    #[arg(long, value_name = "TIME", value_parser = longest)]
+    pub(crate) longest: Option<OrAny<Duration>>,
+    /// Where requests may come from: addresses and ranges, with commas between them, or any
+    #[arg(long, value_name = "RANGES", value_parser = addresses)]
+    pub(crate) addresses: Option<OrAny<Ranges>>,
+    /// Refuse accounts without two-step verification
+    #[arg(long, value_enum, value_name = "ON-OFF")]
+    pub(crate) two_step: Option<Switch>,
+    /// Change nothing; only name the tokens that would be refused, with their last use
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CalendarCommand {
+    /// Show what is planned
+    Show,
+    /// Announce the end of a kind: from now on every answer to such a token says so in its headers
+    Announce {
+        /// The kind
+        #[arg(value_enum)]
+        kind: KindWord,
+        /// When it is refused for good: 2027-03-01, 2027-03-01T06:00:00Z, or a time from now such as 90d
+        #[arg(long, value_name = "WHEN", value_parser = moment)]
+        retires: Moment,
+        /// From when on no new one can be made [default: its end]
+        #[arg(long, value_name = "WHEN", value_parser = moment)]
+        creation_ends: Option<Moment>,
+    },
+    /// Refuse a kind for a while, once or again and again, so that whoever still uses it notices
+    Brownout {
+        /// The kind
+        #[arg(value_enum)]
+        kind: KindWord,
+        /// When the first window begins
+        #[arg(long, value_name = "WHEN", value_parser = moment)]
+        from: Moment,
+        /// How long each window lasts
+        #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
+        length: Duration,
+        /// How far apart the windows begin
+        #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "until")]
+        every: Option<Duration>,
+        /// No window begins from here on
+        #[arg(long, value_name = "WHEN", value_parser = moment, requires = "every")]
+        until: Option<Moment>,
+    },
+    /// Refuse a kind for good
+    Retire {
+        /// The kind
+        #[arg(value_enum)]
+        kind: KindWord,
+        /// From when on
+        #[arg(long, value_name = "WHEN", default_value = "now", value_parser = moment)]
+        at: Moment,
+    },
+    /// Take back all that is planned for a kind
+    Cancel {
+        /// The kind
+        #[arg(value_enum)]
+        kind: KindWord,
+    },
+    /// List who would have been refused, had a kind been retired already
+    Rehearse {
+        /// The kind
+        #[arg(value_enum)]
+        kind: KindWord,
+        /// How many days to look back
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        days: u32,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SandboxFlags {
+    /// What time it is there: 2026-06-09 or 2026-06-09T06:05:00Z [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) at: Option<Timestamp>,
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7991")]
+    pub(crate) listen: SocketAddr,
+    /// Refuse valid credentials on git now and then: the chance that a burst begins, and how many it refuses
+    #[arg(long = "spurious-401", value_name = "RATE[,BURST]")]
+    pub(crate) spurious: Option<SpuriousRefusals>,
+    /// Hold answers back: 200ms, or a range such as 100ms..2s
+    #[arg(long, value_name = "TIME")]
+    pub(crate) latency: Option<Latency>,
+    /// REST requests that a credential may make in an hour [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub(crate) rate_limit: Option<usize>,
+    /// Draw the faults with this number, so that they come again as they came
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Serve HTTPS as bitbucket.org, with a certificate of an authority that is made for this run alone
+    #[arg(long)]
+    pub(crate) tls: bool,
 }
 
 #[derive(Debug, Args)]
@@ -247,6 +441,50 @@ pub(crate) struct AuditFilter {
 pub(crate) enum ConfigCommand {
     /// Show every setting, its value, and where it comes from
     Show,
+}
+
+/// On or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
+/// The kinds of token that can be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum TokenKind {
+    #[default]
+    Api,
+    AppPassword,
+    Repository,
+    Project,
+    Workspace,
+}
+
+/// The kinds that can be planned for, and allowed or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindWord {
+    Api,
+    AppPassword,
+    Repository,
+    Project,
+    Workspace,
+    Oauth,
+}
+
+/// A value, or none in particular.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OrAny<T>(pub(crate) Option<T>);
+
+/// Ranges of addresses.
+#[derive(Debug, Clone)]
+pub(crate) struct Ranges(pub(crate) Vec<IpNet>);
+
+/// A moment, or a length of time from now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Moment {
+    At(Timestamp),
+    In(Duration),
 }
 
 /// How long a token lasts.
@@ -286,6 +524,40 @@ impl Arguments {
     }
 }
 
+impl From<TokenKind> for Kind {
+    fn from(kind: TokenKind) -> Self {
+        match kind {
+            TokenKind::Api => Self::ApiToken,
+            TokenKind::AppPassword => Self::AppPassword,
+            TokenKind::Repository => Self::RepositoryToken,
+            TokenKind::Project => Self::ProjectToken,
+            TokenKind::Workspace => Self::WorkspaceToken,
+        }
+    }
+}
+
+impl From<KindWord> for Kind {
+    fn from(word: KindWord) -> Self {
+        match word {
+            KindWord::Api => Self::ApiToken,
+            KindWord::AppPassword => Self::AppPassword,
+            KindWord::Repository => Self::RepositoryToken,
+            KindWord::Project => Self::ProjectToken,
+            KindWord::Workspace => Self::WorkspaceToken,
+            KindWord::Oauth => Self::OAuthToken,
+        }
+    }
+}
+
+impl Moment {
+    pub(crate) fn after(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::In(duration) => now.after(duration),
+        }
+    }
+}
+
 impl From<PrivilegeWord> for Privilege {
     fn from(word: PrivilegeWord) -> Self {
         match word {
@@ -308,6 +580,48 @@ fn scope(name: &str) -> Result<Scope, String> {
     })
 }
 
+fn moment(text: &str) -> Result<Moment, String> {
+    if text == "now" {
+        return Ok(Moment::In(Duration::ZERO));
+    }
+    let duration = || parse_duration(text).map(Moment::In);
+    text.parse()
+        .map(Moment::At)
+        .or_else(|error| duration().map_err(|_| format!("this is {error}, nor a time from now such as 90d")))
+}
+
+fn longest(text: &str) -> Result<OrAny<Duration>, String> {
+    if text == "any" {
+        return Ok(OrAny(None));
+    }
+    let duration = parse_duration(text).map_err(|error| format!("{error}, or any"))?;
+    if duration < DAY { Err("the shortest limit is 1d".into()) } else { Ok(OrAny(Some(duration))) }
+}
+
+fn addresses(text: &str) -> Result<OrAny<Ranges>, String> {
+    if text == "any" {
+        return Ok(OrAny(None));
+    }
+    let ranges = parse_ranges(text).map_err(|error| format!("{error}, or any"))?;
+    if ranges.is_empty() { Err("name at least one range, or any".into()) } else { Ok(OrAny(Some(Ranges(ranges)))) }
+}
+
+fn allowed_kinds(text: &str) -> Result<OrAny<Kinds>, String> {
+    if text == "any" {
+        return Ok(OrAny(None));
+    }
+    let kinds: Result<Vec<Kind>, String> = text
+        .split(',')
+        .map(|word| {
+            let known = KindWord::from_str(word.trim(), true).map(Kind::from);
+            known.map_err(|_| {
+                format!("`{word}` is none of api, app-password, repository, project, workspace, oauth; or any")
+            })
+        })
+        .collect();
+    Ok(OrAny(Some(Kinds::of(&kinds?))))
+}
+
 fn label(text: &str) -> Result<String, &'static str> {
     let fits = !text.trim().is_empty() && text.chars().count() <= 100 && !text.contains(char::is_control);
     if fits {
@@ -325,6 +639,7 @@ fn lifetime(text: &str) -> Result<Lifetime, String> {
     if duration > LONGEST { Err("the longest life is 100y; or never".into()) } else { Ok(Lifetime(Some(duration))) }
 }
 
+const DAY: Duration = Duration::from_secs(86_400);
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 #[cfg(test)]

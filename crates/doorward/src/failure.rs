@@ -92,6 +92,7 @@ fn listing(noun: Noun) -> &'static str {
     match noun {
         Noun::Account | Noun::Email => "`doorward account list` shows all",
         Noun::Workspace | Noun::Member => "`doorward workspace list` shows all",
+        Noun::Project => "`doorward project list WS` shows all",
         Noun::Repository => "`doorward repository list` shows all",
         Noun::Token => "`doorward token list` shows all",
         Noun::Request => "`doorward audit` shows what was recorded",

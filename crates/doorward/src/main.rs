@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn run(arguments: Arguments) -> Result<(), Failure> {
     let configuration = Configuration::load(&arguments.flags(), |name| std::env::var_os(name), std::env::vars_os())?;
-    let serves = matches!(arguments.command, Command::Up(_) | Command::Serve(_));
+    let serves = matches!(arguments.command, Command::Up(_) | Command::Serve(_) | Command::Sandbox(_));
     log::start(&configuration, serves);
     let json = arguments.json;
     match arguments.command {
@@ -38,6 +38,10 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Workspace(workspace) => command::workspace::run(workspace, &configuration, json).await,
         Command::Repository(repository) => command::repository::run(repository, &configuration, json).await,
         Command::Permission(permission) => command::permission::run(permission, &configuration, json).await,
+        Command::Project(project) => command::project::run(project, &configuration, json).await,
+        Command::Policy(policy) => command::policy::run(policy, &configuration, json).await,
+        Command::Calendar(calendar) => command::calendar::run(calendar, &configuration, json).await,
+        Command::Sandbox(flags) => command::sandbox::run(flags, configuration, json).await,
         Command::Token(token) => command::token::run(token, &configuration, json).await,
         Command::Audit(filter) => command::audit::run(filter, &configuration, json).await,
         Command::Why { request } => command::why::run(&request, &configuration, json).await,

@@ -59,10 +59,7 @@ impl Repository {
     /// # Errors
     /// [`GitError`] if git cannot be run, or there is no place for it. Later trouble ends the output with an error.
     pub async fn advertise(&self, protocol: Option<&str>) -> Result<Output, GitError> {
-        let service = match self.action {
-            Action::Fetch => Service::UploadPack,
-            Action::Push => Service::ReceivePack,
-        };
+        let service = self.service;
         let slot = self.all.slots.short().await?;
         let mut command = self.all.git.command(&self.directory);
         command.args([service.command(), "--stateless-rpc", "--http-backend-info-refs", "."]);

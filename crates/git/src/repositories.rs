@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use doorward_rules::{Action, Permit, RepositoryId};
+use doorward_rules::{Action, Permit, RepositoryId, Target};
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
 use crate::slots::Slot;
 use crate::upkeep::Upkeep;
-use crate::{Git, GitError, Slots, sweep};
+use crate::{Git, GitError, Service, Slots, sweep};
 
 /// All repositories of a data directory. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,7 +29,7 @@ pub struct Repository {
     pub(crate) all: Repositories,
     pub(crate) id: RepositoryId,
     pub(crate) directory: PathBuf,
-    pub(crate) action: Action,
+    pub(crate) service: Service,
 }
 
 /// A repository with a place for the process that is to work on it.
@@ -45,7 +45,7 @@ impl Repository {
     /// # Errors
     /// [`GitError::Busy`] if none became free in time; [`GitError::File`] if something cannot be removed.
     pub async fn place(self) -> Result<Placed, GitError> {
-        if self.action == Action::Push {
+        if self.service == Service::ReceivePack {
             self.all.sweep(self.id).await?;
         }
         let slot = self.all.slots.long().await?;
@@ -72,10 +72,29 @@ impl Repositories {
         })
     }
 
+    /// The branch that HEAD names, whether it is there or not; `None` if HEAD names no branch.
+    ///
+    /// # Errors
+    /// [`GitError::Misdirected`] if the permit is not for a repository, [`GitError::File`] if it cannot be read.
+    pub async fn main_branch(&self, permit: &Permit) -> Result<Option<String>, GitError> {
+        let Target::Repository(id) = permit.target() else { return Err(GitError::Misdirected) };
+        let path = self.directory(id).join("HEAD");
+        let head = tokio::fs::read_to_string(&path).await.map_err(GitError::file(&path))?;
+        Ok(head.trim_end().strip_prefix("ref: refs/heads/").map(str::to_owned))
+    }
+
     /// Opens the repository that a permit is for, to do what it is for.
-    pub fn open(&self, permit: &Permit) -> Repository {
-        let id = permit.repository();
-        Repository { all: self.clone(), id, directory: self.directory(id), action: permit.action() }
+    ///
+    /// # Errors
+    /// [`GitError::Misdirected`] if the permit is neither for a fetch nor for a push.
+    pub fn open(&self, permit: &Permit) -> Result<Repository, GitError> {
+        let service = match permit.action() {
+            Action::Fetch => Service::UploadPack,
+            Action::Push => Service::ReceivePack,
+            _ => return Err(GitError::Misdirected),
+        };
+        let Target::Repository(id) = permit.target() else { return Err(GitError::Misdirected) };
+        Ok(Repository { all: self.clone(), id, directory: self.directory(id), service })
     }
 
     /// The places for processes.

@@ -2,18 +2,22 @@
 //!
 //! The order is part of the promise. The secret is proven before anything about it is told; what depends on the
 //! credential alone is settled before the repository is looked at, so that a refusal there says nothing about which
-//! repositories exist; and a repository that the principal may not see ends at [`Rule::Visible`] exactly as an absent
-//! one does.
+//! repositories exist; a repository that the principal may not see ends at [`Rule::Visible`] exactly as an absent one
+//! does; and a workspace's policy is asked, and told, only where the principal may know of the repository.
 
-use crate::{Ask, Credential, Facts, Permit, Presented, Principal, Privilege, Reason, Rule, Timestamp, Trail, Verdict};
+use crate::{
+    Action, Ask, Credential, Facts, Kind, Limit, NameForm, Object, Permit, Phase, Presented, Principal, Privilege,
+    Reason, Rule, RuleSet, Rules, Target, Timestamp, Trail, Verdict,
+};
 
 /// Decides whether the caller may do what it asks, and says why.
 ///
 /// Total and deterministic: every combination of arguments has a verdict, and the same arguments have the same one.
-pub fn decide(ask: &Ask, facts: &Facts, now: Timestamp) -> Verdict {
+pub fn decide(rules: Rules<'_>, ask: &Ask, facts: &Facts, now: Timestamp) -> Verdict {
+    let question = Question { rules, ask, facts, now };
     let mut trail = Trail::new();
     for (rule, check) in RULES {
-        match check(ask, facts, now) {
+        match check(&question) {
             Finding::Pass => trail.push(rule, true),
             Finding::Grant(permit) => {
                 trail.push(rule, true);
@@ -29,6 +33,14 @@ pub fn decide(ask: &Ask, facts: &Facts, now: Timestamp) -> Verdict {
     Verdict { outcome: Err(Reason::RepositoryInvisible), trail }
 }
 
+/// Everything that a rule looks at.
+struct Question<'a> {
+    rules: Rules<'a>,
+    ask: &'a Ask,
+    facts: &'a Facts,
+    now: Timestamp,
+}
+
 /// What one rule makes of a question.
 enum Finding {
     /// Nothing to object to: the next rule is asked.
@@ -39,115 +51,183 @@ enum Finding {
     Refuse(Reason),
 }
 
-type Check = fn(&Ask, &Facts, Timestamp) -> Finding;
+type Check = fn(&Question<'_>) -> Finding;
 
 const RULES: [(Rule, Check); Rule::ALL.len()] = [
     (Rule::Presented, presented),
     (Rule::Readable, readable),
     (Rule::Known, known),
+    (Rule::Surface, surface),
+    (Rule::Calendar, calendar),
     (Rule::NotRevoked, not_revoked),
     (Rule::NotExpired, not_expired),
     (Rule::OwnerEnabled, owner_enabled),
     (Rule::UserName, user_name),
     (Rule::Public, public),
-    (Rule::Workspace, workspace),
+    (Rule::Account, account),
+    (Rule::Workspace, limit),
     (Rule::Scope, scope),
     (Rule::Visible, visible),
+    (Rule::Policy, policy),
     (Rule::Privilege, privilege),
 ];
 
-fn presented(ask: &Ask, facts: &Facts, _: Timestamp) -> Finding {
-    match facts.presented {
-        Presented::Nothing => granted_to_anybody(ask, facts).unwrap_or(Finding::Refuse(Reason::NothingPresented)),
+fn presented(question: &Question<'_>) -> Finding {
+    match question.facts.presented {
+        Presented::Nothing => granted_to_anybody(question).unwrap_or(Finding::Refuse(Reason::NothingPresented)),
         _ => Finding::Pass,
     }
 }
 
-fn readable(_: &Ask, facts: &Facts, _: Timestamp) -> Finding {
-    match facts.presented {
+fn readable(question: &Question<'_>) -> Finding {
+    match question.facts.presented {
         Presented::Unreadable(fault) => Finding::Refuse(Reason::Unreadable(fault)),
         _ => Finding::Pass,
     }
 }
 
-fn known(_: &Ask, facts: &Facts, _: Timestamp) -> Finding {
-    refuse_if(facts.presented == Presented::Unknown, Reason::Unknown)
+fn known(question: &Question<'_>) -> Finding {
+    refuse_if(question.facts.presented == Presented::Unknown, Reason::Unknown)
 }
 
-fn not_revoked(_: &Ask, facts: &Facts, _: Timestamp) -> Finding {
-    match credential(facts).and_then(|credential| credential.revoked_at) {
+fn surface(question: &Question<'_>) -> Finding {
+    let Some(credential) = question.facts.credential() else { return Finding::Pass };
+    let (kind, surface) = (credential.kind, question.ask.surface);
+    if !question.rules.set.serves(kind, surface) {
+        return Finding::Refuse(Reason::KindUselessHere { kind, surface });
+    }
+    // Bitbucket Cloud takes an API token without its own scopes for one of another product.
+    let unscoped = kind == Kind::ApiToken && credential.scopes.is_empty();
+    refuse_if(unscoped && question.rules.set == RuleSet::BitbucketCloud, Reason::Unscoped)
+}
+
+fn calendar(question: &Question<'_>) -> Finding {
+    let Some(kind) = question.facts.credential().map(|credential| credential.kind) else { return Finding::Pass };
+    match question.rules.phase(kind, question.ask.surface, question.now) {
+        Phase::On | Phase::Announced => Finding::Pass,
+        Phase::Off => Finding::Refuse(Reason::KindOff { kind }),
+        Phase::Brownout { until } => Finding::Refuse(Reason::KindBrownout { kind, until }),
+        Phase::Retired { since } => Finding::Refuse(Reason::KindRetired { kind, since }),
+    }
+}
+
+fn not_revoked(question: &Question<'_>) -> Finding {
+    match question.facts.credential().and_then(|credential| credential.revoked_at) {
         Some(at) => Finding::Refuse(Reason::Revoked { at }),
         None => Finding::Pass,
     }
 }
 
-fn not_expired(_: &Ask, facts: &Facts, now: Timestamp) -> Finding {
-    match credential(facts).and_then(|credential| credential.expires_at) {
-        Some(at) if at <= now => Finding::Refuse(Reason::Expired { at }),
+fn not_expired(question: &Question<'_>) -> Finding {
+    match question.facts.credential().and_then(|credential| credential.expires_at) {
+        Some(at) if at <= question.now => Finding::Refuse(Reason::Expired { at }),
         _ => Finding::Pass,
     }
 }
 
-fn owner_enabled(_: &Ask, facts: &Facts, _: Timestamp) -> Finding {
-    refuse_if(credential(facts).is_some_and(|credential| credential.owner_disabled), Reason::OwnerDisabled)
+fn owner_enabled(question: &Question<'_>) -> Finding {
+    refuse_if(question.facts.credential().is_some_and(|credential| credential.owner_disabled), Reason::OwnerDisabled)
 }
 
-fn user_name(_: &Ask, facts: &Facts, _: Timestamp) -> Finding {
-    let somebody_else = |credential: &Credential| credential.name_form == crate::NameForm::SomebodyElse;
-    refuse_if(credential(facts).is_some_and(somebody_else), Reason::NameOfSomebodyElse)
+fn user_name(question: &Question<'_>) -> Finding {
+    let Some(credential) = question.facts.credential() else { return Finding::Pass };
+    let (kind, surface, form) = (credential.kind, question.ask.surface, credential.form);
+    if form.name == NameForm::SomebodyElse {
+        return Finding::Refuse(Reason::NameOfSomebodyElse);
+    }
+    let accepted = question.rules.set.accepts(kind, surface, form, question.now);
+    refuse_if(!accepted, Reason::FormWrong { kind, surface, form })
 }
 
-fn public(ask: &Ask, facts: &Facts, _: Timestamp) -> Finding {
-    granted_to_anybody(ask, facts).unwrap_or(Finding::Pass)
+fn public(question: &Question<'_>) -> Finding {
+    granted_to_anybody(question).unwrap_or(Finding::Pass)
 }
 
-fn workspace(_: &Ask, facts: &Facts, _: Timestamp) -> Finding {
-    let limit = credential(facts).and_then(|credential| credential.workspace);
-    refuse_if(limit.is_some() && limit != facts.workspace, Reason::LimitedToWorkspace)
+fn account(question: &Question<'_>) -> Finding {
+    let Some(credential) = question.facts.credential() else { return Finding::Pass };
+    let needed = question.ask.action.object() == Object::Account;
+    refuse_if(needed && credential.owner.is_none(), Reason::NoAccount { kind: credential.kind })
 }
 
-fn scope(ask: &Ask, facts: &Facts, _: Timestamp) -> Finding {
-    let granted = credential(facts).map(|credential| credential.scopes).unwrap_or_default();
-    let required = ask.action.scopes();
-    refuse_if(!granted.effective().meets(required), Reason::ScopeMissing { required, granted })
+fn limit(question: &Question<'_>) -> Finding {
+    if question.ask.action.object() == Object::Account {
+        return Finding::Pass;
+    }
+    let Some(limit) = question.facts.credential().map(|credential| credential.limit) else { return Finding::Pass };
+    // A repository that may not be seen must be refused as an absent one is, so only what is visible counts.
+    let repository = question.facts.visible();
+    let within = match limit {
+        Limit::Anywhere => true,
+        Limit::Workspace(id) => question.facts.workspace.as_ref().is_some_and(|workspace| workspace.id == id),
+        Limit::Project(id) => repository.is_some_and(|repository| repository.project == id),
+        Limit::Repository(id) => repository.is_some_and(|repository| repository.id == id),
+    };
+    refuse_if(!within, Reason::LimitedElsewhere { limit })
 }
 
-fn visible(_: &Ask, facts: &Facts, _: Timestamp) -> Finding {
-    let visible =
-        facts.repository.is_some_and(|repository| repository.public || repository.privilege > Privilege::None);
-    refuse_if(!visible, Reason::RepositoryInvisible)
+fn scope(question: &Question<'_>) -> Finding {
+    let granted = question.facts.credential().map(|credential| credential.scopes).unwrap_or_default();
+    let required = question.ask.action.scopes();
+    // A password is not scoped: who signs in with it is the account itself.
+    let scoped = question.facts.credential().is_none_or(|credential| credential.kind != Kind::AccountPassword);
+    refuse_if(scoped && !granted.effective().meets(required), Reason::ScopeMissing { required, granted })
 }
 
-fn privilege(ask: &Ask, facts: &Facts, _: Timestamp) -> Finding {
-    let required = ask.action.privilege();
-    let Some(repository) = facts.repository else {
+fn visible(question: &Question<'_>) -> Finding {
+    let needed = question.ask.action.object() == Object::Repository;
+    refuse_if(needed && question.facts.visible().is_none(), Reason::RepositoryInvisible)
+}
+
+fn policy(question: &Question<'_>) -> Finding {
+    let (Some(credential), Some(workspace)) = (question.facts.credential(), &question.facts.workspace) else {
+        return Finding::Pass;
+    };
+    if question.ask.action.object() == Object::Account {
+        return Finding::Pass;
+    }
+    // Whether Bitbucket Cloud holds a kind, single sign-on or a lifetime against a request is not known, so its rule set
+    // does not.
+    let against_credential = match question.rules.set {
+        RuleSet::Doorward => workspace.policy.against_credential(credential),
+        RuleSet::BitbucketCloud => None,
+    };
+    let against = against_credential.or_else(|| workspace.policy.against_access(credential, question.ask.address));
+    against.map_or(Finding::Pass, Finding::Refuse)
+}
+
+fn privilege(question: &Question<'_>) -> Finding {
+    let action = question.ask.action;
+    if action.object() == Object::Account {
+        return match question.facts.credential().and_then(|credential| credential.owner) {
+            Some(account) => Finding::Grant(Permit::new(action, Target::Account(account), principal(question.facts))),
+            None => Finding::Refuse(Reason::NothingPresented),
+        };
+    }
+    let required = action.privilege();
+    let Some(repository) = question.facts.repository else {
         return Finding::Refuse(Reason::RepositoryInvisible);
     };
     if repository.privilege < required {
         return Finding::Refuse(Reason::PrivilegeMissing { required, granted: repository.privilege });
     }
-    Finding::Grant(Permit::new(ask.action, repository.id, principal(facts)))
+    Finding::Grant(Permit::new(action, Target::Repository(repository.id), principal(question.facts)))
 }
 
 /// Leave for what needs no credential: reading what is public.
-fn granted_to_anybody(ask: &Ask, facts: &Facts) -> Option<Finding> {
-    let repository = facts.repository.filter(|repository| repository.public)?;
-    let granted = ask.action.privilege() <= Privilege::Read;
-    granted.then(|| Finding::Grant(Permit::new(ask.action, repository.id, principal(facts))))
+fn granted_to_anybody(question: &Question<'_>) -> Option<Finding> {
+    let action: Action = question.ask.action;
+    let repository = question.facts.repository.filter(|repository| repository.public)?;
+    let granted = action.object() == Object::Repository && action.privilege() <= Privilege::Read;
+    let target = Target::Repository(repository.id);
+    granted.then(|| Finding::Grant(Permit::new(action, target, principal(question.facts))))
 }
 
 fn principal(facts: &Facts) -> Principal {
-    credential(facts).map_or(Principal::Anyone, |credential| Principal::Account {
-        account: credential.owner,
-        credential: credential.id,
-    })
-}
-
-fn credential(facts: &Facts) -> Option<&Credential> {
-    match &facts.presented {
-        Presented::Proven(credential) => Some(credential),
-        _ => None,
-    }
+    let of = |credential: &Credential| match credential.owner {
+        Some(account) => Principal::Account { account, credential: credential.id },
+        None => Principal::Synthetic { credential: credential.id },
+    };
+    facts.credential().map_or(Principal::Anyone, of)
 }
 
 fn refuse_if(refused: bool, reason: Reason) -> Finding {

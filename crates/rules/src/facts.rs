@@ -1,6 +1,10 @@
 //! What is known when the kernel is asked: the caller's credential and the repository, as the store has them.
 
-use crate::{AccountId, CredentialId, Fault, Kind, Privilege, RepositoryId, Scopes, Timestamp, WorkspaceId};
+use crate::{
+    AccountId, CredentialId, Fault, Form, Kind, Policy, Privilege, ProjectId, RepositoryId, Scopes, Timestamp,
+    WorkspaceId,
+};
+use core::time::Duration;
 
 /// What the store and the request's own bytes say about one question.
 ///
@@ -10,7 +14,7 @@ pub struct Facts {
     /// What the caller presented.
     pub presented: Presented,
     /// The workspace that was named, if there is one of that name.
-    pub workspace: Option<WorkspaceId>,
+    pub workspace: Option<Workspace>,
     /// The repository that was named, if there is one of that name.
     pub repository: Option<Repository>,
 }
@@ -37,39 +41,46 @@ pub struct Credential {
     pub kind: Kind,
     /// What it may be used for.
     pub scopes: Scopes,
-    /// The only workspace it may be used in, if it is limited to one.
-    pub workspace: Option<WorkspaceId>,
+    /// The only place where it may be used, if it is limited to one.
+    pub limit: Limit,
+    /// When it was made.
+    pub created_at: Timestamp,
     /// When it ends by itself.
     pub expires_at: Option<Timestamp>,
     /// When somebody ended it.
     pub revoked_at: Option<Timestamp>,
-    /// The account that it acts for.
-    pub owner: AccountId,
+    /// The account that it acts for; `None` for an access token, which acts for no person.
+    pub owner: Option<AccountId>,
     /// Whether that account is disabled.
     pub owner_disabled: bool,
-    /// The user name that came with the secret.
-    pub name_form: NameForm,
+    /// Whether that account is managed by an organisation.
+    pub managed: bool,
+    /// Whether that account has two-step verification; `None` where there is no account.
+    pub two_step: Option<bool>,
+    /// How the secret was presented.
+    pub form: Form,
 }
 
-/// The form of the user name that came with a secret.
+/// The place that a credential is limited to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum NameForm {
-    /// No user name: a Bearer token, or Basic with an empty one.
-    Empty,
-    /// The owner's user name.
-    UserName,
-    /// The owner's e-mail address.
-    Email,
-    /// The fixed name `x-bitbucket-api-token-auth`.
-    ApiTokenAuth,
-    /// The fixed name `x-token-auth`.
-    TokenAuth,
-    /// The secret itself, in place of the user name.
-    Secret,
-    /// A name that belongs to nobody.
-    Nobody,
-    /// The user name or e-mail address of another account.
-    SomebodyElse,
+pub enum Limit {
+    /// Wherever its principal may go.
+    Anywhere,
+    /// One workspace.
+    Workspace(WorkspaceId),
+    /// One project.
+    Project(ProjectId),
+    /// One repository.
+    Repository(RepositoryId),
+}
+
+/// A workspace that was named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workspace {
+    /// Its id.
+    pub id: WorkspaceId,
+    /// What it asks of credentials.
+    pub policy: Policy,
 }
 
 /// A repository, as the principal stands to it.
@@ -77,36 +88,44 @@ pub enum NameForm {
 pub struct Repository {
     /// Its id.
     pub id: RepositoryId,
+    /// The project it belongs to.
+    pub project: ProjectId,
     /// Whether anybody may read it.
     pub public: bool,
     /// What the principal may do to it; `None` for a caller without a credential.
     pub privilege: Privilege,
 }
 
-impl NameForm {
-    /// Every form.
-    pub const ALL: [Self; 8] = [
-        Self::Empty,
-        Self::UserName,
-        Self::Email,
-        Self::ApiTokenAuth,
-        Self::TokenAuth,
-        Self::Secret,
-        Self::Nobody,
-        Self::SomebodyElse,
-    ];
+impl Facts {
+    /// The repository, if the principal may know of it.
+    pub(crate) fn visible(&self) -> Option<&Repository> {
+        self.repository.as_ref().filter(|repository| repository.public || repository.privilege > Privilege::None)
+    }
 
-    /// The word for it in the audit.
-    pub fn word(self) -> &'static str {
+    /// The credential, if its secret was proven.
+    pub fn credential(&self) -> Option<&Credential> {
+        match &self.presented {
+            Presented::Proven(credential) => Some(credential),
+            _ => None,
+        }
+    }
+}
+
+impl Credential {
+    /// Whether it was made to last no longer than this.
+    pub fn lasts_at_most(&self, longest: Duration) -> bool {
+        self.expires_at.is_some_and(|end| end <= self.created_at.after(longest))
+    }
+}
+
+impl Limit {
+    /// The noun of the place; `None` for anywhere.
+    pub fn noun(self) -> Option<&'static str> {
         match self {
-            Self::Empty => "no user name",
-            Self::UserName => "the owner's user name",
-            Self::Email => "the owner's e-mail",
-            Self::ApiTokenAuth => "x-bitbucket-api-token-auth",
-            Self::TokenAuth => "x-token-auth",
-            Self::Secret => "the token as user name",
-            Self::Nobody => "a user name of nobody",
-            Self::SomebodyElse => "somebody else's user name",
+            Self::Anywhere => None,
+            Self::Workspace(_) => Some("workspace"),
+            Self::Project(_) => Some("project"),
+            Self::Repository(_) => Some("repository"),
         }
     }
 }

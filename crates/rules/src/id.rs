@@ -37,6 +37,10 @@ identity! {
     WorkspaceId
 }
 identity! {
+    /// A project: a group of repositories within a workspace.
+    ProjectId
+}
+identity! {
     /// A repository. It stays the same when the repository is renamed.
     RepositoryId
 }

@@ -1,22 +1,53 @@
 //! Why a question was refused: code, status, sentence and remedy of each reason.
 //!
-//! This is the single source of what a refused caller reads, in whatever form, and of what the audit keeps.
+//! This is the single source of what a refused caller reads, in whatever form, of what the audit keeps, and of the
+//! page that explains refusals.
 
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt;
+use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
 
-use crate::{Privilege, Scopes, Surface, Timestamp};
+use crate::{Action, Fault, Form, Kind, Limit, NameForm, Privilege, RepositoryId, Scopes, Surface, Timestamp};
 
 /// Why a question was refused. Each is a positive finding; "cannot tell now" is none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// No credential, and the repository is not public or not there.
+    /// No credential, and what was asked for needs one.
     NothingPresented,
     /// What was presented cannot be a credential of this server.
     Unreadable(Fault),
     /// The secret belongs to no credential.
     Unknown,
+    /// The kind is of no use on this surface, today or any day.
+    KindUselessHere {
+        /// The kind.
+        kind: Kind,
+        /// The surface.
+        surface: Surface,
+    },
+    /// An API token that was made without any scope of the host's: it is for another product.
+    Unscoped,
+    /// The kind is not used on this server.
+    KindOff {
+        /// The kind.
+        kind: Kind,
+    },
+    /// The kind is refused for a while, before it is refused for good.
+    KindBrownout {
+        /// The kind.
+        kind: Kind,
+        /// When the window ends.
+        until: Timestamp,
+    },
+    /// The kind is refused for good.
+    KindRetired {
+        /// The kind.
+        kind: Kind,
+        /// Since when.
+        since: Timestamp,
+    },
     /// Somebody ended the credential.
     Revoked {
         /// When.
@@ -31,8 +62,25 @@ pub enum Reason {
     OwnerDisabled,
     /// The secret is right, the user name beside it belongs to another account.
     NameOfSomebodyElse,
-    /// The credential may only be used in another workspace.
-    LimitedToWorkspace,
+    /// The secret is right, and its kind is presented in another form on this surface.
+    FormWrong {
+        /// The kind.
+        kind: Kind,
+        /// The surface.
+        surface: Surface,
+        /// How it was presented.
+        form: Form,
+    },
+    /// What was asked for is an account's own, and an access token acts for none.
+    NoAccount {
+        /// The kind.
+        kind: Kind,
+    },
+    /// The credential may only be used in another place.
+    LimitedElsewhere {
+        /// The place.
+        limit: Limit,
+    },
     /// The credential has no scope for the action.
     ScopeMissing {
         /// Any one of these would do.
@@ -42,6 +90,28 @@ pub enum Reason {
     },
     /// There is no such repository, or none that the principal may see.
     RepositoryInvisible,
+    /// The workspace does not allow the kind.
+    KindForbidden {
+        /// The kind.
+        kind: Kind,
+    },
+    /// The workspace accepts managed accounts by single sign-on alone.
+    SsoRequired {
+        /// The kind that was presented instead.
+        kind: Kind,
+    },
+    /// The credential was made to last longer than the workspace allows.
+    LifetimeTooLong {
+        /// The longest that is allowed.
+        longest: Duration,
+    },
+    /// The workspace does not allow requests from this address.
+    AddressForbidden {
+        /// The address.
+        address: IpAddr,
+    },
+    /// The workspace asks for two-step verification, and the account has none.
+    TwoStepRequired,
     /// The principal may see the repository but not do this to it.
     PrivilegeMissing {
         /// What the action needs.
@@ -49,31 +119,12 @@ pub enum Reason {
         /// What the principal has.
         granted: Privilege,
     },
-}
-
-/// Why something cannot be a credential of this server. Found in its bytes alone, without a look-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Fault {
-    /// More than one Authorization header, or one that is not `SCHEME CREDENTIALS`.
-    Header,
-    /// A scheme that this server does not speak.
-    Scheme,
-    /// Basic credentials that are not base 64 of `name:secret` in UTF-8.
-    Basic,
-    /// A user name without a secret.
-    NoSecret,
-    /// A secret that does not look like a token: probably a password.
-    NotAToken,
-    /// A token of this server whose end is missing.
-    Truncated,
-    /// A token of this server with something in it changed: its checksum does not fit.
-    Altered,
-    /// A Bitbucket Cloud app password.
-    ForeignAppPassword,
-    /// A Bitbucket Cloud API token.
-    ForeignApiToken,
-    /// A Bitbucket Cloud access token.
-    ForeignAccessToken,
+    /// So many secrets were tried without success that those which fail are not answered one by one any more. Never said
+    /// of a valid one.
+    TooManyAttempts {
+        /// When to come again.
+        retry_after: Duration,
+    },
 }
 
 /// Who may be told a reason.
@@ -86,58 +137,120 @@ pub enum Told {
 }
 
 impl Reason {
+    /// One of each, with examples for what it carries; the faults stand in [`Fault::ALL`].
+    pub const CATALOGUE: &[Self] = &[
+        Self::NothingPresented,
+        Self::Unknown,
+        Self::KindUselessHere { kind: Kind::AccountPassword, surface: Surface::Git },
+        Self::Unscoped,
+        Self::KindOff { kind: Kind::AppPassword },
+        Self::KindBrownout { kind: Kind::AppPassword, until: EXAMPLE },
+        Self::KindRetired { kind: Kind::AppPassword, since: EXAMPLE },
+        Self::Revoked { at: EXAMPLE },
+        Self::Expired { at: EXAMPLE },
+        Self::OwnerDisabled,
+        Self::NameOfSomebodyElse,
+        Self::FormWrong { kind: Kind::ApiToken, surface: Surface::Git, form: Form::basic(NameForm::Email) },
+        Self::NoAccount { kind: Kind::RepositoryToken },
+        Self::LimitedElsewhere { limit: Limit::Workspace(crate::WorkspaceId(uuid::Uuid::nil())) },
+        Self::LimitedElsewhere { limit: Limit::Project(crate::ProjectId(uuid::Uuid::nil())) },
+        Self::LimitedElsewhere { limit: Limit::Repository(RepositoryId(uuid::Uuid::nil())) },
+        Self::ScopeMissing { required: Action::Push.scopes(), granted: Scopes::of(&[crate::Scope::ReadRepository]) },
+        Self::RepositoryInvisible,
+        Self::KindForbidden { kind: Kind::AppPassword },
+        Self::SsoRequired { kind: Kind::ApiToken },
+        Self::LifetimeTooLong { longest: Duration::from_secs(90 * 86_400) },
+        Self::AddressForbidden { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)) },
+        Self::TwoStepRequired,
+        Self::PrivilegeMissing { required: Privilege::Write, granted: Privilege::Read },
+        Self::TooManyAttempts { retry_after: Duration::from_secs(60) },
+    ];
+
     /// The stable name, for scripts, logs and the audit. It never changes once released.
     pub fn code(&self) -> &'static str {
         match self {
             Self::NothingPresented => "credential_missing",
             Self::Unreadable(fault) => fault.code(),
             Self::Unknown => "token_unknown",
+            Self::KindUselessHere { .. } => "kind_useless_here",
+            Self::Unscoped => "token_unscoped",
+            Self::KindOff { .. } => "kind_off",
+            Self::KindBrownout { .. } => "kind_brownout",
+            Self::KindRetired { .. } => "kind_retired",
             Self::Revoked { .. } => "token_revoked",
             Self::Expired { .. } => "token_expired",
             Self::OwnerDisabled => "account_disabled",
             Self::NameOfSomebodyElse => "user_name_of_somebody_else",
-            Self::LimitedToWorkspace => "token_limited_to_workspace",
+            Self::FormWrong { .. } => "form_wrong",
+            Self::NoAccount { .. } => "token_without_account",
+            Self::LimitedElsewhere { limit: Limit::Project(_) } => "token_limited_to_project",
+            Self::LimitedElsewhere { limit: Limit::Repository(_) } => "token_limited_to_repository",
+            Self::LimitedElsewhere { .. } => "token_limited_to_workspace",
             Self::ScopeMissing { .. } => "scope_missing",
             Self::RepositoryInvisible => "repository_not_found",
+            Self::KindForbidden { .. } => "policy_kind",
+            Self::SsoRequired { .. } => "policy_sso",
+            Self::LifetimeTooLong { .. } => "policy_lifetime",
+            Self::AddressForbidden { .. } => "policy_address",
+            Self::TwoStepRequired => "policy_two_step",
             Self::PrivilegeMissing { .. } => "privilege_missing",
+            Self::TooManyAttempts { .. } => "too_many_attempts",
         }
     }
 
     /// The HTTP status on a surface.
     ///
-    /// A header that cannot be read says nothing about any secret: 400. On 401, and only then, git erases the secret that it has stored for the host (git's `http.c`). So 401 is for what
-    /// cannot become right by itself: a secret that is absent, unreadable, unknown, revoked or expired, or stored under
-    /// the wrong name. Everything that an administrator can mend while the secret stays as it is answers 403.
+    /// A header that cannot be read says nothing about any secret: 400. On 401, and only then, git erases the secret that
+    /// it has stored for the host (git's `http.c`). So 401 is for what cannot become right by itself: a secret that is
+    /// absent, unreadable, unknown, revoked, expired or of a kind that is over, or stored under the wrong name.
+    /// Everything that an administrator or the time of day can mend while the secret stays as it is answers 403.
+    ///
+    /// Git LFS asks again and again on 401, so there it is for a missing credential alone.
     pub fn status(&self, surface: Surface) -> u16 {
-        match surface {
-            Surface::Git => match self {
-                Self::Unreadable(Fault::Header) => 400,
-                Self::NothingPresented
-                | Self::Unreadable(_)
-                | Self::Unknown
-                | Self::Revoked { .. }
-                | Self::Expired { .. }
-                | Self::NameOfSomebodyElse => 401,
-                Self::OwnerDisabled
-                | Self::LimitedToWorkspace
-                | Self::ScopeMissing { .. }
-                | Self::PrivilegeMissing { .. } => 403,
-                Self::RepositoryInvisible => 404,
-            },
+        match self {
+            Self::Unreadable(Fault::Header) => 400,
+            Self::NothingPresented => 401,
+            Self::Unreadable(_)
+            | Self::Unknown
+            | Self::KindUselessHere { .. }
+            | Self::Unscoped
+            | Self::KindRetired { .. }
+            | Self::Revoked { .. }
+            | Self::Expired { .. }
+            | Self::NameOfSomebodyElse
+            | Self::FormWrong { .. } => {
+                if surface == Surface::Lfs {
+                    403
+                } else {
+                    401
+                }
+            }
+            Self::KindOff { .. }
+            | Self::KindBrownout { .. }
+            | Self::OwnerDisabled
+            | Self::NoAccount { .. }
+            | Self::LimitedElsewhere { .. }
+            | Self::ScopeMissing { .. }
+            | Self::KindForbidden { .. }
+            | Self::SsoRequired { .. }
+            | Self::LifetimeTooLong { .. }
+            | Self::AddressForbidden { .. }
+            | Self::TwoStepRequired
+            | Self::PrivilegeMissing { .. } => 403,
+            Self::RepositoryInvisible => 404,
+            Self::TooManyAttempts { .. } => 429,
         }
     }
 
     /// Who may be told.
     pub fn told(&self) -> Told {
         match self {
-            Self::NothingPresented | Self::Unreadable(_) | Self::Unknown | Self::RepositoryInvisible => Told::Anybody,
-            Self::Revoked { .. }
-            | Self::Expired { .. }
-            | Self::OwnerDisabled
-            | Self::NameOfSomebodyElse
-            | Self::LimitedToWorkspace
-            | Self::ScopeMissing { .. }
-            | Self::PrivilegeMissing { .. } => Told::Holder,
+            Self::NothingPresented
+            | Self::Unreadable(_)
+            | Self::Unknown
+            | Self::RepositoryInvisible
+            | Self::TooManyAttempts { .. } => Told::Anybody,
+            _ => Told::Holder,
         }
     }
 
@@ -152,6 +265,13 @@ impl Reason {
             Self::Unknown => {
                 "look the token up with `doorward token list`, and create a new one if it is not there".into()
             }
+            Self::KindUselessHere { .. } | Self::Unscoped | Self::KindOff { .. } | Self::KindRetired { .. } => {
+                "create an API token with `doorward token create`, and store it in place of this one".into()
+            }
+            Self::KindBrownout { until, .. } => format!(
+                "create an API token with `doorward token create`, and store it in place of this one; until then, this \
+                 one works again from {until}"
+            ),
             Self::Revoked { .. } | Self::Expired { .. } => {
                 "create a new token with `doorward token create`, and store it in place of this one".into()
             }
@@ -159,8 +279,14 @@ impl Reason {
                 "ask an administrator to run `doorward account enable`; the token stays as it is".into()
             }
             Self::NameOfSomebodyElse => "use your own user name or e-mail, or x-bitbucket-api-token-auth".into(),
-            Self::LimitedToWorkspace => {
-                "use a token for this workspace, or one that is not limited to a workspace".into()
+            Self::FormWrong { kind, surface, .. } => match form_for(*kind, *surface) {
+                Some(form) => format!("present it {form}"),
+                None => "create an API token, which is accepted here".into(),
+            },
+            Self::NoAccount { .. } => "use an API token, which acts for your account".into(),
+            Self::LimitedElsewhere { limit } => {
+                let noun = limit.noun().unwrap_or("place");
+                format!("use a token for this {noun}, or one that is not limited to a {noun}")
             }
             Self::ScopeMissing { required, .. } => {
                 format!("create a token with the scope {}", alternatives(&required.names()))
@@ -168,9 +294,27 @@ impl Reason {
             Self::RepositoryInvisible => {
                 "check the spelling of workspace and repository, and ask their administrator for read access".into()
             }
+            Self::KindForbidden { .. } => "ask the workspace's administrator which kinds it allows".into(),
+            Self::SsoRequired { .. } => {
+                "sign in by single sign-on and use the OAuth access token that comes of it, or an access token of the \
+                 repository"
+                    .into()
+            }
+            Self::LifetimeTooLong { longest } => {
+                format!("create a token that expires within {} days", days(*longest))
+            }
+            Self::AddressForbidden { .. } => {
+                "connect from a network that the workspace allows, or ask its administrator to allow this address"
+                    .into()
+            }
+            Self::TwoStepRequired => "set up two-step verification for your account; the token stays as it is".into(),
             Self::PrivilegeMissing { required, .. } => {
                 format!("ask an administrator of the repository for {} access", required.word())
             }
+            Self::TooManyAttempts { retry_after } => format!(
+                "put the right token in place and try again; a valid one is let in at once, others in {} s",
+                retry_after.as_secs()
+            ),
         }
     }
 }
@@ -182,13 +326,30 @@ impl fmt::Display for Reason {
             Self::NothingPresented => f.write_str("this needs a credential, and none was presented"),
             Self::Unreadable(fault) => f.write_str(fault.sentence()),
             Self::Unknown => f.write_str("this token is well formed but not known here"),
+            Self::KindUselessHere { kind, surface } => {
+                write!(f, "{}s are not accepted on {}", kind.phrase(), surface.word())
+            }
+            Self::Unscoped => f.write_str("this API token has no scopes of this host"),
+            Self::KindOff { kind } => write!(f, "{}s are not used on this server", kind.phrase()),
+            Self::KindBrownout { kind, until } => {
+                write!(f, "{}s are going to end, and are refused until {until} as a rehearsal", kind.phrase())
+            }
+            Self::KindRetired { kind, since } => write!(f, "{}s are not accepted since {since}", kind.phrase()),
             Self::Revoked { at } => write!(f, "this token was revoked at {at}"),
             Self::Expired { at } => write!(f, "this token expired at {at}"),
             Self::OwnerDisabled => f.write_str("this token is valid, but the account of its owner is disabled"),
             Self::NameOfSomebodyElse => {
                 f.write_str("this token is valid, but the user name beside it belongs to another account")
             }
-            Self::LimitedToWorkspace => f.write_str("this token is valid, but limited to another workspace"),
+            Self::FormWrong { kind, surface, form } => {
+                write!(f, "this {} is valid, but {} does not take it {form}", kind.phrase(), surface.word())
+            }
+            Self::NoAccount { kind } => {
+                write!(f, "this {} is valid, but acts for no account, and this is about one", kind.phrase())
+            }
+            Self::LimitedElsewhere { limit } => {
+                write!(f, "this token is valid, but limited to another {}", limit.noun().unwrap_or("place"))
+            }
             Self::ScopeMissing { required, granted } => {
                 let required = alternatives(&required.names());
                 if granted.is_empty() {
@@ -202,76 +363,50 @@ impl fmt::Display for Reason {
                 }
             }
             Self::RepositoryInvisible => f.write_str("there is no such repository, or you may not see it"),
+            Self::KindForbidden { kind } => {
+                write!(f, "this token is valid, but the workspace does not allow {}s", kind.phrase())
+            }
+            Self::SsoRequired { kind } => write!(
+                f,
+                "this token is valid, but the workspace accepts managed accounts by single sign-on alone, and no {}s",
+                kind.phrase()
+            ),
+            Self::LifetimeTooLong { longest } => write!(
+                f,
+                "this token is valid, but made to last longer than the {} days that the workspace allows",
+                days(*longest)
+            ),
+            Self::AddressForbidden { address } => {
+                write!(f, "this token is valid, but the workspace does not allow requests from {address}")
+            }
+            Self::TwoStepRequired => f.write_str(
+                "this token is valid, but the workspace asks for two-step verification, and your account has none",
+            ),
             Self::PrivilegeMissing { required, granted } => {
                 write!(f, "this needs {} access to the repository; you have {}", required.word(), granted.word())
             }
-        }
-    }
-}
-
-impl Fault {
-    /// Every fault.
-    pub const ALL: [Self; 10] = [
-        Self::Header,
-        Self::Scheme,
-        Self::Basic,
-        Self::NoSecret,
-        Self::NotAToken,
-        Self::Truncated,
-        Self::Altered,
-        Self::ForeignAppPassword,
-        Self::ForeignApiToken,
-        Self::ForeignAccessToken,
-    ];
-
-    fn code(self) -> &'static str {
-        match self {
-            Self::Header => "header_malformed",
-            Self::Scheme => "scheme_unsupported",
-            Self::Basic => "basic_malformed",
-            Self::NoSecret => "secret_missing",
-            Self::NotAToken => "not_a_token",
-            Self::Truncated => "token_truncated",
-            Self::Altered => "token_altered",
-            Self::ForeignAppPassword => "foreign_app_password",
-            Self::ForeignApiToken => "foreign_api_token",
-            Self::ForeignAccessToken => "foreign_access_token",
-        }
-    }
-
-    fn sentence(self) -> &'static str {
-        match self {
-            Self::Header => "the Authorization header cannot be read, or there are several that differ",
-            Self::Scheme => "the Authorization header has a scheme that this server does not speak",
-            Self::Basic => "the Basic credentials in the Authorization header cannot be read",
-            Self::NoSecret => "a user name was presented without a token",
-            Self::NotAToken => "what was presented as the password is not a token; passwords are not accepted here",
-            Self::Truncated => "the end of this token is missing",
-            Self::Altered => "this token was changed on its way: its checksum does not fit",
-            Self::ForeignAppPassword => "this is an app password of Bitbucket Cloud, which this server does not know",
-            Self::ForeignApiToken => "this is an API token of Bitbucket Cloud, which this server does not know",
-            Self::ForeignAccessToken => "this is an access token of Bitbucket Cloud, which this server does not know",
-        }
-    }
-
-    fn remedy(self) -> &'static str {
-        match self {
-            Self::Header | Self::Scheme => "send one header: `Authorization: Basic …` or `Authorization: Bearer TOKEN`",
-            Self::Basic => "send base 64 of `user-name:token`, without line breaks",
-            Self::NoSecret => "give your API token as the password",
-            Self::NotAToken => "create an API token with `doorward token create` and give it as the password",
-            Self::Truncated | Self::Altered => "copy the token again, whole and without quotes, spaces or line breaks",
-            Self::ForeignAppPassword | Self::ForeignApiToken | Self::ForeignAccessToken => {
-                "create an API token of this server with `doorward token create`"
+            Self::TooManyAttempts { .. } => {
+                f.write_str("too many secrets that are not valid were tried from your address")
             }
         }
     }
 }
 
-fn alternatives(names: &[&str]) -> String {
+/// The form to present a kind in, whatever the day.
+fn form_for(kind: Kind, surface: Surface) -> Option<Form> {
+    crate::bitbucket_cloud::FORMS.iter().find(|row| row.kind == kind && row.surface == surface).map(|row| row.form)
+}
+
+fn days(duration: Duration) -> u64 {
+    duration.as_secs() / 86_400
+}
+
+pub(crate) fn alternatives(names: &[&str]) -> String {
     match names {
         [] => "none".to_string(),
         [only] => (*only).to_string(),
         [first @ .., last] => format!("{} or {last}", first.join(", ")),
     }
 }
+
+const EXAMPLE: Timestamp = Timestamp::utc(2026, 7, 28);

@@ -27,7 +27,7 @@ macro_rules! scopes {
             }
 
             /// What it implies directly.
-            fn implied(self) -> &'static [Self] {
+            const fn implied(self) -> &'static [Self] {
                 match self { $(Self::$variant => &[$(Self::$implied,)*],)* }
             }
         }
@@ -123,7 +123,7 @@ impl Scope {
             .ok_or_else(|| ScopeError { name: name.to_string() })
     }
 
-    fn bit(self) -> u128 {
+    const fn bit(self) -> u128 {
         1 << self as u8
     }
 }
@@ -133,8 +133,13 @@ impl Scopes {
     pub const NONE: Self = Self(0);
 
     /// The set of these scopes, without what they imply.
-    pub fn of(scopes: &[Scope]) -> Self {
-        Self(scopes.iter().fold(0, |bits, scope| bits | scope.bit()))
+    pub const fn of(scopes: &[Scope]) -> Self {
+        let (mut bits, mut place) = (0, 0);
+        while place < scopes.len() {
+            bits |= scopes[place].bit();
+            place += 1;
+        }
+        Self(bits)
     }
 
     /// The scopes whose names stand in `text`, separated by spaces.
@@ -169,14 +174,12 @@ impl Scopes {
     /// The set with everything that its scopes imply.
     #[must_use]
     pub fn effective(self) -> Self {
-        let mut all = self;
-        loop {
-            let grown = all.iter().flat_map(Scope::implied).fold(all, |set, scope| set.with(*scope));
-            if grown == all {
-                return all;
-            }
-            all = grown;
+        let (mut all, mut left) = (0, self.0);
+        while left != 0 {
+            all |= EFFECTIVE[left.trailing_zeros() as usize];
+            left &= left - 1;
         }
+        Self(all)
     }
 
     /// The scopes in the set, old names first.
@@ -189,6 +192,27 @@ impl Scopes {
         self.iter().map(Scope::name).collect()
     }
 }
+
+/// For each scope, itself and everything that it implies, through as many steps as it takes.
+const EFFECTIVE: [u128; Scope::ALL.len()] = {
+    let mut effective = [0; Scope::ALL.len()];
+    let mut pass = 0;
+    // As many passes as there are scopes would do for the longest chain that there could be.
+    while pass < Scope::ALL.len() {
+        let mut place = 0;
+        while place < Scope::ALL.len() {
+            let (scope, mut next) = (Scope::ALL[place], 0);
+            effective[place] |= scope.bit();
+            while next < scope.implied().len() {
+                effective[place] |= effective[scope.implied()[next] as usize];
+                next += 1;
+            }
+            place += 1;
+        }
+        pass += 1;
+    }
+    effective
+};
 
 /// The names, separated by spaces; nothing for the empty set.
 impl fmt::Display for Scopes {

@@ -13,7 +13,7 @@ pub struct Verdict {
     pub trail: Trail,
 }
 
-/// Leave to do one thing to one repository. Only [`decide`](crate::decide) makes one.
+/// Leave to do one thing to one repository or account. Only [`decide`](crate::decide) makes one.
 ///
 /// It can be neither copied nor stored, so that it is used for the question it answers:
 /// ```compile_fail
@@ -24,15 +24,24 @@ pub struct Verdict {
 /// ```compile_fail
 /// let forged = doorward_rules::Permit {
 ///     action: doorward_rules::Action::Push,
-///     repository: doorward_rules::RepositoryId(Default::default()),
+///     target: doorward_rules::Target::Repository(doorward_rules::RepositoryId(Default::default())),
 ///     principal: doorward_rules::Principal::Anyone,
 /// };
 /// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Permit {
     action: Action,
-    repository: RepositoryId,
+    target: Target,
     principal: Principal,
+}
+
+/// What a permit is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// A repository.
+    Repository(RepositoryId),
+    /// The caller's own account.
+    Account(AccountId),
 }
 
 /// Who a caller turned out to be.
@@ -47,6 +56,11 @@ pub enum Principal {
         /// The credential it used.
         credential: CredentialId,
     },
+    /// The synthetic user that an access token acts as: no person.
+    Synthetic {
+        /// The access token.
+        credential: CredentialId,
+    },
 }
 
 /// The rules, in the order in which they are asked.
@@ -58,22 +72,30 @@ pub enum Rule {
     Readable,
     /// The secret belongs to a credential.
     Known,
+    /// Its kind is of use on this surface.
+    Surface,
+    /// Its kind is neither off nor browned out nor retired.
+    Calendar,
     /// Nobody revoked it.
     NotRevoked,
     /// It has not expired.
     NotExpired,
     /// Its owner's account is enabled.
     OwnerEnabled,
-    /// The user name is not somebody else's.
+    /// The scheme and the user name fit the credential.
     UserName,
     /// What anybody may do, the holder of a credential may do.
     Public,
-    /// The credential is not limited to another workspace.
+    /// What is about an account is asked with a credential that has one.
+    Account,
+    /// The credential is not limited to another place.
     Workspace,
     /// The credential has a scope for the action.
     Scope,
     /// The repository exists and the principal may see it.
     Visible,
+    /// The workspace's own rules allow it.
+    Policy,
     /// The principal has the privilege for the action.
     Privilege,
 }
@@ -96,8 +118,8 @@ pub struct Trail {
 
 impl Permit {
     /// Made by the kernel alone.
-    pub(crate) fn new(action: Action, repository: RepositoryId, principal: Principal) -> Self {
-        Self { action, repository, principal }
+    pub(crate) fn new(action: Action, target: Target, principal: Principal) -> Self {
+        Self { action, target, principal }
     }
 
     /// What may be done.
@@ -105,9 +127,9 @@ impl Permit {
         self.action
     }
 
-    /// The repository it may be done to.
-    pub fn repository(&self) -> RepositoryId {
-        self.repository
+    /// What it may be done to.
+    pub fn target(&self) -> Target {
+        self.target
     }
 
     /// Who may do it.
@@ -118,18 +140,22 @@ impl Permit {
 
 impl Rule {
     /// Every rule, in the order in which they are asked.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::Presented,
         Self::Readable,
         Self::Known,
+        Self::Surface,
+        Self::Calendar,
         Self::NotRevoked,
         Self::NotExpired,
         Self::OwnerEnabled,
         Self::UserName,
         Self::Public,
+        Self::Account,
         Self::Workspace,
         Self::Scope,
         Self::Visible,
+        Self::Policy,
         Self::Privilege,
     ];
 
@@ -139,14 +165,18 @@ impl Rule {
             Self::Presented => "a credential is presented, or the repository is public and only read",
             Self::Readable => "what is presented can be read as a credential of this server",
             Self::Known => "the secret belongs to a credential",
+            Self::Surface => "its kind is of use on this surface",
+            Self::Calendar => "its kind is neither off nor browned out nor retired",
             Self::NotRevoked => "the credential is not revoked",
             Self::NotExpired => "the credential has not expired",
             Self::OwnerEnabled => "the account of its owner is enabled",
-            Self::UserName => "the user name is not somebody else's",
+            Self::UserName => "the scheme and the user name fit the credential",
             Self::Public => "what anybody may do is granted; everything else is asked on",
-            Self::Workspace => "the credential is not limited to another workspace",
+            Self::Account => "it is not about an account, or the credential acts for one",
+            Self::Workspace => "the credential is not limited to another place",
             Self::Scope => "the credential has a scope for the action",
             Self::Visible => "the repository exists and the principal may see it",
+            Self::Policy => "the workspace's own rules allow it",
             Self::Privilege => "the principal has the privilege for the action",
         }
     }
@@ -157,14 +187,18 @@ impl Rule {
             Self::Presented => "presented",
             Self::Readable => "readable",
             Self::Known => "known",
+            Self::Surface => "surface",
+            Self::Calendar => "calendar",
             Self::NotRevoked => "not_revoked",
             Self::NotExpired => "not_expired",
             Self::OwnerEnabled => "owner_enabled",
             Self::UserName => "user_name",
             Self::Public => "public",
+            Self::Account => "account",
             Self::Workspace => "workspace",
             Self::Scope => "scope",
             Self::Visible => "visible",
+            Self::Policy => "policy",
             Self::Privilege => "privilege",
         }
     }

@@ -1,17 +1,21 @@
 //! The door: asks the kernel about a request, and records the answer.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
 use doorward_git::Placed;
-use doorward_rules::{Action, Ask, Permit, Presented, Reason, Surface, decide};
-use doorward_store::{Decision, Finding, Record};
-use doorward_wire::{Authorization, RepositoryName, RequestId, redact};
+use doorward_rules::{
+    Action, Ask, Calendar, OwnFault, Permit, Presented, Reason, RuleSet, Rules, Surface, Verdict, advise, decide,
+};
+use doorward_store::{Decision, Finding, Record, StoreError};
+use doorward_wire::{Authorization, Passwords, RepositoryName, RequestId, bitbucket_cloud, redact};
 use tokio::time::timeout;
 
 use crate::app::App;
-use crate::context::{Context, now};
+use crate::context::Context;
+use crate::diagnostics::Diagnostics;
 use crate::observe::Noted;
 use crate::refusal::Refusal;
 
@@ -20,6 +24,7 @@ use crate::refusal::Refusal;
 pub(crate) struct Admitted {
     pub(crate) permit: Permit,
     pub(crate) decision: Decision,
+    pub(crate) noted: Noted,
 }
 
 /// A request that was not let in, or not found out about.
@@ -32,49 +37,85 @@ pub(crate) struct TurnedAway {
     pub(crate) recorded: bool,
 }
 
+/// What a request wants to do.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish<'a> {
+    pub(crate) surface: Surface,
+    pub(crate) action: Action,
+    /// The repository that it names; `None` for what is about the caller's own account.
+    pub(crate) repository: Option<&'a RepositoryName>,
+}
+
+impl<'a> Wish<'a> {
+    pub(crate) fn git(action: Action, repository: &'a RepositoryName) -> Self {
+        Self { surface: Surface::Git, action, repository: Some(repository) }
+    }
+
+    /// What it is about, as it is recorded. Somebody may have put a token where a name belongs.
+    pub(crate) fn subject(&self) -> String {
+        self.repository.map_or_else(|| "(own account)".into(), |name| redact(&name.to_string()).into_owned())
+    }
+}
+
+/// A question with everything that was found out about it.
+pub(crate) struct Asked {
+    pub(crate) ask: Ask,
+    pub(crate) authorization: Authorization,
+    pub(crate) found: Arc<Finding>,
+    pub(crate) calendar: Arc<Calendar>,
+}
+
 impl App {
-    /// Asks whether a request may do something to a repository. A refusal is recorded before this returns, or queued to
-    /// be if the database cannot be written at the moment.
+    /// Asks whether a request may do something. A refusal is recorded before this returns, or queued to be if the
+    /// database cannot be written at the moment.
     pub(crate) async fn admit(
         &self,
         context: &Context,
         headers: &HeaderMap,
-        name: &RepositoryName,
-        action: Action,
+        wish: Wish<'_>,
     ) -> Result<Admitted, TurnedAway> {
+        let noted = Noted::about(wish.subject());
         let away = |refusal: Refusal, noted: Noted| {
             let noted = noted.refused(refusal.code);
-            TurnedAway { refusal, id: context.id, noted, recorded: false }
+            TurnedAway { refusal: refusal.on(wish.surface), id: context.id, noted, recorded: false }
         };
-        let authorization = Authorization::read(headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes()));
-        let noted = Noted::repository(name);
-        let found = match timeout(self.settings.limits.store_time, self.store.find(&authorization, name)).await {
-            Ok(Ok(found)) => found,
+        let asked = match timeout(self.settings.limits.store_time, self.find_out(context, headers, wish)).await {
+            Ok(Ok(asked)) => asked,
             Ok(Err(error)) => return Err(away(error.into(), noted)),
             Err(_) => {
-                tracing::error!(
-                    seconds = self.settings.limits.store_time.as_secs(),
-                    "the store did not answer in time"
-                );
-                let sentence = "the server cannot look up credentials now";
-                return Err(away(Refusal::unavailable("store_unavailable", sentence), noted));
+                let seconds = self.settings.limits.store_time.as_secs();
+                tracing::error!(seconds, "the store did not answer in time");
+                return Err(away(Refusal::unavailable(OwnFault::Store), noted));
             }
         };
-        let ask = Ask { surface: Surface::Git, action };
-        let verdict = decide(&ask, &found.facts, context.at);
-        let decision = describe(&ask, context, &authorization, &found, verdict.trail.settled_by());
-        let noted = noted.by(&decision);
-        match verdict.outcome {
-            Ok(permit) => Ok(Admitted { permit, decision }),
-            Err(reason) => {
-                self.metrics.refused(reason.code());
-                let refusal = Refusal::of_reason(&reason, ask.surface);
-                let decision = decision.refused(reason.code());
-                Err(match self.record_refusal(context, name, decision, &reason, &refusal).await {
-                    Ok(id) => TurnedAway { refusal, id, noted: noted.refused(reason.code()), recorded: true },
-                    Err(trouble) => away(trouble, noted),
-                })
-            }
+        let rules = Rules { set: self.settings.rules, calendar: &asked.calendar };
+        let Verdict { outcome, trail } = decide(rules, &asked.ask, &asked.found.facts, context.at);
+        let decision = describe(&asked, context, trail.settled_by());
+        let noted = noted.by(&decision).telling(self.diagnostics(&asked, context));
+        if let Some(sandbox) = &self.sandbox
+            && let Some(instead) = sandbox.instead(&asked, &outcome, wish, context)
+        {
+            let noted = noted.telling(instead.diagnostics).refused(instead.refusal.code);
+            return Err(TurnedAway { refusal: instead.refusal, id: context.id, noted, recorded: false });
+        }
+        let reason = match outcome {
+            Ok(permit) => return Ok(Admitted { permit, decision, noted }),
+            Err(reason) => reason,
+        };
+        let refusal = self.refusal(rules, &asked, context, &reason);
+        if let Some(sandbox) = &self.sandbox {
+            sandbox.note(&asked, &reason, refusal.status.as_u16(), context, &wish.subject());
+        }
+        self.metrics.refused(refusal.code);
+        let decision = decision.refused(refusal.code);
+        let mut noted = noted.refused(refusal.code);
+        if self.sandbox.is_some() && refusal.status == StatusCode::UNAUTHORIZED {
+            // Bitbucket Cloud tells nobody anything whom it has not let in that far.
+            noted = noted.telling(Diagnostics::default());
+        }
+        match self.record_refusal(context, wish, decision, &reason, &refusal).await {
+            Ok(id) => Err(TurnedAway { refusal, id, noted, recorded: true }),
+            Err(trouble) => Err(away(trouble, noted)),
         }
     }
 
@@ -84,41 +125,91 @@ impl App {
         &self,
         context: &Context,
         headers: &HeaderMap,
-        name: &RepositoryName,
-        action: Action,
+        wish: Wish<'_>,
     ) -> Result<(Admitted, Placed), TurnedAway> {
-        let admitted = self.admit(context, headers, name, action).await?;
+        let admitted = self.admit(context, headers, wish).await?;
         let began = Instant::now();
-        let placed = match self.repositories.open(&admitted.permit).place().await {
+        let placed = async { self.repositories.open(&admitted.permit)?.place().await };
+        let placed = match placed.await {
             Ok(placed) => placed,
             Err(error) => {
-                let (refusal, noted) = (Refusal::from(error), Noted::repository(name).by(&admitted.decision));
-                return Err(TurnedAway {
-                    noted: noted.refused(refusal.code),
-                    refusal,
-                    id: context.id,
-                    recorded: false,
-                });
+                let refusal = Refusal::from(error);
+                let noted = admitted.noted.refused(refusal.code);
+                return Err(TurnedAway { noted, refusal, id: context.id, recorded: false });
             }
         };
         if began.elapsed() < LONG {
             return Ok((admitted, placed));
         }
-        let again = Context { at: now(), ..context.clone() };
-        Ok((self.admit(&again, headers, name, action).await?, placed))
+        let again = Context { at: self.clock.now(), ..context.clone() };
+        Ok((self.admit(&again, headers, wish).await?, placed))
     }
 
     /// Counts a request that was let in, in the tally of its minute; the id under which that can be found.
     pub(crate) async fn tally(
         &self,
         context: &Context,
-        name: &RepositoryName,
+        wish: Wish<'_>,
         decision: Decision,
     ) -> Result<RequestId, Refusal> {
-        let subject = subject(name);
+        let subject = wish.subject();
         let id = context.id.tagged(decision.tag(&subject));
         self.recorder.tally(context.at, subject, decision).await?;
         Ok(id)
+    }
+
+    /// Reads the credential and looks up what is known.
+    async fn find_out(&self, context: &Context, headers: &HeaderMap, wish: Wish<'_>) -> Result<Asked, StoreError> {
+        let passwords = match self.settings.rules {
+            RuleSet::Doorward => Passwords::Refused,
+            RuleSet::BitbucketCloud => Passwords::Read,
+        };
+        let values = headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
+        let authorization = Authorization::read(values, passwords);
+        let found = self.store.find(&authorization, wish.repository).await?;
+        let calendar = match &self.sandbox {
+            Some(sandbox) => sandbox.calendar(),
+            None => self.store.calendar().await?,
+        };
+        let ask = Ask { surface: wish.surface, action: wish.action, address: Some(context.address) };
+        Ok(Asked { ask, authorization, found, calendar })
+    }
+
+    /// How a reason is told to the caller.
+    fn refusal(&self, rules: Rules<'_>, asked: &Asked, context: &Context, reason: &Reason) -> Refusal {
+        let facts = &asked.found.facts;
+        if rules.set == RuleSet::BitbucketCloud {
+            let answer = bitbucket_cloud::refusal(reason, &asked.ask, asked.caller(), rules.calendar, context.at);
+            return Refusal::of_reason(reason, asked.ask.surface).worded(answer);
+        }
+        let unproven = matches!(facts.presented, Presented::Unknown | Presented::Unreadable(_));
+        let limit = self.settings.limits.failed_attempts;
+        if unproven && let Some(retry_after) = self.attempts.failed(context.at, context.address, asked.claimed(), limit)
+        {
+            let many = Reason::TooManyAttempts { retry_after };
+            let sentence = format!("{many}; of this one: {reason}");
+            return Refusal {
+                sentence,
+                retry_after: Some(retry_after),
+                ..Refusal::of_reason(&many, asked.ask.surface)
+            };
+        }
+        let refusal = Refusal::of_reason(reason, asked.ask.surface);
+        match advise(rules, &asked.ask, facts, context.at) {
+            // One change is what the remedy says already.
+            Some(advice) if advice.changes.len() > 1 => Refusal { remedy: advice.sentence(facts), ..refusal },
+            _ => refusal,
+        }
+    }
+
+    /// What the headers tell about the credential, if it was proven.
+    fn diagnostics(&self, asked: &Asked, context: &Context) -> Diagnostics {
+        let Some(credential) = asked.found.facts.credential() else { return Diagnostics::default() };
+        // Bitbucket Cloud was seen to send these on REST alone.
+        if self.sandbox.is_some() && asked.ask.surface != Surface::Rest {
+            return Diagnostics::default();
+        }
+        Diagnostics::of(credential, asked.ask.action, &asked.calendar, context.at)
     }
 
     /// A refusal is recorded by itself, but for one that is no more than the question for a credential (git sends its
@@ -126,20 +217,21 @@ impl App {
     async fn record_refusal(
         &self,
         context: &Context,
-        name: &RepositoryName,
+        wish: Wish<'_>,
         decision: Decision,
         reason: &Reason,
         refusal: &Refusal,
     ) -> Result<RequestId, Refusal> {
         let stranger = decision.credential.is_none();
-        if *reason == Reason::NothingPresented || (stranger && !self.may_record_stranger(context.at)) {
-            return self.tally(context, name, decision).await;
+        let counted = *reason == Reason::NothingPresented || refusal.code == "too_many_attempts";
+        if counted || (stranger && !self.may_record_stranger(context.at)) {
+            return self.tally(context, wish, decision).await;
         }
         let record = Record {
             at: context.at,
             event: "refused".into(),
             request: Some(context.id.to_string()),
-            subject: subject(name),
+            subject: wish.subject(),
             decision: Some(decision),
             status: Some(refusal.status.as_u16()),
             sentence: refusal.sentence.clone(),
@@ -150,27 +242,43 @@ impl App {
     }
 }
 
+impl Asked {
+    /// What was presented, as far as Bitbucket Cloud's wording depends on it.
+    pub(crate) fn caller(&self) -> bitbucket_cloud::Caller {
+        let presented = match &self.found.facts.presented {
+            Presented::Proven(credential) => Some(credential.kind),
+            Presented::Unreadable(fault) => bitbucket_cloud::kind_of(*fault),
+            _ => None,
+        };
+        match &self.authorization {
+            Authorization::Token(presentation) => bitbucket_cloud::Caller {
+                scheme: Some(presentation.scheme),
+                kind: presented.or_else(|| presentation.token.kinds.iter().next()),
+            },
+            Authorization::Unreadable(_) => {
+                bitbucket_cloud::Caller { scheme: Some(doorward_rules::Scheme::Basic), kind: presented }
+            }
+            Authorization::Nothing => bitbucket_cloud::Caller { scheme: None, kind: None },
+        }
+    }
+
+    /// The credential that a token says it is, whether that is true or not.
+    fn claimed(&self) -> Option<doorward_rules::CredentialId> {
+        match &self.authorization {
+            Authorization::Token(presentation) => Some(presentation.token.id),
+            _ => None,
+        }
+    }
+}
+
 /// How long a wait for a place may take before the kernel is asked again.
 const LONG: Duration = Duration::from_millis(500);
 
-/// A repository as it is recorded. Somebody may have put a token where the name belongs.
-pub(crate) fn subject(name: &RepositoryName) -> String {
-    redact(&name.to_string()).into_owned()
-}
-
 /// A decision in words, for the audit.
-fn describe(
-    ask: &Ask,
-    context: &Context,
-    authorization: &Authorization,
-    found: &Finding,
-    rule: doorward_rules::Rule,
-) -> Decision {
-    let decision = Decision::new(ask.surface, ask.action, rule).from(context.address, context.agent.clone());
-    let Authorization::Token(presentation) = authorization else { return decision };
-    let proven = match &found.facts.presented {
-        Presented::Proven(credential) => Some((credential.id, credential.name_form)),
-        _ => None,
-    };
-    decision.by(presentation.scheme, proven, found.account.clone())
+fn describe(asked: &Asked, context: &Context, rule: doorward_rules::Rule) -> Decision {
+    let decision =
+        Decision::new(asked.ask.surface, asked.ask.action, rule).from(context.address, context.agent.clone());
+    let Authorization::Token(presentation) = &asked.authorization else { return decision };
+    let proven = asked.found.facts.credential().map(|credential| (credential.id, credential.form.name));
+    decision.by(presentation.scheme, proven, asked.found.principal.clone())
 }

@@ -11,7 +11,10 @@ use doorward_store::{Recorder, Store};
 use tokio_util::task::TaskTracker;
 
 use crate::ServerSettings;
+use crate::attempts::Attempts;
+use crate::clock::Clock;
 use crate::metrics::Metrics;
+use crate::sandbox::Sandbox;
 
 /// What all requests share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -24,6 +27,9 @@ pub(crate) struct Inner {
     pub(crate) repositories: Repositories,
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
+    pub(crate) attempts: Attempts,
+    pub(crate) sandbox: Option<Sandbox>,
     /// What goes on after its request was answered: records of pushes.
     pub(crate) tasks: TaskTracker,
     draining: AtomicBool,
@@ -41,7 +47,14 @@ pub(crate) struct InFlight {
 
 impl App {
     pub(crate) fn new(settings: ServerSettings, store: Store, repositories: Repositories, recorder: Recorder) -> Self {
+        let clock = Clock::default();
+        if let Some(at) = settings.sandbox.as_ref().and_then(|sandbox| sandbox.at) {
+            clock.set(at);
+        }
         Self(Arc::new(Inner {
+            sandbox: settings.sandbox.as_ref().map(Sandbox::new),
+            clock,
+            attempts: Attempts::default(),
             settings,
             store,
             repositories,

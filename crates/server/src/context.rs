@@ -1,7 +1,6 @@
 //! What is known about a request before its content is looked at.
 
 use std::net::IpAddr;
-use std::time::SystemTime;
 
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
@@ -18,8 +17,7 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(address: IpAddr, headers: &HeaderMap) -> Self {
-        let at = now();
+    pub(crate) fn new(at: Timestamp, address: IpAddr, headers: &HeaderMap) -> Self {
         let mut random = [0; 8];
         // An id without randomness would still be an id, so a failure here is not the request's.
         let _ = getrandom::fill(&mut random);
@@ -29,12 +27,6 @@ impl Context {
         });
         Self { id: RequestId::new(at, u64::from_ne_bytes(random)), at, address, agent }
     }
-}
-
-/// The present moment. The kernel takes it as an argument; this is where it comes from.
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 const AGENT_LENGTH: usize = 200;

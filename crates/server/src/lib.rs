@@ -1,13 +1,16 @@
 //! HTTP: turns requests into questions for the kernel, and verdicts into answers.
 //!
 //! It keeps nothing and decides nothing: what is known is in `doorward-store`, the rules are in `doorward-rules`, and
-//! repositories are `doorward-git`'s.
+//! repositories are `doorward-git`'s. With the other rule set it is the sandbox, which stands in for Bitbucket Cloud.
 
 mod activity;
 mod address;
 mod admit;
 mod app;
+mod attempts;
+mod clock;
 mod context;
+mod diagnostics;
 mod git;
 mod health;
 mod listener;
@@ -15,11 +18,14 @@ mod metrics;
 mod observe;
 mod refusal;
 mod request_body;
+mod rest;
 mod router;
+mod sandbox;
 mod server;
 mod settings;
 mod tls;
 
+pub use sandbox::{FaultError, Latency, SandboxSettings, SpuriousRefusals};
 pub use server::{Server, ServerError};
 pub use settings::{LimitSettings, ServerSettings, TlsSettings};
 pub use tls::{Tls, TlsError};

@@ -11,14 +11,14 @@ use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use axum::middleware::Next;
 use bytes::Bytes;
 use doorward_store::Decision;
-use doorward_wire::{RepositoryName, RequestId, redact};
+use doorward_wire::{RequestId, redact};
 use http_body::{Body as _, Frame, SizeHint};
 
 use crate::activity::{Activity, Busy};
 use crate::address::client_address;
-use crate::admit::subject;
 use crate::app::{App, InFlight};
 use crate::context::Context;
+use crate::diagnostics::Diagnostics;
 use crate::refusal::Refusal;
 
 /// What a handler wants the log line to say. Travels with the response.
@@ -28,6 +28,7 @@ pub(crate) struct Noted {
     account: Option<String>,
     credential: Option<String>,
     reason: Option<&'static str>,
+    diagnostics: Diagnostics,
 }
 
 /// The id under which a request can be found, if it is not the one it arrived with. Travels with the response.
@@ -42,8 +43,13 @@ pub(crate) struct Connection {
 }
 
 impl Noted {
-    pub(crate) fn repository(name: &RepositoryName) -> Self {
-        Self { repository: Some(subject(name)), ..Self::default() }
+    pub(crate) fn about(subject: String) -> Self {
+        Self { repository: Some(subject), ..Self::default() }
+    }
+
+    /// With headers for the holder of the credential.
+    pub(crate) fn telling(self, diagnostics: Diagnostics) -> Self {
+        Self { diagnostics, ..self }
     }
 
     pub(crate) fn by(mut self, decision: &Decision) -> Self {
@@ -65,7 +71,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let peer = connection.as_ref().map_or(IpAddr::from([0; 4]), |connection| connection.peer.ip());
     let mut busy = connection.map(|connection| connection.activity.begin());
     let address = client_address(peer, request.headers(), &app.settings.trusted_proxies);
-    let context = Context::new(address, request.headers());
+    let context = Context::new(app.clock.now(), address, request.headers());
     let route = request.extensions().get::<MatchedPath>().map_or("other", |path| route_name(path.as_str()));
     let line = Line {
         id: context.id,
@@ -80,6 +86,9 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let in_flight = app.begin(address);
     let mut response = if in_flight.is_some() {
         request.extensions_mut().insert(context.clone());
+        if let Some(sandbox) = &app.sandbox {
+            tokio::time::sleep(sandbox.delay()).await;
+        }
         next.run(request).await
     } else {
         app.metrics.refused("too_many_requests");
@@ -89,7 +98,8 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
     }
-    let noted = response.extensions_mut().remove::<Noted>().unwrap_or_default();
+    let mut noted = response.extensions_mut().remove::<Noted>().unwrap_or_default();
+    std::mem::take(&mut noted.diagnostics).put(response.headers_mut());
     let line = Line { id, noted, status: response.status(), ..line };
     if let Some(busy) = &mut busy {
         busy.set_waiting(true);
@@ -180,5 +190,15 @@ fn route_name(path: &str) -> &'static str {
     ROUTES.iter().find(|name| path.ends_with(**name)).copied().unwrap_or("other")
 }
 
-const ROUTES: &[&str] = &["info/refs", "git-upload-pack", "git-receive-pack", "healthz", "readyz", "metrics"];
+const ROUTES: &[&str] = &[
+    "info/refs",
+    "git-upload-pack",
+    "git-receive-pack",
+    "/user",
+    "/user/workspaces",
+    "/repositories/{workspace}/{repository}",
+    "healthz",
+    "readyz",
+    "metrics",
+];
 const PATH_LENGTH: usize = 300;

@@ -6,9 +6,11 @@ use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response, StatusCode};
 use doorward_git::GitError;
-use doorward_rules::{Reason, Surface};
+use doorward_rules::{OwnFault, Reason, Surface};
 use doorward_store::StoreError;
 use doorward_wire::RequestId;
+use doorward_wire::bitbucket_cloud::{Answer, envelope};
+use serde_json::{Value, json};
 
 use crate::observe::Noted;
 
@@ -22,6 +24,12 @@ pub(crate) struct Refusal {
     pub(crate) remedy: String,
     /// When to come again, if that is the remedy.
     pub(crate) retry_after: Option<Duration>,
+    /// Where it is answered, which is the form that it takes.
+    pub(crate) surface: Surface,
+    /// The scopes that were needed and those that were there, if that is what it is about.
+    pub(crate) scopes: Option<(Vec<&'static str>, Vec<&'static str>)>,
+    /// The answer in another's words.
+    pub(crate) worded: Option<Box<Answer>>,
 }
 
 impl Refusal {
@@ -31,19 +39,33 @@ impl Refusal {
         sentence: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self { status, code, sentence: sentence.into(), remedy: remedy.into(), retry_after: None }
+        Self {
+            status,
+            code,
+            sentence: sentence.into(),
+            remedy: remedy.into(),
+            retry_after: None,
+            surface: Surface::Git,
+            scopes: None,
+            worded: None,
+        }
     }
 
     /// A verdict of the kernel.
     pub(crate) fn of_reason(reason: &Reason, surface: Surface) -> Self {
         let status = StatusCode::from_u16(reason.status(surface)).unwrap_or(StatusCode::FORBIDDEN);
-        Self::new(status, reason.code(), reason.to_string(), reason.remedy())
+        let scopes = match reason {
+            Reason::ScopeMissing { required, granted } => Some((required.names(), granted.names())),
+            _ => None,
+        };
+        Self { surface, scopes, ..Self::new(status, reason.code(), reason.to_string(), reason.remedy()) }
     }
 
     /// Trouble of our own. It says nothing about the caller, so that nobody throws away a good credential.
-    pub(crate) fn unavailable(code: &'static str, sentence: &str) -> Self {
+    pub(crate) fn unavailable(fault: OwnFault) -> Self {
         let remedy = format!("try again in {} s; your credential was not refused", RETRY.as_secs());
-        Self { retry_after: Some(RETRY), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, sentence, remedy) }
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self { retry_after: Some(RETRY), ..Self::new(status, fault.code(), fault.to_string(), remedy) }
     }
 
     /// More at once than one address may have.
@@ -57,34 +79,66 @@ impl Refusal {
         }
     }
 
-    /// The answer as text, which git shows line by line as `remote:` when it comes for `info/refs`. It is in the log
-    /// under its id, and nowhere else: there was no decision.
+    /// The same, answered in the form of a surface.
+    pub(crate) fn on(self, surface: Surface) -> Self {
+        Self { surface, ..self }
+    }
+
+    /// The same, answered in another's words, and with the status that goes with them.
+    pub(crate) fn worded(self, answer: Answer) -> Self {
+        let status = StatusCode::from_u16(answer.status).unwrap_or(self.status);
+        Self { status, worded: Some(Box::new(answer)), ..self }
+    }
+
+    /// The answer. It is in the log under its id, and nowhere else: there was no decision.
     pub(crate) fn respond(&self, id: RequestId) -> Response<Body> {
-        let mut response = self.answer(&format!("request: {id}"));
+        let mut response = self.answer(id, false);
         response.extensions_mut().insert(Noted::default().refused(self.code));
         response
     }
 
     /// The answer to a decision that was recorded under this id.
     pub(crate) fn respond_recorded(&self, id: RequestId) -> Response<Body> {
-        self.answer(&format!("request: {id} (`doorward why` tells an administrator more)"))
+        self.answer(id, true)
     }
 
-    fn answer(&self, request: &str) -> Response<Body> {
-        // Short lines: git puts `remote: ` before each, and terminals have 80 columns.
-        let text = format!("{}\nhint: {}\n{request}\n", self.sentence, self.remedy);
-        let mut response = Response::new(Body::from(text));
+    fn answer(&self, id: RequestId, recorded: bool) -> Response<Body> {
+        let (content_type, body, challenge) = match &self.worded {
+            Some(answer) => (answer.content_type, answer.body.clone(), answer.challenge),
+            None if self.surface == Surface::Git => {
+                ("text/plain; charset=utf-8", self.text(id, recorded), OUR_CHALLENGE)
+            }
+            None => ("application/json", self.json(id).to_string(), OUR_CHALLENGE),
+        };
+        let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Doorward\", charset=\"UTF-8\""));
+        if let Some(challenge) = challenge.filter(|_| self.status == StatusCode::UNAUTHORIZED) {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(retry) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(retry.as_secs()));
         }
         response
+    }
+
+    /// Text, which git shows line by line as `remote:` when it comes for `info/refs`.
+    fn text(&self, id: RequestId, recorded: bool) -> String {
+        // Short lines: git puts `remote: ` before each, and terminals have 80 columns.
+        let more = if recorded { " (`doorward why` tells an administrator more)" } else { "" };
+        format!("{}\nhint: {}\nrequest: {id}{more}\n", self.sentence, self.remedy)
+    }
+
+    /// Bitbucket Cloud's envelope, with everything that we know in its `detail`.
+    fn json(&self, id: RequestId) -> Value {
+        let mut detail = json!({ "code": self.code, "remedy": self.remedy, "request_id": id.to_string() });
+        if let (Some((required, granted)), Some(detail)) = (&self.scopes, detail.as_object_mut()) {
+            detail.insert("required".into(), json!(required));
+            detail.insert("granted".into(), json!(granted));
+        }
+        envelope(&self.sentence, Some(detail))
     }
 }
 
@@ -92,7 +146,7 @@ impl Refusal {
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the store cannot answer");
-        Self::unavailable("store_unavailable", "the server cannot look up credentials now")
+        Self::unavailable(OwnFault::Store)
     }
 }
 
@@ -100,13 +154,12 @@ impl From<StoreError> for Refusal {
 impl From<GitError> for Refusal {
     fn from(error: GitError) -> Self {
         tracing::error!(%error, "git cannot answer");
-        match error {
-            GitError::Busy(_) => {
-                Self::unavailable("busy", "the server is busy: too many fetches and pushes wait already")
-            }
-            _ => Self::unavailable("git_unavailable", "the server has trouble with this repository"),
-        }
+        Self::unavailable(match error {
+            GitError::Busy(_) => OwnFault::Busy,
+            _ => OwnFault::Git,
+        })
     }
 }
 
+const OUR_CHALLENGE: Option<&str> = Some("Basic realm=\"Doorward\", charset=\"UTF-8\"");
 const RETRY: Duration = Duration::from_secs(5);

@@ -10,10 +10,12 @@ use doorward_wire::redact;
 use crate::app::App;
 use crate::context::Context;
 use crate::refusal::Refusal;
-use crate::{git, health, observe};
+use crate::{git, health, observe, rest, sandbox};
 
 pub(crate) fn router(app: &App) -> Router {
+    let controls = if app.sandbox.is_some() { sandbox::routes() } else { Router::new() };
     Router::new()
+        .nest("/_sandbox", controls)
         // Git over HTTPS
         .route("/{workspace}/{repository}/info/refs", get(git::info_refs))
         .route("/{workspace}/{repository}/git-upload-pack", post(git::upload_pack))
@@ -21,6 +23,9 @@ pub(crate) fn router(app: &App) -> Router {
         .route("/{workspace}/{repository}/git-upload-archive", any(git::upload_archive))
         .route("/{workspace}/{repository}/HEAD", any(git::dumb))
         .route("/{workspace}/{repository}/objects/{*path}", any(git::dumb))
+        // REST
+        .nest("/2.0", rest::routes())
+        .nest("/api/2.0", rest::routes())
         // Operation
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

@@ -11,7 +11,6 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::timeout;
 
 use crate::app::App;
-use crate::context::now;
 use crate::router::router;
 use crate::tls::{Tls, TlsError};
 use crate::{ServerSettings, listener};
@@ -107,7 +106,7 @@ async fn keep_up(app: App) {
             tracing::warn!(error, "upkeep was not finished");
         }
         if let Some(keep) = app.settings.audit_keep {
-            match app.store.prune_audit(now().before(keep), now()).await {
+            match app.store.prune_audit(app.clock.now().before(keep), app.clock.now()).await {
                 Ok(0) => {}
                 Ok(records) => tracing::info!(records, "removed old records from the audit"),
                 Err(error) => tracing::warn!(%error, "old records could not be removed from the audit"),

@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use doorward_rules::RuleSet;
 use doorward_wire::PushLimits;
 use ipnet::IpNet;
+
+use crate::SandboxSettings;
 
 /// Everything about the server.
 #[derive(Debug, Clone)]
@@ -26,6 +29,12 @@ pub struct ServerSettings {
     pub limits: LimitSettings,
     /// How long audit records are kept; for ever without.
     pub audit_keep: Option<Duration>,
+    /// The address that people use, if it is not the one that they name in their requests.
+    pub public_url: Option<String>,
+    /// Whose rules it decides by.
+    pub rules: RuleSet,
+    /// What makes it a sandbox, if it is one.
+    pub sandbox: Option<SandboxSettings>,
 }
 
 /// Certificate and key, as PEM files.
@@ -48,6 +57,8 @@ pub struct LimitSettings {
     pub head_time: Duration,
     /// How long a client may take between two pieces of a request, or to take a piece of an answer.
     pub idle_time: Duration,
+    /// Secrets that one address may try without success in a minute before such attempts get 429.
+    pub failed_attempts: usize,
     /// How long a decision may wait for the store.
     pub store_time: Duration,
     /// Bytes of the head of a request.

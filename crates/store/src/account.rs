@@ -18,6 +18,10 @@ pub struct Account {
     pub email: Email,
     /// Whether its credentials are refused.
     pub disabled: bool,
+    /// Whether an organisation manages it.
+    pub managed: bool,
+    /// Whether it has two-step verification.
+    pub two_step: bool,
     /// When it was made.
     pub created_at: Timestamp,
 }
@@ -51,7 +55,15 @@ impl Store {
             .await
             .map_err(|error| StoreError::inserting(Noun::Account, name, error))?;
         change.commit("account.created", name.as_str(), format!("account `{name}` was created")).await?;
-        Ok(Account { id, name: name.clone(), email: email.clone(), disabled: false, created_at: now })
+        Ok(Account {
+            id,
+            name: name.clone(),
+            email: email.clone(),
+            disabled: false,
+            managed: false,
+            two_step: false,
+            created_at: now,
+        })
     }
 
     /// Disables or enables an account. Its credentials stay as they are.
@@ -77,6 +89,32 @@ impl Store {
         change.commit(event, name.as_str(), format!("account `{name}` was {what}")).await
     }
 
+    /// Says whether an organisation manages an account, and whether it has two-step verification. What is `None` stays.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] if there is no such account.
+    pub async fn set_account_standing(
+        &self,
+        name: &AccountName,
+        managed: Option<bool>,
+        two_step: Option<bool>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let account = self.account(name).await?;
+        let (managed, two_step) = (managed.unwrap_or(account.managed), two_step.unwrap_or(account.two_step));
+        let mut change = self.change(now).await?;
+        sqlx::query("UPDATE account SET managed = $1, two_step = $2 WHERE id = $3")
+            .bind(managed)
+            .bind(two_step)
+            .bind(account.id.to_string())
+            .execute(change.connection())
+            .await?;
+        let (whose, steps) =
+            (if managed { "managed" } else { "not managed" }, if two_step { "two steps" } else { "one step" });
+        let sentence = format!("account `{name}` is {whose} and signs in with {steps}");
+        change.commit("account.standing", name.as_str(), sentence).await
+    }
+
     /// The account of this name.
     ///
     /// # Errors
@@ -87,6 +125,19 @@ impl Store {
             .fetch_optional(self.reading())
             .await?
             .ok_or_else(|| StoreError::missing(Noun::Account, name))?;
+        account(&Row(row))
+    }
+
+    /// The account with this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] if there is none.
+    pub async fn account_by_id(&self, id: AccountId) -> Result<Account, StoreError> {
+        let row = sqlx::query("SELECT * FROM account WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(self.reading())
+            .await?
+            .ok_or_else(|| StoreError::missing(Noun::Account, id))?;
         account(&Row(row))
     }
 
@@ -106,6 +157,8 @@ fn account(row: &Row) -> Result<Account, StoreError> {
         name: row.parsed("name")?,
         email: row.parsed("email")?,
         disabled: row.truth("disabled")?,
+        managed: row.truth("managed")?,
+        two_step: row.truth("two_step")?,
         created_at: row.time("created_at")?,
     })
 }

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use doorward_rules::{Action, CredentialId, NameForm, Rule, Surface, Timestamp};
-use doorward_wire::{RequestId, Scheme};
+use doorward_rules::{Action, CredentialId, NameForm, Rule, Scheme, Surface, Timestamp};
+use doorward_wire::RequestId;
 use sha2::{Digest, Sha256};
 use sqlx::sqlite::SqliteConnection;
 

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use doorward_rules::{CredentialId, Kind, Scopes, Timestamp};
-use doorward_wire::{AccountName, MintedToken, WorkspaceSlug};
+use doorward_rules::{AccountId, CredentialId, Form, Kind, Limit, NameForm, Scopes, Timestamp};
+use doorward_wire::{AccountName, MintedToken, ProjectName, RepositoryName, TokenShape, WorkspaceSlug};
 use secrecy::SecretString;
+use sqlx::AssertSqlSafe;
 
 use crate::database::fill_random;
 use crate::row::Row;
+use crate::usage::{Use, usage};
 use crate::{Change, Noun, Store, StoreError};
 
 /// A credential, without its secret.
@@ -17,14 +19,14 @@ pub struct Credential {
     pub id: CredentialId,
     /// Its kind.
     pub kind: Kind,
-    /// The account it acts for.
-    pub account: AccountName,
+    /// The account it acts for; `None` for an access token, which acts for nobody.
+    pub account: Option<AccountName>,
     /// What its maker called it.
     pub name: String,
     /// What it may be used for.
     pub scopes: Scopes,
-    /// The only workspace it may be used in, if it is limited to one.
-    pub workspace: Option<WorkspaceSlug>,
+    /// The only place it may be used in, if it is limited to one: a workspace, `WS/KEY` or `WS/REPO`.
+    pub place: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends by itself.
@@ -33,6 +35,8 @@ pub struct Credential {
     pub revoked_at: Option<Timestamp>,
     /// The credential that took its place when it was rotated.
     pub replaced_by: Option<CredentialId>,
+    /// When it was last let in.
+    pub last_use: Option<Use>,
 }
 
 /// What to make a credential of.
@@ -40,16 +44,27 @@ pub struct Credential {
 pub struct NewCredential<'a> {
     /// Its kind.
     pub kind: Kind,
-    /// The account it acts for.
-    pub account: &'a AccountName,
+    /// What its secret looks like.
+    pub shape: TokenShape,
     /// What its maker calls it.
     pub name: &'a str,
     /// What it may be used for.
     pub scopes: Scopes,
-    /// The only workspace it may be used in.
-    pub workspace: Option<&'a WorkspaceSlug>,
     /// When it ends by itself.
     pub expires_at: Option<Timestamp>,
+}
+
+/// What a credential belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder<'a> {
+    /// An account, which it acts for; perhaps in one workspace alone.
+    Account(&'a AccountName, Option<&'a WorkspaceSlug>),
+    /// A workspace.
+    Workspace(&'a WorkspaceSlug),
+    /// A project.
+    Project(&'a ProjectName),
+    /// A repository.
+    Repository(&'a RepositoryName),
 }
 
 /// What came of a rotation.
@@ -63,21 +78,41 @@ pub struct Rotated {
     pub old_expires_at: Timestamp,
 }
 
+/// Where a credential belongs, as ids.
+#[derive(Debug, Default)]
+struct Belonging {
+    account: Option<String>,
+    account_name: Option<AccountName>,
+    workspace: Option<String>,
+    project: Option<String>,
+    repository: Option<String>,
+    place: Option<String>,
+}
+
 impl Store {
     /// Makes a credential. The secret is returned this once.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if there is no such account or workspace.
+    /// [`StoreError::Missing`] if there is no such account or place; [`StoreError::State`] if no credential of this kind
+    /// may be made now, or none that lasts as long.
     pub async fn create_credential(
         &self,
+        holder: Holder<'_>,
         new: NewCredential<'_>,
         now: Timestamp,
     ) -> Result<(Credential, SecretString), StoreError> {
+        self.check_kind(new.kind, now).await?;
+        self.check_lifetime(holder, &new, now).await?;
+        let belonging = self.belonging(holder).await?;
         let mut change = self.change(now).await?;
-        let (credential, secret) = insert(&mut change, &new).await?;
+        let (credential, secret) = insert(&mut change, &new, &belonging).await?;
         let sentence = format!(
-            "token `{}` ({}) was created for `{}` with the scopes {}",
-            credential.id, credential.name, credential.account, credential.scopes
+            "{} `{}` ({}) was created for `{}` with the scopes {}",
+            new.kind.phrase(),
+            credential.id,
+            credential.name,
+            belonging.owner(),
+            credential.scopes
         );
         change.commit("token.created", credential.id.as_str(), sentence).await?;
         Ok((credential, secret))
@@ -92,11 +127,16 @@ impl Store {
     pub async fn rotate_credential(
         &self,
         id: CredentialId,
+        shape: TokenShape,
         overlap: Duration,
         now: Timestamp,
     ) -> Result<Rotated, StoreError> {
+        let kind = self.credential(id).await?.kind;
+        self.check_kind(kind, now).await?;
         let mut change = self.change(now).await?;
-        let old = find(id, change.connection()).await?;
+        let row =
+            sqlx::query(list("WHERE c.id = $1")).bind(id.as_str()).fetch_one(change.connection()).await.map(Row)?;
+        let old = credential(&row)?;
         if let Some(at) = old.revoked_at.or(old.expires_at.filter(|at| *at <= now)) {
             return Err(StoreError::State(format!(
                 "token `{id}` ended at {at} and cannot be rotated; create a new one"
@@ -107,17 +147,24 @@ impl Store {
                 "token `{id}` was rotated already; rotate `{by}`, which took its place"
             )));
         }
+        let belonging = Belonging {
+            account: row.optional_text("account_id")?,
+            account_name: old.account.clone(),
+            workspace: row.optional_text("workspace_id")?,
+            project: row.optional_text("project_id")?,
+            repository: row.optional_text("repository_id")?,
+            place: old.place.clone(),
+        };
         // The new one lasts as long as the old one was made to last.
         let lifetime = old.expires_at.map(|at| Duration::from_millis(at.0.abs_diff(old.created_at.0)));
         let new = NewCredential {
-            kind: old.kind,
-            account: &old.account,
+            kind,
+            shape,
             name: &old.name,
             scopes: old.scopes,
-            workspace: old.workspace.as_ref(),
             expires_at: lifetime.map(|lifetime| now.after(lifetime)),
         };
-        let (credential, secret) = insert(&mut change, &new).await?;
+        let (credential, secret) = insert(&mut change, &new, &belonging).await?;
         let end = now.after(overlap);
         let old_expires_at = old.expires_at.map_or(end, |at| at.min(end));
         sqlx::query("UPDATE credential SET expires_at = $1, replaced_by = $2 WHERE id = $3")
@@ -156,7 +203,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] if there is none.
     pub async fn credential(&self, id: CredentialId) -> Result<Credential, StoreError> {
-        find(id, self.reading()).await
+        let row = sqlx::query(list("WHERE c.id = $1"))
+            .bind(id.as_str())
+            .fetch_optional(self.reading())
+            .await?
+            .ok_or_else(|| StoreError::missing(Noun::Token, id))?;
+        credential(&Row(row))
     }
 
     /// Every credential, or those of one account, the oldest first.
@@ -167,57 +219,157 @@ impl Store {
         if let Some(name) = account {
             self.account(name).await?;
         }
-        let rows = sqlx::query(
-            "SELECT c.*, a.name AS account, w.slug AS workspace FROM credential c JOIN account a ON a.id = c.account_id \
-             LEFT JOIN workspace w ON w.id = c.workspace_id WHERE $1 IS NULL OR a.name = $1 ORDER BY c.created_at, c.id",
-        )
-        .bind(account.map(AccountName::as_str))
+        let rows = sqlx::query(list("WHERE $1 IS NULL OR a.name = $1 ORDER BY c.created_at, c.id"))
+            .bind(account.map(AccountName::as_str))
+            .fetch_all(self.reading())
+            .await?;
+        rows.into_iter().map(|row| credential(&Row(row))).collect()
+    }
+
+    /// The living credentials that reach something in a workspace: its own, those of its places, and those of accounts
+    /// that may do anything there.
+    pub(crate) async fn credentials_reaching(
+        &self,
+        slug: &WorkspaceSlug,
+        now: Timestamp,
+    ) -> Result<Vec<Credential>, StoreError> {
+        let workspace = self.workspace(slug).await?.id.to_string();
+        let rows = sqlx::query(list(
+            "WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > $2) \
+             AND (c.workspace_id IS NULL OR c.workspace_id = $1) AND ( \
+               (c.account_id IS NULL AND c.workspace_id = $1) OR EXISTS ( \
+                 SELECT 1 FROM workspace w WHERE w.id = $1 AND w.owner_id = c.account_id \
+                 UNION ALL SELECT 1 FROM member m WHERE m.workspace_id = $1 AND m.account_id = c.account_id \
+                 UNION ALL SELECT 1 FROM permission p JOIN repository r ON r.id = p.repository_id \
+                   WHERE r.workspace_id = $1 AND p.account_id = c.account_id AND p.privilege <> 'none')) \
+             ORDER BY c.created_at, c.id",
+        ))
+        .bind(workspace)
+        .bind(now.0)
         .fetch_all(self.reading())
         .await?;
         rows.into_iter().map(|row| credential(&Row(row))).collect()
     }
-}
 
-async fn find(id: CredentialId, source: impl sqlx::SqliteExecutor<'_>) -> Result<Credential, StoreError> {
-    let row = sqlx::query(
-        "SELECT c.*, a.name AS account, w.slug AS workspace FROM credential c JOIN account a ON a.id = c.account_id \
-         LEFT JOIN workspace w ON w.id = c.workspace_id WHERE c.id = $1",
-    )
-    .bind(id.as_str())
-    .fetch_optional(source)
-    .await?
-    .ok_or_else(|| StoreError::missing(Noun::Token, id))?;
-    credential(&Row(row))
-}
+    /// A credential as the kernel sees it, for questions about policies.
+    pub(crate) async fn as_facts(&self, credential: &Credential) -> Result<doorward_rules::Credential, StoreError> {
+        let account = match &credential.account {
+            Some(name) => Some(self.account(name).await?),
+            None => None,
+        };
+        Ok(doorward_rules::Credential {
+            id: credential.id,
+            kind: credential.kind,
+            scopes: credential.scopes,
+            limit: Limit::Anywhere,
+            created_at: credential.created_at,
+            expires_at: credential.expires_at,
+            revoked_at: credential.revoked_at,
+            owner: account.as_ref().map(|account| account.id),
+            owner_disabled: account.as_ref().is_some_and(|account| account.disabled),
+            managed: account.as_ref().is_some_and(|account| account.managed),
+            two_step: account.as_ref().map(|account| account.two_step),
+            form: Form::basic(NameForm::Empty),
+        })
+    }
 
-async fn insert(change: &mut Change, new: &NewCredential<'_>) -> Result<(Credential, SecretString), StoreError> {
-    let at = change.at();
-    let minted = MintedToken::mint(new.kind, fill_random);
-    let account: Option<String> = sqlx::query_scalar("SELECT id FROM account WHERE name = $1")
-        .bind(new.account.as_str())
-        .fetch_optional(change.connection())
-        .await?;
-    let account = account.ok_or_else(|| StoreError::missing(Noun::Account, new.account))?;
-    let workspace: Option<String> = match new.workspace {
-        None => None,
-        Some(slug) => {
-            let id = sqlx::query_scalar("SELECT id FROM workspace WHERE slug = $1")
-                .bind(slug.as_str())
-                .fetch_optional(change.connection())
-                .await?;
-            Some(id.ok_or_else(|| StoreError::missing(Noun::Workspace, slug))?)
+    /// Whether a credential of a kind may be made now.
+    async fn check_kind(&self, kind: Kind, now: Timestamp) -> Result<(), StoreError> {
+        let calendar = self.calendar().await?;
+        let schedule = calendar.schedule(kind);
+        if schedule.may_create(now) {
+            return Ok(());
         }
-    };
+        let ended = schedule.creation_ends_at.or(schedule.retires_at).filter(|at| *at <= now);
+        Err(StoreError::State(match ended {
+            Some(at) => format!("{}s cannot be made since {at}; make an API token", kind.phrase()),
+            None => format!(
+                "{0}s are off on this server; make an API token, or run `doorward calendar announce {1} --retires TIME`",
+                kind.phrase(),
+                kind.word()
+            ),
+        }))
+    }
+
+    /// Whether the workspace that the credential is for lets it last as long.
+    async fn check_lifetime(
+        &self,
+        holder: Holder<'_>,
+        new: &NewCredential<'_>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let slug = match holder {
+            Holder::Account(_, None) => return Ok(()),
+            Holder::Account(_, Some(slug)) | Holder::Workspace(slug) => slug,
+            Holder::Project(name) => &name.workspace,
+            Holder::Repository(name) => &name.workspace,
+        };
+        let Some(longest) = self.policy(slug).await?.longest else { return Ok(()) };
+        if new.expires_at.is_some_and(|at| at <= now.after(longest)) {
+            return Ok(());
+        }
+        let days = longest.as_secs() / 86_400;
+        Err(StoreError::State(format!(
+            "`{slug}` lets tokens last {days} days at most; make it with `--expires {days}d` or less"
+        )))
+    }
+
+    async fn belonging(&self, holder: Holder<'_>) -> Result<Belonging, StoreError> {
+        let mut belonging = Belonging::default();
+        let slug = match holder {
+            Holder::Account(name, slug) => {
+                let account: AccountId = self.account(name).await?.id;
+                belonging.account = Some(account.to_string());
+                belonging.account_name = Some(name.clone());
+                slug
+            }
+            Holder::Workspace(slug) => Some(slug),
+            Holder::Project(name) => {
+                belonging.project = Some(self.project(name).await?.id.to_string());
+                belonging.place = Some(name.to_string());
+                Some(&name.workspace)
+            }
+            Holder::Repository(name) => {
+                belonging.repository = Some(self.repository(name).await?.id.to_string());
+                belonging.place = Some(name.to_string());
+                Some(&name.workspace)
+            }
+        };
+        if let Some(slug) = slug {
+            belonging.workspace = Some(self.workspace(slug).await?.id.to_string());
+            belonging.place.get_or_insert_with(|| slug.to_string());
+        }
+        Ok(belonging)
+    }
+}
+
+impl Belonging {
+    fn owner(&self) -> &str {
+        let place = self.place.as_deref().unwrap_or_default();
+        self.account_name.as_ref().map_or(place, AccountName::as_str)
+    }
+}
+
+async fn insert(
+    change: &mut Change,
+    new: &NewCredential<'_>,
+    belonging: &Belonging,
+) -> Result<(Credential, SecretString), StoreError> {
+    let at = change.at();
+    let minted = MintedToken::mint(new.kind, new.shape, fill_random);
     sqlx::query(
-        "INSERT INTO credential (id, kind, account_id, name, scopes, workspace_id, digest, created_at, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO credential (id, kind, account_id, name, scopes, workspace_id, project_id, repository_id, place, \
+         digest, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(minted.id.as_str())
     .bind(new.kind.word())
-    .bind(account)
+    .bind(&belonging.account)
     .bind(new.name)
     .bind(new.scopes.to_string())
-    .bind(workspace)
+    .bind(&belonging.workspace)
+    .bind(&belonging.project)
+    .bind(&belonging.repository)
+    .bind(&belonging.place)
     .bind(minted.digest.as_bytes().as_slice())
     .bind(at.0)
     .bind(new.expires_at.map(|at| at.0))
@@ -227,20 +379,30 @@ async fn insert(change: &mut Change, new: &NewCredential<'_>) -> Result<(Credent
     let credential = Credential {
         id: minted.id,
         kind: new.kind,
-        account: new.account.clone(),
+        account: belonging.account_name.clone(),
         name: new.name.to_owned(),
         scopes: new.scopes,
-        workspace: new.workspace.cloned(),
+        place: belonging.place.clone(),
         created_at: at,
         expires_at: new.expires_at,
         revoked_at: None,
         replaced_by: None,
+        last_use: None,
     };
     Ok((credential, minted.secret))
 }
 
+/// Credentials with their accounts' names and their last use.
+fn list(which: &'static str) -> AssertSqlSafe<String> {
+    AssertSqlSafe(format!(
+        "SELECT c.*, a.name AS account, u.surface, u.action, u.last_at, u.address, u.subject, u.requests \
+         FROM credential c LEFT JOIN account a ON a.id = c.account_id \
+         LEFT JOIN credential_use u ON u.rowid = \
+           (SELECT rowid FROM credential_use WHERE credential_id = c.id ORDER BY last_at DESC LIMIT 1) {which}"
+    ))
+}
+
 fn credential(row: &Row) -> Result<Credential, StoreError> {
-    let scopes = row.text("scopes")?;
     let replaced_by = match row.optional_text("replaced_by")? {
         Some(_) => Some(row.credential_id("replaced_by")?),
         None => None,
@@ -248,13 +410,14 @@ fn credential(row: &Row) -> Result<Credential, StoreError> {
     Ok(Credential {
         id: row.credential_id("id")?,
         kind: row.word("kind", Kind::from_word)?,
-        account: row.parsed("account")?,
+        account: row.optional_parsed("account")?,
         name: row.text("name")?,
-        scopes: Scopes::parse(&scopes).map_err(|error| StoreError::Corrupt(error.to_string()))?,
-        workspace: row.optional_parsed("workspace")?,
+        scopes: row.scopes("scopes")?,
+        place: row.optional_text("place")?,
         created_at: row.time("created_at")?,
         expires_at: row.optional_time("expires_at")?,
         revoked_at: row.optional_time("revoked_at")?,
         replaced_by,
+        last_use: if row.optional_number("last_at")?.is_some() { Some(usage(row)?) } else { None },
     })
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use sqlx::sqlite::{
 };
 use uuid::Uuid;
 
+use crate::epoch::Epoch;
+use crate::known::Known;
 use crate::{Record, StoreError};
 
 /// The database of one data directory. Cheap to clone; all clones are the same database.
@@ -23,12 +26,15 @@ use crate::{Record, StoreError};
 pub struct Store {
     reading: SqlitePool,
     writing: SqlitePool,
+    pub(crate) epoch: Arc<Epoch>,
+    pub(crate) known: Arc<Known>,
 }
 
 /// A change under way. Nothing of it holds before it is committed, and nothing is left if it is dropped.
 #[derive(Debug)]
 pub struct Change {
     connection: PoolConnection<sqlx::Sqlite>,
+    epoch: Arc<Epoch>,
     at: Timestamp,
     committed: bool,
 }
@@ -63,7 +69,24 @@ impl Store {
             migrations().run(&writing).await?;
         }
         let reading = pool(4).connect_with(options.pragma("query_only", "ON")).await?;
-        Ok(Self { reading, writing })
+        let epoch = Epoch::open(directory).map_err(|error| StoreError::Unavailable(error.into()))?;
+        let store = Self { reading, writing, epoch: Arc::new(epoch), known: Arc::default() };
+        store.settle().await?;
+        Ok(store)
+    }
+
+    /// Makes the epoch's file even, should a program have been killed while it committed.
+    async fn settle(&self) -> Result<(), StoreError> {
+        if self.epoch.settled().is_none() {
+            let change = self.change(Timestamp(0)).await?;
+            change
+                .epoch
+                .begin()
+                .and_then(|()| change.epoch.end())
+                .map_err(|error| StoreError::Unavailable(error.into()))?;
+            change.commit_records().await?;
+        }
+        Ok(())
     }
 
     /// Whether the database answers.
@@ -94,7 +117,8 @@ impl Store {
 
     /// Begins a change. It holds the write lock of the whole database until it is committed or dropped.
     pub(crate) async fn change(&self, at: Timestamp) -> Result<Change, StoreError> {
-        let mut change = Change { connection: self.writing.acquire().await?, at, committed: false };
+        let mut change =
+            Change { connection: self.writing.acquire().await?, epoch: self.epoch.clone(), at, committed: false };
         sqlx::raw_sql("BEGIN IMMEDIATE").execute(change.connection()).await?;
         Ok(change)
     }
@@ -120,7 +144,14 @@ impl Change {
         sqlx::query("UPDATE epoch SET value = value + 1").execute(self.connection()).await?;
         let record = Record::change(self.at, event, subject, sentence);
         record.insert(self.connection()).await?;
-        self.commit_records().await
+        // Whoever cannot be told of the change must not be surprised by it.
+        let unsaid = |error: std::io::Error| StoreError::Unavailable(error.into());
+        self.epoch.begin().map_err(unsaid)?;
+        let committed = sqlx::raw_sql("COMMIT").execute(self.connection()).await;
+        self.committed = committed.is_ok();
+        self.epoch.end().map_err(unsaid)?;
+        committed?;
+        Ok(())
     }
 
     /// Makes records hold that no decision depends on.
@@ -167,6 +198,11 @@ pub(crate) fn fill_random(buffer: &mut [u8]) {
 static SEQUENCE: AtomicU16 = AtomicU16::new(0);
 
 fn migrations() -> Migrator {
-    let foundation = SqlStr::from_static(include_str!("../migrations/0001_foundation.sql"));
-    Migrator::with_migrations(vec![Migration::new(1, "foundation".into(), MigrationType::Simple, foundation, false)])
+    let migration = |version, name: &'static str, sql| {
+        Migration::new(version, name.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
+    };
+    Migrator::with_migrations(vec![
+        migration(1, "foundation", include_str!("../migrations/0001_foundation.sql")),
+        migration(2, "every kind", include_str!("../migrations/0002_every_kind.sql")),
+    ])
 }

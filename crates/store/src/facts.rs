@@ -1,10 +1,14 @@
 //! The one look at the store that a decision needs.
 
+use std::sync::Arc;
+
 use doorward_rules::{
-    AccountId, Credential, Facts, Kind, NameForm, Presented, Privilege, Repository, Scopes, WorkspaceId,
+    AccountId, Credential, Facts, Form, Kind, Limit, NameForm, Presented, Privilege, ProjectId, Repository,
+    RepositoryId, Workspace, WorkspaceId,
 };
 use doorward_wire::{Authorization, Presentation, PresentedName, RepositoryName, TokenDigest};
 
+use crate::known::Question;
 use crate::permission::resolve;
 use crate::row::Row;
 use crate::{Store, StoreError};
@@ -14,19 +18,42 @@ use crate::{Store, StoreError};
 pub struct Finding {
     /// For the kernel.
     pub facts: Facts,
-    /// The user name of the account that the credential acts for, if the secret was proven.
-    pub account: Option<String>,
+    /// Who the credential acts for, if the secret was proven: an account's user name, or an access token's own name.
+    pub principal: Option<String>,
 }
 
 impl Store {
-    /// Finds out what there is to know about a caller and the repository that it names.
+    /// Finds out what there is to know about a caller and the repository that it names, if it names one.
     ///
     /// One statement, so that everything is of one moment, and the same statement whatever is asked, so that its time
-    /// does not tell a hidden repository from an absent one.
+    /// does not tell a hidden repository from an absent one. What was found for a proven credential is found again in
+    /// memory until anything changes, in whatever process.
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot tell now; there are no facts then, and nothing may be concluded.
-    pub async fn find(&self, authorization: &Authorization, name: &RepositoryName) -> Result<Finding, StoreError> {
+    pub async fn find(
+        &self,
+        authorization: &Authorization,
+        name: Option<&RepositoryName>,
+    ) -> Result<Arc<Finding>, StoreError> {
+        let Authorization::Token(presentation) = authorization else {
+            return self.look(authorization, name).await.map(Arc::new);
+        };
+        let Some(settled) = self.epoch.settled() else {
+            return self.look(authorization, name).await.map(Arc::new);
+        };
+        let question = Question::new(presentation, name);
+        if let Some(found) = self.known.finding(settled, &question) {
+            return Ok(found);
+        }
+        let found = Arc::new(self.look(authorization, name).await?);
+        if matches!(found.facts.presented, Presented::Proven(_)) {
+            self.known.keep_finding(settled, question, found.clone());
+        }
+        Ok(found)
+    }
+
+    async fn look(&self, authorization: &Authorization, name: Option<&RepositoryName>) -> Result<Finding, StoreError> {
         let presentation = match authorization {
             Authorization::Token(presentation) => Some(presentation),
             Authorization::Nothing | Authorization::Unreadable(_) => None,
@@ -37,8 +64,8 @@ impl Store {
         });
         let row = sqlx::query(FIND)
             .bind(presentation.map(|presentation| presentation.token.id.to_string()))
-            .bind(name.workspace.as_str())
-            .bind(name.slug.as_str())
+            .bind(name.map(|name| name.workspace.as_str()))
+            .bind(name.map(|name| name.slug.as_str()))
             .bind(other)
             .fetch_one(self.reading())
             .await?;
@@ -48,22 +75,30 @@ impl Store {
             (_, None) => Presented::Nothing,
             (_, Some(presentation)) => presented(&row, presentation)?,
         };
-        let proven = matches!(presented, Presented::Proven(_));
-        let account = if proven { row.optional_text("account_name")? } else { None };
-        let repository = repository(&row, proven)?;
-        Ok(Finding {
-            facts: Facts { presented, workspace: row.optional_parsed::<WorkspaceId>("workspace_id")?, repository },
-            account,
-        })
+        let principal = match &presented {
+            Presented::Proven(credential) if credential.owner.is_none() => row.optional_text("credential_name")?,
+            Presented::Proven(_) => row.optional_text("account_name")?,
+            _ => None,
+        };
+        let workspace = match row.optional_parsed::<WorkspaceId>("workspace_id")? {
+            Some(id) => Some(Workspace { id, policy: crate::policy::optional(&row)?.unwrap_or_default() }),
+            None => None,
+        };
+        let repository = repository(&row, &presented, workspace.as_ref())?;
+        Ok(Finding { facts: Facts { presented, workspace, repository }, principal })
     }
 }
 
 const FIND: &str = "
-    SELECT c.kind, c.digest, c.scopes, c.expires_at, c.revoked_at, c.id AS credential_id, c.workspace_id AS limited_to,
-           a.id AS account_id, a.name AS account_name, a.email AS account_email, a.disabled,
-           w.id AS workspace_id, r.id AS repository_id, r.public,
+    SELECT c.kind, c.digest, c.scopes, c.created_at, c.expires_at, c.revoked_at, c.id AS credential_id,
+           c.name AS credential_name, c.workspace_id AS limited_to_workspace, c.project_id AS limited_to_project,
+           c.repository_id AS limited_to_repository,
+           a.id AS account_id, a.name AS account_name, a.email AS account_email, a.disabled, a.managed,
+           a.two_step AS account_two_step,
+           w.id AS workspace_id, r.id AS repository_id, r.project_id, r.public,
            coalesce(w.owner_id = a.id, FALSE) AS owner, p.privilege, m.account_id IS NOT NULL AS member,
-           coalesce(named.id, addressed.id) AS name_of
+           coalesce(named.id, addressed.id) AS name_of,
+           q.sso, q.kinds, q.longest, q.addresses, q.two_step
       FROM (SELECT 1 AS one) AS always
       LEFT JOIN credential c ON c.id = $1
       LEFT JOIN account a ON a.id = c.account_id
@@ -71,28 +106,33 @@ const FIND: &str = "
       LEFT JOIN repository r ON r.workspace_id = w.id AND r.slug = $3
       LEFT JOIN permission p ON p.repository_id = r.id AND p.account_id = a.id
       LEFT JOIN member m ON m.workspace_id = w.id AND m.account_id = a.id
+      LEFT JOIN policy q ON q.workspace_id = w.id
       LEFT JOIN account named ON named.name = $4
       LEFT JOIN account addressed ON addressed.email = $4";
 
 fn presented(row: &Row, presentation: &Presentation) -> Result<Presented, StoreError> {
+    let token = &presentation.token;
+    let unknown = || token.foreign().map_or(Presented::Unknown, Presented::Unreadable);
     if row.optional_text("credential_id")?.is_none() {
-        return Ok(Presented::Unknown);
+        return Ok(unknown());
     }
     let kind = row.word("kind", Kind::from_word)?;
     let stored = TokenDigest::from_stored(&row.bytes("digest")?);
     let stored = stored.ok_or_else(|| StoreError::Corrupt("a digest that is not 32 bytes long".into()))?;
-    if stored != presentation.token.digest || kind != presentation.token.kind {
-        return Ok(Presented::Unknown);
+    if stored != token.digest || !token.kinds.contains(kind) {
+        return Ok(unknown());
     }
-    let owner = row.parsed("account_id")?;
-    let name_form = match &presentation.name {
+    let owner = row.optional_parsed::<AccountId>("account_id")?;
+    let name = match &presentation.name {
         PresentedName::Empty => NameForm::Empty,
         PresentedName::ApiTokenAuth => NameForm::ApiTokenAuth,
         PresentedName::TokenAuth => NameForm::TokenAuth,
         PresentedName::Secret => NameForm::Secret,
         PresentedName::Other(name) => match row.optional_parsed::<AccountId>("name_of")? {
             None => NameForm::Nobody,
-            Some(other) if other != owner => NameForm::SomebodyElse,
+            // An access token is nobody's, so no user name is somebody else's.
+            Some(_) if owner.is_none() => NameForm::Nobody,
+            Some(other) if Some(other) != owner => NameForm::SomebodyElse,
             Some(_) if name.eq_ignore_ascii_case(&row.text("account_email")?) => NameForm::Email,
             Some(_) => NameForm::UserName,
         },
@@ -100,22 +140,55 @@ fn presented(row: &Row, presentation: &Presentation) -> Result<Presented, StoreE
     Ok(Presented::Proven(Credential {
         id: row.credential_id("credential_id")?,
         kind,
-        scopes: Scopes::parse(&row.text("scopes")?).map_err(|error| StoreError::Corrupt(error.to_string()))?,
-        workspace: row.optional_parsed("limited_to")?,
+        scopes: row.scopes("scopes")?,
+        limit: limit(row)?,
+        created_at: row.time("created_at")?,
         expires_at: row.optional_time("expires_at")?,
         revoked_at: row.optional_time("revoked_at")?,
         owner,
-        owner_disabled: row.truth("disabled")?,
-        name_form,
+        owner_disabled: owner.is_some() && row.truth("disabled")?,
+        managed: owner.is_some() && row.truth("managed")?,
+        two_step: if owner.is_some() { Some(row.truth("account_two_step")?) } else { None },
+        form: Form { scheme: presentation.scheme, name },
     }))
 }
 
-/// The repository as the principal stands to it; without a proven credential nobody has a privilege.
-fn repository(row: &Row, proven: bool) -> Result<Option<Repository>, StoreError> {
+/// The narrowest place that the credential is limited to.
+fn limit(row: &Row) -> Result<Limit, StoreError> {
+    Ok(if let Some(id) = row.optional_parsed::<RepositoryId>("limited_to_repository")? {
+        Limit::Repository(id)
+    } else if let Some(id) = row.optional_parsed::<ProjectId>("limited_to_project")? {
+        Limit::Project(id)
+    } else if let Some(id) = row.optional_parsed::<WorkspaceId>("limited_to_workspace")? {
+        Limit::Workspace(id)
+    } else {
+        Limit::Anywhere
+    })
+}
+
+/// The repository as the principal stands to it; without a proven credential nobody has a privilege. An access token's
+/// synthetic user is an administrator of what the token belongs to, and nobody anywhere else; its scopes say the rest.
+fn repository(
+    row: &Row,
+    presented: &Presented,
+    workspace: Option<&Workspace>,
+) -> Result<Option<Repository>, StoreError> {
     let Some(id) = row.optional_parsed("repository_id")? else {
         return Ok(None);
     };
-    let privilege =
-        if proven { resolve(row)?.map_or(Privilege::None, |(privilege, _)| privilege) } else { Privilege::None };
-    Ok(Some(Repository { id, public: row.truth("public")?, privilege }))
+    let project = row.parsed("project_id")?;
+    let privilege = match presented {
+        Presented::Proven(credential) if credential.owner.is_none() => {
+            let within = match credential.limit {
+                Limit::Anywhere => false,
+                Limit::Workspace(limit) => workspace.is_some_and(|workspace| workspace.id == limit),
+                Limit::Project(limit) => project == limit,
+                Limit::Repository(limit) => id == limit,
+            };
+            if within { Privilege::Admin } else { Privilege::None }
+        }
+        Presented::Proven(_) => resolve(row)?.map_or(Privilege::None, |(privilege, _)| privilege),
+        _ => Privilege::None,
+    };
+    Ok(Some(Repository { id, project, public: row.truth("public")?, privilege }))
 }

@@ -5,23 +5,33 @@
 
 mod account;
 mod audit;
+mod calendar;
 mod credential;
 mod database;
+mod epoch;
 mod error;
 mod facts;
+mod known;
 mod permission;
+mod policy;
+mod project;
 mod recorder;
 mod repository;
 mod row;
+mod usage;
 mod workspace;
 
 pub use account::Account;
 pub use audit::{AuditFilter, Decision, Record, Tally};
-pub use credential::{Credential, NewCredential, Rotated};
+pub use calendar::Rehearsed;
+pub use credential::{Credential, Holder, NewCredential, Rotated};
 pub use database::{Change, Store};
 pub use error::{Noun, StoreError};
 pub use facts::Finding;
 pub use permission::{Permission, PermissionSource};
+pub use policy::{Affected, describe as describe_policy};
+pub use project::Project;
 pub use recorder::{Recorder, RecorderTask};
 pub use repository::Repository;
+pub use usage::Use;
 pub use workspace::{Member, Workspace};

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::audit::minute;
+use crate::usage::Uses;
 use crate::{Decision, Record, Store, StoreError, Tally};
 
 /// Takes records from all requests. Cheap to clone.
@@ -79,7 +80,7 @@ async fn write(store: Store, mut entries: mpsc::Receiver<Entry>) {
     loop {
         let received = tokio::select! {
             received = entries.recv_many(&mut entry_buffer, BATCH) => received,
-            () = tokio::time::sleep_until(flush_at), if !batch.tallies.is_empty() => usize::MAX,
+            () = tokio::time::sleep_until(flush_at), if batch.has_counts() => usize::MAX,
         };
         for entry in entry_buffer.drain(..) {
             batch.add(entry);
@@ -89,7 +90,7 @@ async fn write(store: Store, mut entries: mpsc::Receiver<Entry>) {
         if tallies_due {
             flush_at = Instant::now() + TALLIES_EVERY;
         }
-        if !batch.records.is_empty() || (tallies_due && !batch.tallies.is_empty()) {
+        if !batch.records.is_empty() || (tallies_due && batch.has_counts()) {
             batch.write_until_written(&store, tallies_due).await;
         }
         if over {
@@ -102,14 +103,21 @@ async fn write(store: Store, mut entries: mpsc::Receiver<Entry>) {
 struct Batch {
     records: Vec<(Box<Record>, oneshot::Sender<()>)>,
     tallies: HashMap<(Timestamp, String, Decision), Tally>,
+    uses: Uses,
 }
 
 impl Batch {
     fn add(&mut self, entry: Entry) {
         match entry {
-            Entry::Record(record, written) => self.records.push((record, written)),
+            Entry::Record(record, written) => {
+                if let Some(decision) = &record.decision {
+                    self.uses.note(record.at, &record.subject, decision);
+                }
+                self.records.push((record, written));
+            }
             Entry::Tally { at, subject, decision } => {
                 let decision = Decision { agent: None, ..*decision };
+                self.uses.note(at, &subject, &decision);
                 // Who has proven nothing can name what it likes, and each name would be a row.
                 let crowded = decision.credential.is_none() && self.tallies.len() >= DISTINCT;
                 let subject = if crowded { OTHERS.to_owned() } else { subject };
@@ -121,6 +129,11 @@ impl Batch {
                 count.last_at = count.last_at.max(at);
             }
         }
+    }
+
+    /// Whether anything is counted that is still to be written.
+    fn has_counts(&self) -> bool {
+        !self.tallies.is_empty() || !self.uses.is_empty()
     }
 
     async fn write_until_written(&mut self, store: &Store, with_tallies: bool) {
@@ -135,6 +148,7 @@ impl Batch {
         }
         if with_tallies {
             self.tallies.clear();
+            self.uses.clear();
         }
     }
 
@@ -145,6 +159,9 @@ impl Batch {
         }
         for count in self.tallies.values().filter(|_| with_tallies) {
             count.add(change.connection()).await?;
+        }
+        if with_tallies {
+            self.uses.write(change.connection()).await?;
         }
         change.commit_records().await
     }

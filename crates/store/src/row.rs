@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use doorward_rules::{CredentialId, Timestamp};
+use doorward_rules::{CredentialId, Scopes, Timestamp};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
@@ -65,6 +65,10 @@ impl Row {
     pub(crate) fn word<T>(&self, column: &str, from_word: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
         let word = self.text(column)?;
         from_word(&word).ok_or_else(|| StoreError::Corrupt(format!("the {column} `{word}`")))
+    }
+
+    pub(crate) fn scopes(&self, column: &str) -> Result<Scopes, StoreError> {
+        Scopes::parse(&self.text(column)?).map_err(|error| StoreError::Corrupt(error.to_string()))
     }
 
     pub(crate) fn credential_id(&self, column: &str) -> Result<CredentialId, StoreError> {

@@ -1,6 +1,6 @@
 //! Workspaces and who belongs to them.
 
-use doorward_rules::{Timestamp, WorkspaceId};
+use doorward_rules::{AccountId, Timestamp, WorkspaceId};
 use doorward_wire::{AccountName, WorkspaceSlug};
 
 use crate::database::new_id;
@@ -53,6 +53,13 @@ impl Store {
             .execute(change.connection())
             .await
             .map_err(|error| StoreError::inserting(Noun::Workspace, slug, error))?;
+        sqlx::query("INSERT INTO project (id, workspace_id, key, name, created_at) VALUES ($1, $2, 'PROJ', $3, $4)")
+            .bind(new_id(now).to_string())
+            .bind(id.to_string())
+            .bind(slug.as_str())
+            .bind(now.0)
+            .execute(change.connection())
+            .await?;
         let sentence = format!("workspace `{slug}` was created for `{owner}`");
         change.commit("workspace.created", slug.as_str(), sentence).await?;
         Ok(Workspace { id, slug: slug.clone(), owner: owner.clone(), members: Vec::new(), created_at: now })
@@ -120,6 +127,25 @@ impl Store {
     /// [`StoreError::Unavailable`] if the database does not answer.
     pub async fn workspaces(&self) -> Result<Vec<Workspace>, StoreError> {
         self.workspaces_named(None).await
+    }
+
+    /// The workspaces that an account owns or belongs to, and whether it owns them; by name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn workspaces_of(&self, account: AccountId) -> Result<Vec<(Workspace, bool)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT w.slug, w.owner_id = $1 AS owner FROM workspace w WHERE w.owner_id = $1 \
+             OR EXISTS (SELECT 1 FROM member m WHERE m.workspace_id = w.id AND m.account_id = $1) ORDER BY w.slug",
+        )
+        .bind(account.to_string())
+        .fetch_all(self.reading())
+        .await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows.into_iter().map(Row) {
+            found.push((self.workspace(&row.parsed("slug")?).await?, row.truth("owner")?));
+        }
+        Ok(found)
     }
 
     async fn workspaces_named(&self, slug: Option<&WorkspaceSlug>) -> Result<Vec<Workspace>, StoreError> {

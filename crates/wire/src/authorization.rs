@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use doorward_rules::Fault;
+use doorward_rules::{Fault, Scheme};
 use secrecy::SecretString;
 
 use crate::UnverifiedToken;
@@ -30,17 +30,17 @@ pub struct Presentation {
     pub token: UnverifiedToken,
 }
 
-/// The schemes of RFC 7617 and RFC 6750.
+/// What to make of a secret that does not look like a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    /// User name and secret in base 64.
-    Basic,
-    /// The token alone.
-    Bearer,
+pub enum Passwords {
+    /// It is refused without a look.
+    Refused,
+    /// It is looked up as an account's password.
+    Read,
 }
 
 /// The user name that came with a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PresentedName {
     /// None.
     Empty,
@@ -57,27 +57,19 @@ pub enum PresentedName {
 impl Authorization {
     /// Reads all `Authorization` headers of a request. There should be one at most, but jobs that set it in two places
     /// send the same one twice.
-    pub fn read<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    pub fn read<'a>(headers: impl IntoIterator<Item = &'a [u8]>, passwords: Passwords) -> Self {
         let mut headers = headers.into_iter();
         match headers.next() {
             None => Self::Nothing,
-            Some(first) if headers.all(|other| other == first) => read_one(first).unwrap_or_else(Self::Unreadable),
+            Some(first) if headers.all(|other| other == first) => {
+                read_one(first, passwords).unwrap_or_else(Self::Unreadable)
+            }
             Some(_) => Self::Unreadable(Fault::Header),
         }
     }
 }
 
-impl Scheme {
-    /// The name, as it stands in the header.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Basic => "Basic",
-            Self::Bearer => "Bearer",
-        }
-    }
-}
-
-fn read_one(header: &[u8]) -> Result<Authorization, Fault> {
+fn read_one(header: &[u8], passwords: Passwords) -> Result<Authorization, Fault> {
     let header = std::str::from_utf8(header).map_err(|_| Fault::Header)?.trim();
     if header.is_empty() {
         return Ok(Authorization::Nothing);
@@ -85,16 +77,18 @@ fn read_one(header: &[u8]) -> Result<Authorization, Fault> {
     let (scheme, credentials) = header.split_once(' ').ok_or(Fault::Header)?;
     let credentials = credentials.trim();
     if scheme.eq_ignore_ascii_case("basic") {
-        basic(credentials)
+        basic(credentials, passwords)
     } else if scheme.eq_ignore_ascii_case("bearer") {
         let token = UnverifiedToken::parse(&credentials.into())?;
         Ok(Authorization::Token(Presentation { scheme: Scheme::Bearer, name: PresentedName::Empty, token }))
+    } else if scheme == "JWT" {
+        Err(Fault::Jwt)
     } else {
         Err(Fault::Scheme)
     }
 }
 
-fn basic(credentials: &str) -> Result<Authorization, Fault> {
+fn basic(credentials: &str, passwords: Passwords) -> Result<Authorization, Fault> {
     let decoded = BASE64.decode(credentials).map_err(|_| Fault::Basic)?;
     let decoded = SecretString::from(String::from_utf8(decoded).map_err(|_| Fault::Basic)?);
     let (name, secret) = split(&decoded).ok_or(Fault::Basic)?;
@@ -106,7 +100,11 @@ fn basic(credentials: &str) -> Result<Authorization, Fault> {
     if secret.is_empty() {
         return if name.is_empty() { Ok(Authorization::Nothing) } else { Err(Fault::NoSecret) };
     }
-    let token = UnverifiedToken::parse(&secret.into())?;
+    let secret = SecretString::from(secret);
+    let token = match UnverifiedToken::parse(&secret) {
+        Err(Fault::NotAToken) if passwords == Passwords::Read => UnverifiedToken::password(&secret),
+        read => read?,
+    };
     let name = match name {
         "" => PresentedName::Empty,
         "x-bitbucket-api-token-auth" => PresentedName::ApiTokenAuth,
@@ -137,7 +135,7 @@ mod tests {
     use secrecy::ExposeSecret;
 
     fn token() -> String {
-        let minted = MintedToken::mint(Kind::ApiToken, |buffer| buffer.fill(7));
+        let minted = MintedToken::mint(Kind::ApiToken, crate::TokenShape::Doorward, |buffer| buffer.fill(7));
         minted.secret.expose_secret().to_owned()
     }
 
@@ -146,7 +144,7 @@ mod tests {
     }
 
     fn read(header: &str) -> Authorization {
-        Authorization::read([header.as_bytes()])
+        Authorization::read([header.as_bytes()], Passwords::Refused)
     }
 
     fn name_of(authorization: Authorization) -> PresentedName {
@@ -182,25 +180,44 @@ mod tests {
             ("Basic YWRhOmh1bnRlcjI=", Fault::NotAToken),
             ("Basic YWRhOv8=", Fault::Basic),
             ("Digest username=ada", Fault::Scheme),
+            ("JWT abc.def.ghi", Fault::Jwt),
             ("Bearer hunter2", Fault::NotAToken),
             ("Bearer ATATT3xFfGF0", Fault::ForeignApiToken),
         ] {
             assert_eq!(read(header), Authorization::Unreadable(fault), "{header}");
         }
-        assert_eq!(Authorization::read([&b"Bearer a"[..], b"Bearer b"]), Authorization::Unreadable(Fault::Header));
-        assert_eq!(Authorization::read([&b"Bearer \xff"[..]]), Authorization::Unreadable(Fault::Header));
+        assert_eq!(
+            Authorization::read([&b"Bearer a"[..], b"Bearer b"], Passwords::Refused),
+            Authorization::Unreadable(Fault::Header)
+        );
+        assert_eq!(
+            Authorization::read([&b"Bearer \xff"[..]], Passwords::Refused),
+            Authorization::Unreadable(Fault::Header)
+        );
+    }
+
+    #[test]
+    fn what_is_no_token_is_a_password_where_passwords_are_read() {
+        let header = format!("Basic {}", BASE64.encode("ada:hunter2"));
+        match Authorization::read([header.as_bytes()], Passwords::Read) {
+            Authorization::Token(presentation) => {
+                assert!(presentation.token.kinds.contains(Kind::AccountPassword));
+                assert_eq!(presentation.name, PresentedName::Other("ada".into()));
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
     fn the_same_header_twice_is_one() {
         let header = format!("Bearer {}", token());
-        let both = Authorization::read([header.as_bytes(), header.as_bytes()]);
+        let both = Authorization::read([header.as_bytes(), header.as_bytes()], Passwords::Refused);
         assert!(matches!(both, Authorization::Token(_)), "{both:?}");
     }
 
     #[test]
     fn nothing_is_nothing_and_not_a_bad_credential() {
-        assert_eq!(Authorization::read([]), Authorization::Nothing);
+        assert_eq!(Authorization::read([], Passwords::Refused), Authorization::Nothing);
         assert_eq!(read(""), Authorization::Nothing);
         assert_eq!(basic(":"), Authorization::Nothing);
     }
@@ -208,7 +225,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(header in proptest::collection::vec(any::<u8>(), 0..200)) {
-            Authorization::read([header.as_slice()]);
+            Authorization::read([header.as_slice()], Passwords::Read);
         }
 
         #[test]

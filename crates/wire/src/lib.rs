@@ -4,23 +4,26 @@
 //! checked against the store is called `Unverified…`.
 
 mod authorization;
+pub mod bitbucket_cloud;
 mod duration;
 mod name;
 mod pktline;
 mod push;
+mod ranges;
 mod redact;
 mod refname;
 mod request_id;
 mod suggest;
 mod token;
 
-pub use authorization::{Authorization, Presentation, PresentedName, Scheme};
+pub use authorization::{Authorization, Passwords, Presentation, PresentedName};
 pub use duration::{DurationError, parse_duration};
-pub use name::{AccountName, Email, NameError, RepositoryName, RepositorySlug, WorkspaceSlug};
+pub use name::{AccountName, Email, NameError, ProjectKey, ProjectName, RepositoryName, RepositorySlug, WorkspaceSlug};
 pub use pktline::{PktError, PktLine};
 pub use push::{ObjectId, PushError, PushHead, PushHeadReader, PushLimits, PushRefusal, RefUpdate, UnverifiedUpdate};
+pub use ranges::{RangeError, parse_ranges};
 pub use redact::redact;
 pub use refname::{RefName, RefNameError};
 pub use request_id::RequestId;
 pub use suggest::nearest;
-pub use token::{MintedToken, TokenDigest, UnverifiedToken};
+pub use token::{MintedToken, TokenDigest, TokenShape, UnverifiedToken};

@@ -32,6 +32,19 @@ pub struct RepositoryName {
     pub slug: RepositorySlug,
 }
 
+/// A project's name in a workspace, in capital letters: `PROJ`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProjectKey(String);
+
+/// A project's full name: `workspace/KEY`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProjectName {
+    /// The workspace it is in.
+    pub workspace: WorkspaceSlug,
+    /// Its own name.
+    pub key: ProjectKey,
+}
+
 /// A text that cannot be such a name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("`{given}` cannot be {what}: {rule}")]
@@ -44,11 +57,14 @@ pub struct NameError {
 /// Gives a name its parser, its text and its `FromStr`, from a rule that returns what is wrong.
 macro_rules! name {
     ($type:ident, $what:literal, $check:expr) => {
+        name!($type, $what, str::to_ascii_lowercase, $check);
+    };
+    ($type:ident, $what:literal, $fold:expr, $check:expr) => {
         impl FromStr for $type {
             type Err = NameError;
 
             fn from_str(given: &str) -> Result<Self, NameError> {
-                let folded = given.to_ascii_lowercase();
+                let folded = $fold(given);
                 let check: fn(&str) -> Option<&'static str> = $check;
                 match check(&folded) {
                     None => Ok(Self(folded)),
@@ -89,6 +105,13 @@ name!(RepositorySlug, "a repository's name", |slug| {
     slug_fault(slug, b"._-").or(slug.ends_with(".git").then_some("the ending .git is for URLs alone"))
 });
 
+name!(ProjectKey, "a project's key", str::to_ascii_uppercase, |key| {
+    let letters = key.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+    let begins = key.bytes().next().is_some_and(|byte| byte.is_ascii_uppercase());
+    (!letters || !begins || key.len() > 50)
+        .then_some("it has 1 to 50 letters, digits and `_`, of which the first is a letter")
+});
+
 impl RepositoryName {
     /// The repository that two segments of a URL name; the second may end with `.git`.
     ///
@@ -118,6 +141,27 @@ impl FromStr for RepositoryName {
 impl fmt::Display for RepositoryName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.workspace, self.slug)
+    }
+}
+
+impl FromStr for ProjectName {
+    type Err = NameError;
+
+    fn from_str(given: &str) -> Result<Self, NameError> {
+        match given.split_once('/') {
+            Some((workspace, key)) => Ok(Self { workspace: workspace.parse()?, key: key.parse()? }),
+            None => Err(NameError {
+                given: given.chars().take(100).collect(),
+                what: "a project",
+                rule: "it has the form `workspace/KEY`",
+            }),
+        }
+    }
+}
+
+impl fmt::Display for ProjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.workspace, self.key)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::token::PREFIXES;
+
 /// The text without its tokens and without the user part of its URLs.
 ///
 /// For text that was made elsewhere: a requested path, what git wrote, an address that somebody typed. Text of our own
@@ -61,7 +63,6 @@ fn without_user_parts(text: &str) -> String {
 }
 
 const MASK: &str = "***";
-const PREFIXES: &[&str] = &["dwa_", "ATATT", "ATCTT", "ATBB"];
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! This server's own tokens: made to be recognised, checked and found.
+//! Tokens: made to be recognised, checked and found.
 //!
 //! ```text
 //! dwa_7k2m9q4x1v3b_0123456789abcdefghjkmnpqrstvwxyz0a1b2c3
@@ -9,10 +9,14 @@
 //! with. The checksum is over everything before it, so that a truncated or mangled paste is named as such without a
 //! look-up. Only SHA-256 of the whole text is ever stored: with 160 random bits there is nothing to guess, so a slow
 //! hash would cost time for nothing.
+//!
+//! For clients that tell kinds apart by prefix or length there is a second shape, Bitbucket Cloud's: `ATATT3xFfGF0` or
+//! `ATCTT3xFfGN0`, 171 letters, `=` and a CRC-32 in hexadecimal, 192 characters in all; and `ATBB` with 36 for app
+//! passwords. There is no room for an id in the latter, so the id of such a secret is made of its digest.
 
 use std::fmt;
 
-use doorward_rules::{CredentialId, Fault, Kind};
+use doorward_rules::{CredentialId, Fault, Kind, Kinds};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -31,12 +35,26 @@ pub struct MintedToken {
 /// A token whose form and checksum are right. Whether it is known, only the store can say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnverifiedToken {
-    /// The kind that its prefix claims.
-    pub kind: Kind,
+    /// The kinds that it may be of, by its looks.
+    pub kinds: Kinds,
+    /// The shape it has.
+    pub shape: TokenShape,
     /// The public id that it claims.
     pub id: CredentialId,
     /// What to compare with the stored digest.
     pub digest: TokenDigest,
+}
+
+/// What tokens look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenShape {
+    /// This server's own.
+    Doorward,
+    /// Bitbucket Cloud's, for clients that look for its prefixes and lengths. Of kinds for which Bitbucket Cloud's shape
+    /// is not known, tokens have this server's own.
+    Bitbucket,
+    /// No token at all: a password that people choose.
+    Password,
 }
 
 /// SHA-256 of a token's text.
@@ -47,16 +65,38 @@ pub struct TokenDigest([u8; 32]);
 
 impl MintedToken {
     /// Makes a token of a kind; `random` fills a buffer with random bytes fit for secrets.
-    pub fn mint(kind: Kind, random: impl Fn(&mut [u8])) -> Self {
-        let mut id = [0; CredentialId::LENGTH];
-        random(&mut id);
-        let id = CredentialId::from_random(id);
-        let mut secret = [0; SECRET_LENGTH];
-        random(&mut secret);
-        let secret: String = secret.into_iter().map(|byte| char::from(letter(u32::from(byte)))).collect();
-        let mut text = format!("{}{id}_{secret}", prefix(kind));
-        text.push_str(&checksum(&text));
+    pub fn mint(kind: Kind, shape: TokenShape, random: impl Fn(&mut [u8])) -> Self {
+        let letters = |count: usize, alphabet: &[u8]| {
+            // Bytes that would make the first letters of the alphabet more frequent are drawn again.
+            let fair = |byte: &u8| usize::from(*byte) < 256 / alphabet.len() * alphabet.len();
+            let mut text = String::with_capacity(count);
+            while text.len() < count {
+                let mut bytes = [0; 64];
+                random(&mut bytes);
+                let missing = count - text.len();
+                let drawn = bytes.iter().filter(|byte| fair(byte)).take(missing);
+                text.extend(drawn.map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()])));
+            }
+            text
+        };
+        let text = match (kind, shape) {
+            (Kind::AccountPassword | Kind::ConnectJwt, _) => letters(24, ALPHANUMERIC),
+            (Kind::AppPassword, TokenShape::Bitbucket) => with_crc(format!("ATBB{}", letters(24, ALPHANUMERIC))),
+            (Kind::ApiToken, TokenShape::Bitbucket) => {
+                with_crc(format!("ATATT3xFfGF0{MARK}{}=", letters(171 - MARK.len(), URL_SAFE)))
+            }
+            (Kind::RepositoryToken | Kind::ProjectToken | Kind::WorkspaceToken, TokenShape::Bitbucket) => {
+                with_crc(format!("ATCTT3xFfGN0{MARK}{}=", letters(171 - MARK.len(), URL_SAFE)))
+            }
+            _ => {
+                let (id, secret) = (letters(CredentialId::LENGTH, CROCKFORD), letters(SECRET_LENGTH, CROCKFORD));
+                let text = format!("{}{id}_{secret}", prefix(kind));
+                let sum = checksum(&text);
+                text + &sum
+            }
+        };
         let digest = TokenDigest::of(&text);
+        let id = own_id(&text).unwrap_or_else(|| digest.id());
         Self { id, secret: text.into(), digest }
     }
 }
@@ -68,24 +108,49 @@ impl UnverifiedToken {
     /// The [`Fault`] for which the text cannot be a token of this server.
     pub fn parse(text: &SecretString) -> Result<Self, Fault> {
         let text = text.expose_secret().trim();
-        let kind = Kind::ALL.into_iter().find(|kind| text.starts_with(prefix(*kind)));
-        let Some(kind) = kind else {
-            return Err(foreign(text).unwrap_or(Fault::NotAToken));
+        let Some(kind) = OWN_KINDS.into_iter().find(|kind| text.starts_with(prefix(*kind))) else {
+            return bitbucket(text);
         };
-        if text.len() < LENGTH && text.bytes().all(|byte| byte == b'_' || CredentialId::ALPHABET.contains(&byte)) {
+        if text.len() < LENGTH && text.bytes().all(|byte| byte == b'_' || CROCKFORD.contains(&byte)) {
             return Err(Fault::Truncated);
         }
         if text.len() != LENGTH || !text.is_ascii() {
             return Err(Fault::Altered);
         }
+        let id = own_id(text).ok_or(Fault::Altered)?;
         let (body, found) = text.split_at(LENGTH - CHECKSUM_LENGTH);
-        let (id, rest) = body[PREFIX_LENGTH..].split_at(CredentialId::LENGTH);
-        let id = CredentialId::parse(id).ok_or(Fault::Altered)?;
-        if !rest.starts_with('_') || checksum(body) != found {
+        if !body[PREFIX_LENGTH + CredentialId::LENGTH..].starts_with('_') || checksum(body) != found {
             return Err(Fault::Altered);
         }
-        Ok(Self { kind, id, digest: TokenDigest::of(text) })
+        Ok(Self { kinds: Kinds::of(&[kind]), shape: TokenShape::Doorward, id, digest: TokenDigest::of(text) })
     }
+
+    /// Takes a text for an account's password.
+    pub fn password(text: &SecretString) -> Self {
+        let digest = TokenDigest::of(text.expose_secret());
+        Self { kinds: Kinds::of(&[Kind::AccountPassword]), shape: TokenShape::Password, id: digest.id(), digest }
+    }
+
+    /// The fault of a token that looks like Bitbucket Cloud's, once it turned out not to be known here.
+    pub fn foreign(&self) -> Option<Fault> {
+        match self.kinds.iter().next() {
+            _ if self.shape != TokenShape::Bitbucket => None,
+            Some(Kind::ApiToken) => Some(Fault::ForeignApiToken),
+            Some(Kind::AppPassword) => Some(Fault::ForeignAppPassword),
+            _ => Some(Fault::ForeignAccessToken),
+        }
+    }
+}
+
+/// Reads a token of Bitbucket Cloud's shape. Lengths vary there, so the checksum alone tells whether it is whole.
+fn bitbucket(text: &str) -> Result<UnverifiedToken, Fault> {
+    let (_, kinds, fault) = BITBUCKET.iter().find(|(prefix, ..)| text.starts_with(prefix)).ok_or(Fault::NotAToken)?;
+    let (body, sum) = text.split_at_checked(text.len().saturating_sub(8)).ok_or(*fault)?;
+    if crc_hex(body) != sum {
+        return Err(*fault);
+    }
+    let digest = TokenDigest::of(text);
+    Ok(UnverifiedToken { kinds: Kinds::of(kinds), shape: TokenShape::Bitbucket, id: digest.id(), digest })
 }
 
 impl TokenDigest {
@@ -96,6 +161,13 @@ impl TokenDigest {
     /// The digest as it was stored; `None` if that is not 32 bytes long.
     pub fn from_stored(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(Self)
+    }
+
+    /// An id made of the digest, for secrets that have no room for one. It gives away 60 of its 256 bits.
+    fn id(&self) -> CredentialId {
+        let mut start = [0; CredentialId::LENGTH];
+        start.copy_from_slice(&self.0[..CredentialId::LENGTH]);
+        CredentialId::from_random(start)
     }
 
     /// The bytes to store.
@@ -119,17 +191,33 @@ impl fmt::Debug for TokenDigest {
     }
 }
 
-/// What a text that is not ours looks like: the shapes that secret scanners know for Bitbucket Cloud.
-fn foreign(text: &str) -> Option<Fault> {
-    [("ATATT", Fault::ForeignApiToken), ("ATCTT", Fault::ForeignAccessToken), ("ATBB", Fault::ForeignAppPassword)]
-        .into_iter()
-        .find_map(|(prefix, fault)| text.starts_with(prefix).then_some(fault))
-}
-
 fn prefix(kind: Kind) -> &'static str {
     match kind {
         Kind::ApiToken => "dwa_",
+        Kind::AppPassword => "dwp_",
+        Kind::RepositoryToken => "dwr_",
+        Kind::ProjectToken => "dwj_",
+        Kind::WorkspaceToken => "dww_",
+        Kind::OAuthToken => "dwo_",
+        Kind::AccountPassword | Kind::ConnectJwt => "",
     }
+}
+
+/// The id in a token of this server's own shape.
+fn own_id(text: &str) -> Option<CredentialId> {
+    text.strip_prefix("dw")
+        .and_then(|_| text.get(PREFIX_LENGTH..PREFIX_LENGTH + CredentialId::LENGTH))
+        .and_then(CredentialId::parse)
+}
+
+fn with_crc(text: String) -> String {
+    let sum = crc_hex(&text);
+    text + &sum
+}
+
+/// CRC-32 (IEEE) of the text, as Bitbucket Cloud writes it.
+fn crc_hex(text: &str) -> String {
+    format!("{:08X}", crc32fast::hash(text.as_bytes()))
 }
 
 /// CRC-32 (IEEE) of the text, in seven letters of five bits, the highest first.
@@ -139,9 +227,29 @@ fn checksum(text: &str) -> String {
 }
 
 fn letter(bits: u32) -> u8 {
-    CredentialId::ALPHABET[(bits % 32) as usize]
+    CROCKFORD[(bits % 32) as usize]
 }
 
+/// What each kind of token begins with, for those who look for tokens in texts.
+pub(crate) const PREFIXES: &[&str] = &["dwa_", "dwp_", "dwr_", "dwj_", "dww_", "dwo_", "ATATT", "ATCTT", "ATBB"];
+const OWN_KINDS: [Kind; 6] = [
+    Kind::ApiToken,
+    Kind::AppPassword,
+    Kind::RepositoryToken,
+    Kind::ProjectToken,
+    Kind::WorkspaceToken,
+    Kind::OAuthToken,
+];
+const BITBUCKET: &[(&str, &[Kind], Fault)] = &[
+    ("ATATT", &[Kind::ApiToken], Fault::ForeignApiToken),
+    ("ATCTT", &[Kind::RepositoryToken, Kind::ProjectToken, Kind::WorkspaceToken], Fault::ForeignAccessToken),
+    ("ATBB", &[Kind::AppPassword], Fault::ForeignAppPassword),
+];
+/// Stands in tokens of Bitbucket Cloud's shape, so that whoever finds one knows whose it is.
+const MARK: &str = "doorward";
+const CROCKFORD: &[u8] = CredentialId::ALPHABET;
+const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const URL_SAFE: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 const PREFIX_LENGTH: usize = 4;
 const SECRET_LENGTH: usize = 32;
 const CHECKSUM_LENGTH: usize = 7;
@@ -152,7 +260,40 @@ mod tests {
     use super::*;
 
     fn minted() -> MintedToken {
-        MintedToken::mint(Kind::ApiToken, |buffer| getrandom::fill(buffer).expect("the machine has randomness"))
+        mint(Kind::ApiToken, TokenShape::Doorward)
+    }
+
+    fn mint(kind: Kind, shape: TokenShape) -> MintedToken {
+        MintedToken::mint(kind, shape, |buffer| getrandom::fill(buffer).expect("the machine has randomness"))
+    }
+
+    #[test]
+    fn every_kind_is_minted_in_both_shapes_and_read_back() {
+        for kind in OWN_KINDS {
+            for shape in [TokenShape::Doorward, TokenShape::Bitbucket] {
+                let token = mint(kind, shape);
+                let read = UnverifiedToken::parse(&token.secret).expect("well formed");
+                assert_eq!((read.id, read.digest), (token.id, token.digest));
+                assert!(read.kinds.contains(kind));
+                assert!(crate::redact(token.secret.expose_secret()).ends_with("***"));
+            }
+        }
+    }
+
+    #[test]
+    fn tokens_of_bitbucket_clouds_shape_have_its_prefixes_lengths_and_checksum() {
+        for (kind, prefix, length) in [
+            (Kind::ApiToken, "ATATT3xFfGF0", 192),
+            (Kind::ProjectToken, "ATCTT3xFfGN0", 192),
+            (Kind::AppPassword, "ATBB", 36),
+        ] {
+            let token = mint(kind, TokenShape::Bitbucket);
+            let text = token.secret.expose_secret();
+            assert!(text.starts_with(prefix) && text.len() == length, "{}", text.len());
+            assert_eq!(format!("{:08X}", crc32fast::hash(&text.as_bytes()[..length - 8])), text[length - 8..]);
+            let cut = SecretString::from(&text[..length - 1]);
+            assert!(UnverifiedToken::parse(&cut).is_err());
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use doorward_store::Account;
 use serde::Serialize;
 
-use crate::arguments::AccountCommand;
+use crate::arguments::{AccountCommand, Switch};
 use crate::config::Configuration;
 use crate::data::{Data, now};
 use crate::failure::Failure;
@@ -15,6 +15,8 @@ struct Row {
     name: String,
     email: String,
     disabled: bool,
+    managed: bool,
+    two_step: bool,
     created_at: String,
 }
 
@@ -33,6 +35,11 @@ pub(crate) async fn run(command: AccountCommand, configuration: &Configuration, 
             store.set_account_disabled(&name, true, now()).await?;
             show(&[store.account(&name).await?], json, true)
         }
+        AccountCommand::Set { name, managed, two_step } => {
+            let on = |switch: Option<Switch>| switch.map(|switch| switch == Switch::On);
+            store.set_account_standing(&name, on(managed), on(two_step), now()).await?;
+            show(&[store.account(&name).await?], json, true)
+        }
         AccountCommand::Enable { name } => {
             store.set_account_disabled(&name, false, now()).await?;
             show(&[store.account(&name).await?], json, true)
@@ -47,8 +54,8 @@ fn show(accounts: &[Account], json: bool, one: bool) -> Result<(), Failure> {
         (true, true, Some(row)) => print::json(row),
         (true, ..) => print::json(&rows),
         _ => print::table(
-            ["name", "email", "state", "created"],
-            &rows.into_iter().map(|row| [row.name, row.email, state(row.disabled), row.created_at]).collect::<Vec<_>>(),
+            ["name", "email", "state", "managed", "two-step", "created"],
+            &rows.into_iter().map(Row::cells).collect::<Vec<_>>(),
         ),
     }
 }
@@ -60,11 +67,16 @@ impl Row {
             name: account.name.to_string(),
             email: account.email.to_string(),
             disabled: account.disabled,
+            managed: account.managed,
+            two_step: account.two_step,
             created_at: account.created_at.to_string(),
         }
     }
-}
 
-fn state(disabled: bool) -> String {
-    if disabled { "disabled" } else { "enabled" }.into()
+    fn cells(self) -> [String; 6] {
+        let state = if self.disabled { "disabled" } else { "enabled" };
+        let word = |on: bool| String::from(if on { "yes" } else { "no" });
+        let day = self.created_at[..10].to_owned();
+        [self.name, self.email, state.into(), word(self.managed), word(self.two_step), day]
+    }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use doorward_git::{Import, ObjectFormat};
 use doorward_store::{Noun, Repository, StoreError};
-use doorward_wire::{RefName, RepositoryName};
+use doorward_wire::{ProjectKey, ProjectName, RefName, RepositoryName};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -20,6 +20,7 @@ use crate::print;
 struct Row {
     id: String,
     name: String,
+    project: String,
     public: bool,
     created_at: String,
 }
@@ -34,12 +35,12 @@ pub(crate) async fn run(command: RepositoryCommand, configuration: &Configuratio
     let data = Data::open(configuration).await?;
     match command {
         RepositoryCommand::List { workspace } => show(&data.store.repositories(workspace.as_ref()).await?, json),
-        RepositoryCommand::Create { name, public, import, object_format } => {
+        RepositoryCommand::Create { name, project, public, import, object_format } => {
             let content = match import {
                 Some(source) => Content::Import(source),
                 None => Content::Empty(object_format.into()),
             };
-            let repository = create(&data, configuration, &name, public, content).await?;
+            let repository = create(&data, configuration, &name, project.as_ref(), public, content).await?;
             if json { print::json(&Row::of(&repository)) } else { show(&[repository], json) }
         }
         RepositoryCommand::Delete { name } => {
@@ -62,10 +63,16 @@ async fn create(
     data: &Data,
     configuration: &Configuration,
     name: &RepositoryName,
+    project: Option<&ProjectKey>,
     public: bool,
     content: Content,
 ) -> Result<Repository, Failure> {
-    data.store.workspace(&name.workspace).await?;
+    match project {
+        Some(key) => {
+            drop(data.store.project(&ProjectName { workspace: name.workspace.clone(), key: key.clone() }).await?)
+        }
+        None => drop(data.store.workspace(&name.workspace).await?),
+    }
     match data.store.repository(name).await {
         Ok(_) => return Err(StoreError::Exists { noun: Noun::Repository, name: name.to_string() }.into()),
         Err(StoreError::Missing { .. }) => {}
@@ -92,7 +99,7 @@ async fn create(
             imported.map_err(|error| Failure::from(error).hint(hint))?;
         }
     }
-    match data.store.create_repository(id, name, public, now()).await {
+    match data.store.create_repository(id, name, project, public, now()).await {
         Ok(repository) => Ok(repository),
         Err(error) => {
             repositories.delete(id)?;
@@ -144,6 +151,7 @@ impl Row {
         Self {
             id: repository.id.to_string(),
             name: repository.name.to_string(),
+            project: repository.project.to_string(),
             public: repository.public,
             created_at: repository.created_at.to_string(),
         }

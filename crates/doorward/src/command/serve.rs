@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use doorward_git::Repositories;
 use doorward_server::{Server, Tls};
+use doorward_wire::TokenShape;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,6 +39,7 @@ pub(super) struct Ready {
     pub(super) address: String,
     pub(super) data: Data,
     pub(super) repositories: Repositories,
+    pub(super) shape: TokenShape,
     server: Server,
     stop: Pin<Box<dyn Future<Output = ()>>>,
     _lock: ServerLock,
@@ -53,7 +55,7 @@ impl Ready {
         let address = address(configuration, server.address());
         reload_on_hangup(server.tls())?;
         let stop = Box::pin(stop_signal()?);
-        Ok(Self { address, data, repositories, server, stop, _lock: lock })
+        Ok(Self { address, data, repositories, shape: configuration.token_shape(), server, stop, _lock: lock })
     }
 
     /// Serves until it is told to stop.
@@ -76,7 +78,7 @@ fn address(configuration: &Configuration, bound: SocketAddr) -> String {
 }
 
 /// Resolves at the first SIGTERM or SIGINT; the second one ends the program where it stands.
-fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     let no_signals = |error| Failure::new(Code::Failed, format!("signals cannot be received: {error}"));
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
@@ -115,7 +117,7 @@ fn reload_on_hangup(tls: Option<Tls>) -> Result<(), Failure> {
 }
 
 /// Each connection and each git process takes open files, and the usual limit of 1,024 is for other programs.
-fn raise_open_files() {
+pub(super) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {

@@ -1,7 +1,7 @@
 //! `doorward up`: from nothing to a clone line in one command.
 
 use doorward_rules::{Kind, Scope, Scopes};
-use doorward_store::{Account, NewCredential, StoreError};
+use doorward_store::{Account, Holder, NewCredential, StoreError};
 use doorward_wire::{AccountName, Email, RepositoryName};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -63,17 +63,16 @@ async fn begin(ready: &Ready) -> Result<SecretString, Failure> {
     if store.repositories(None).await?.is_empty() {
         let id = store.new_repository_id(now);
         ready.repositories.create_with(id, FILES, &format!("Doorward <{email}>"), now.0 / 1000).await?;
-        store.create_repository(id, &name, false, now).await?;
+        store.create_repository(id, &name, None, false, now).await?;
     }
     let new = NewCredential {
         kind: Kind::ApiToken,
-        account: &account,
+        shape: ready.shape,
         name: "made by doorward up",
         scopes: Scopes::of(&[Scope::ReadRepository, Scope::WriteRepository]),
-        workspace: None,
         expires_at: Some(now.after(YEAR)),
     };
-    Ok(store.create_credential(new, now).await?.1)
+    Ok(store.create_credential(Holder::Account(&account, None), new, now).await?.1)
 }
 
 fn unless_there<T>(made: Result<T, StoreError>) -> Result<(), Failure> {

@@ -15,13 +15,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use doorward_git::GitSettings;
+use doorward_rules::RuleSet;
 use doorward_server::{LimitSettings, ServerSettings, TlsSettings};
-use doorward_wire::{PushLimits, nearest};
+use doorward_wire::{PushLimits, TokenShape, nearest, parse_ranges};
 use ipnet::IpNet;
 
 pub(crate) use self::settings::{SETTINGS, Setting};
 
-use self::value::{duration, is_on, ranges, size};
+use self::value::{duration, is_on, size};
 use crate::arguments::Flags;
 use crate::failure::{Code, Failure};
 
@@ -121,6 +122,7 @@ impl Configuration {
                 requests_per_address: self.count("limits.requests_per_address"),
                 head_time: self.duration("limits.head_time"),
                 idle_time: self.duration("limits.idle_time"),
+                failed_attempts: self.count("limits.failed_attempts"),
                 store_time: self.duration("limits.store_time"),
                 head_bytes: self.size("limits.head_bytes") as usize,
                 fetch_bytes: self.size("fetch.request_bytes"),
@@ -131,6 +133,9 @@ impl Configuration {
                     head_bytes: self.size("push.head_bytes") as usize,
                 },
             },
+            public_url: Some(self.text("server.public_url")).filter(|url| !url.is_empty()).map(str::to_owned),
+            rules: RuleSet::Doorward,
+            sandbox: None,
             audit_keep: (keep != "forever").then(|| self.duration("audit.keep")),
         }
     }
@@ -142,6 +147,14 @@ impl Configuration {
             program: (!program.is_empty()).then(|| program.into()),
             pack_bytes: self.size("push.pack_bytes"),
             tree_depth: u32::try_from(self.count("push.tree_depth")).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// What new tokens look like.
+    pub(crate) fn token_shape(&self) -> TokenShape {
+        match self.text("tokens.shape") {
+            "bitbucket" => TokenShape::Bitbucket,
+            _ => TokenShape::Doorward,
         }
     }
 
@@ -188,7 +201,7 @@ impl Configuration {
     }
 
     fn ranges(&self, key: &str) -> Vec<IpNet> {
-        self.checked(key, ranges)
+        self.checked(key, |text| parse_ranges(text).ok())
     }
 }
 

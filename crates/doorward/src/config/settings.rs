@@ -75,6 +75,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "Requests that one address may have in flight; more get 429.",
     ),
     setting(
+        "limits.failed_attempts",
+        Kind::Count,
+        "100",
+        "Secrets that one address, or for one token, may be tried without success in a minute; more get 429. A valid one \
+         is let in all the same.",
+    ),
+    setting(
         "limits.head_time",
         Kind::Duration,
         "30s",
@@ -99,6 +106,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("push.updates", Kind::Count, "10000", "Refs that one push may update."),
     setting("push.ref_depth", Kind::Count, "32", "Components of a ref's name."),
     setting("push.tree_depth", Kind::Count, "2048", "How deeply directories may be nested. Needs git 2.43."),
+    setting(
+        "tokens.shape",
+        Kind::Word(&["doorward", "bitbucket"]),
+        "doorward",
+        "What new tokens look like: `bitbucket` for clients that tell kinds apart by Bitbucket Cloud's prefixes and lengths.",
+    ),
     setting("git.program", Kind::Path, "", "The git to run; the first one in the search path if not set."),
     setting("git.short_processes", Kind::Count, "8", "Git processes that list refs at once."),
     setting("git.long_processes", Kind::Count, "64", "Git processes for fetches and pushes at once."),

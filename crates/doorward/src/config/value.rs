@@ -1,10 +1,9 @@
 //! The kinds of value that settings take.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use doorward_wire::parse_duration;
-use ipnet::IpNet;
+use doorward_wire::{parse_duration, parse_ranges};
 
 /// What a setting takes.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +32,7 @@ impl Kind {
             Self::Size => size(text).is_some_and(|bytes| bytes > 0),
             Self::Duration => duration(text).is_some(),
             Self::DurationOr(word) => text == word || duration(text).is_some(),
-            Self::Ranges => ranges(text).is_some(),
+            Self::Ranges => parse_ranges(text).is_ok(),
             Self::Word(words) => words.contains(&text),
         };
         if fits { Ok(()) } else { Err(self.phrase()) }
@@ -74,12 +73,6 @@ pub(super) fn size(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(1024_u64.pow(u32::try_from(power).ok()?))
 }
 
-/// Ranges of addresses; a single address is a range of one.
-pub(super) fn ranges(text: &str) -> Option<Vec<IpNet>> {
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    parts.map(|part| part.parse().or_else(|_| part.parse::<IpAddr>().map(IpNet::from)).ok()).collect()
-}
-
 fn is_base_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|host| !host.is_empty() && !host.contains(['/', '@', ' ']))
@@ -90,11 +83,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_and_ranges_are_read_as_people_write_them() {
+    fn sizes_are_read_as_people_write_them() {
         assert_eq!([size("512"), size("64k"), size("4g")], [Some(512), Some(65_536), Some(4 << 30)]);
         assert_eq!([size(""), size("k"), size("1t"), size("99999999999g")], [None; 4]);
-        assert_eq!(ranges("10.0.0.0/8, ::1").map(|ranges| ranges.len()), Some(2));
-        assert_eq!((ranges(""), ranges("10.0.0.300")), (Some(vec![]), None));
         assert!(Kind::Url.check("https://git.example.org:8443").is_ok() && Kind::Url.check("https://a@b").is_err());
     }
 }

@@ -369,6 +369,12 @@ fn git_keeps_the_stored_credential_unless_it_was_found_bad() {
 /// A token that is well formed, and was never made here.
 fn unknown_token() -> String {
     use secrecy::ExposeSecret;
-    let minted = doorward_wire::MintedToken::mint(doorward_rules::Kind::ApiToken, |buffer| buffer.fill(9));
+    let minted = doorward_wire::MintedToken::mint(
+        doorward_rules::Kind::ApiToken,
+        doorward_wire::TokenShape::Doorward,
+        |buffer| {
+            buffer.fill(9);
+        },
+    );
     minted.secret.expose_secret().to_owned()
 }

@@ -8,9 +8,9 @@ use axum::http::{HeaderMap, Response};
 use doorward_git::Service;
 
 use super::{Segments, answer, named, protocol, unsupported};
+use crate::admit::Wish;
 use crate::app::App;
 use crate::context::Context;
-use crate::observe::Noted;
 
 pub(crate) async fn info_refs(
     State(app): State<App>,
@@ -27,16 +27,18 @@ pub(crate) async fn info_refs(
         Ok(name) => name,
         Err(refusal) => return refusal.respond(context.id),
     };
-    let admitted = match app.admit(&context, &headers, &name, service.action()).await {
+    let wish = Wish::git(service.action(), &name);
+    let admitted = match app.admit(&context, &headers, wish).await {
         Ok(admitted) => admitted,
         Err(away) => return away.respond(),
     };
-    let noted = Noted::repository(&name).by(&admitted.decision);
-    let id = match app.tally(&context, &name, admitted.decision).await {
+    let noted = admitted.noted;
+    let id = match app.tally(&context, wish, admitted.decision).await {
         Ok(id) => id,
         Err(refusal) => return refusal.respond(context.id),
     };
-    match app.repositories.open(&admitted.permit).advertise(protocol(&headers)).await {
+    let refs = async { app.repositories.open(&admitted.permit)?.advertise(protocol(&headers)).await };
+    match refs.await {
         Ok(refs) => answer(service, "advertisement", Body::from_stream(refs), id, noted),
         Err(error) => crate::refusal::Refusal::from(error).respond_recorded(id),
     }

@@ -28,10 +28,10 @@ use crate::refusal::Refusal;
 use crate::request_body::{self, RequestBody};
 
 /// The two segments of a path that name a repository, as they came.
-type Segments = Result<Path<(String, String)>, PathRejection>;
+pub(crate) type Segments = Result<Path<(String, String)>, PathRejection>;
 
 /// The repository that a path names. What can be no repository's name is answered as an absent repository is.
-fn named(segments: Segments) -> Result<RepositoryName, Refusal> {
+pub(crate) fn named(segments: Segments) -> Result<RepositoryName, Refusal> {
     let absent = || Refusal::of_reason(&Reason::RepositoryInvisible, Surface::Git);
     let Path((workspace, slug)) = segments.map_err(|_| absent())?;
     RepositoryName::from_url(&workspace, &slug).map_err(|error| Refusal { sentence: error.to_string(), ..absent() })
@@ -85,7 +85,7 @@ fn answer(service: Service, kind: &str, body: Body, id: RequestId, noted: Noted)
 }
 
 impl TurnedAway {
-    fn respond(self) -> Response<Body> {
+    pub(crate) fn respond(self) -> Response<Body> {
         let mut response = match self.recorded {
             true => self.refusal.respond_recorded(self.id),
             false => self.refusal.respond(self.id),

@@ -7,16 +7,13 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use bytes::Bytes;
 use doorward_git::{AnswerForm, PushOutcome, Service};
 use doorward_store::{Decision, Record};
-use doorward_wire::{
-    PktLine, PushError, PushHead, PushHeadReader, PushLimits, PushRefusal, RefUpdate, RepositoryName, redact,
-};
+use doorward_wire::{PktLine, PushError, PushHead, PushHeadReader, PushLimits, PushRefusal, RefUpdate, redact};
 use tokio::io::AsyncReadExt;
 
 use super::{Segments, answer, open};
-use crate::admit::subject;
+use crate::admit::Wish;
 use crate::app::App;
-use crate::context::{Context, now};
-use crate::observe::Noted;
+use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::request_body::{self, RequestBody};
 
@@ -33,11 +30,13 @@ pub(crate) async fn receive_pack(
             Ok(opened) => opened,
             Err(refusal) => return refusal.respond(context.id),
         };
-    let admitted = match app.admit(&context, &headers, &name, Service::ReceivePack.action()).await {
+    let wish = Wish::git(Service::ReceivePack.action(), &name);
+    let subject = wish.subject();
+    let admitted = match app.admit(&context, &headers, wish).await {
         Ok(admitted) => admitted,
         Err(away) => return away.respond(),
     };
-    let noted = Noted::repository(&name).by(&admitted.decision);
+    let noted = admitted.noted.clone();
     let (head, bytes) = match read_head(&mut request, limits.push).await {
         Ok(read) => read,
         Err(refusal) => return refusal.respond(context.id),
@@ -49,8 +48,13 @@ pub(crate) async fn receive_pack(
     let updates = match head.check(&limits.push) {
         Ok(updates) => updates,
         Err(refused) => {
-            let record =
-                push_record(&context, &name, admitted.decision.refused("push_refused"), "refused", refused.to_string());
+            let record = push_record(
+                &context,
+                &subject,
+                admitted.decision.refused("push_refused"),
+                "refused",
+                refused.to_string(),
+            );
             if let Err(error) = app.recorder.record(record).await {
                 return Refusal::from(error).respond(context.id);
             }
@@ -60,11 +64,11 @@ pub(crate) async fn receive_pack(
         }
     };
     // Between the first decision and the head of the push lies as much time as the client took for it.
-    let (admitted, placed) = match app.admit_to_place(&context, &headers, &name, Service::ReceivePack.action()).await {
+    let (admitted, placed) = match app.admit_to_place(&context, &headers, wish).await {
         Ok(admitted) => admitted,
         Err(away) => return away.respond(),
     };
-    let started = push_record(&context, &name, admitted.decision.clone(), "push.started", asked(&updates));
+    let started = push_record(&context, &subject, admitted.decision.clone(), "push.started", asked(&updates));
     if let Err(error) = app.recorder.record(started).await {
         return Refusal::from(error).respond(context.id);
     }
@@ -78,8 +82,8 @@ pub(crate) async fn receive_pack(
                     .outcome
                     .await
                     .unwrap_or_else(|_| PushOutcome { refs: Vec::new(), trouble: Some("it was cut off".into()) });
-                let mut record = push_record(&context, &name, admitted.decision, "push.finished", came_of(&outcome));
-                record.at = now();
+                let mut record = push_record(&context, &subject, admitted.decision, "push.finished", came_of(&outcome));
+                record.at = app.clock.now();
                 if let Err(error) = app.recorder.record(record).await {
                     tracing::error!(%error, request = %context.id, "the outcome of a push could not be recorded");
                 }
@@ -89,7 +93,7 @@ pub(crate) async fn receive_pack(
         Err(error) => {
             let sentence = format!("nothing was changed: {error}");
             let refusal = Refusal::from(error);
-            let mut trouble = push_record(&context, &name, admitted.decision, "push.finished", sentence);
+            let mut trouble = push_record(&context, &subject, admitted.decision, "push.finished", sentence);
             trouble.status = Some(refusal.status.as_u16());
             if let Err(error) = app.recorder.record(trouble).await {
                 tracing::error!(%error, request = %context.id, "the outcome of a push could not be recorded");
@@ -156,12 +160,12 @@ fn report_refused(head: &PushHead, refused: &PushRefusal) -> Vec<u8> {
     banded
 }
 
-fn push_record(context: &Context, name: &RepositoryName, decision: Decision, event: &str, sentence: String) -> Record {
+fn push_record(context: &Context, subject: &str, decision: Decision, event: &str, sentence: String) -> Record {
     Record {
         at: context.at,
         event: event.into(),
         request: Some(context.id.to_string()),
-        subject: subject(name),
+        subject: subject.into(),
         decision: Some(decision),
         status: Some(StatusCode::OK.as_u16()),
         sentence: redact(&sentence).into_owned(),

@@ -7,9 +7,9 @@ use axum::http::{HeaderMap, Response};
 use doorward_git::Service;
 
 use super::{Segments, answer, open, protocol};
+use crate::admit::Wish;
 use crate::app::App;
 use crate::context::Context;
-use crate::observe::Noted;
 use crate::refusal::Refusal;
 
 pub(crate) async fn upload_pack(
@@ -25,12 +25,13 @@ pub(crate) async fn upload_pack(
             Ok(opened) => opened,
             Err(refusal) => return refusal.respond(context.id),
         };
-    let (admitted, placed) = match app.admit_to_place(&context, &headers, &name, Service::UploadPack.action()).await {
+    let wish = Wish::git(Service::UploadPack.action(), &name);
+    let (admitted, placed) = match app.admit_to_place(&context, &headers, wish).await {
         Ok(admitted) => admitted,
         Err(away) => return away.respond(),
     };
-    let noted = Noted::repository(&name).by(&admitted.decision);
-    let id = match app.tally(&context, &name, admitted.decision).await {
+    let noted = admitted.noted;
+    let id = match app.tally(&context, wish, admitted.decision).await {
         Ok(id) => id,
         Err(refusal) => return refusal.respond(context.id),
     };

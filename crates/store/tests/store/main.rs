@@ -1,11 +1,14 @@
 //! The store as its callers see it. Two handles on one directory stand for two processes.
 
+mod kinds;
+mod upgrade;
+
 use std::path::Path;
 use std::time::Duration;
 
 use doorward_rules::{Action, Kind, NameForm, Presented, Privilege, Rule, Scope, Scopes, Surface, Timestamp};
-use doorward_store::{AuditFilter, Decision, NewCredential, Record, Recorder, Store, StoreError};
-use doorward_wire::{Authorization, RepositoryName};
+use doorward_store::{AuditFilter, Decision, Holder, NewCredential, Record, Recorder, Store, StoreError};
+use doorward_wire::{Authorization, Passwords, RepositoryName, TokenShape};
 use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 
@@ -26,20 +29,19 @@ async fn furnished() -> (TempDir, Store) {
     store.create_account(&parsed("ada"), &parsed("ada@example.org"), NOW).await.expect("made");
     store.create_account(&parsed("bob"), &parsed("bob@example.org"), NOW).await.expect("made");
     store.create_workspace(&parsed("acme"), &parsed("ada"), NOW).await.expect("made");
-    store.create_repository(store.new_repository_id(NOW), &parsed("acme/site"), false, NOW).await.expect("made");
+    store.create_repository(store.new_repository_id(NOW), &parsed("acme/site"), None, false, NOW).await.expect("made");
     (directory, store)
 }
 
 async fn token(store: &Store, account: &str) -> (doorward_store::Credential, SecretString) {
     let account = parsed(account);
     let scopes = Scopes::of(&[Scope::ReadRepository]);
-    let new =
-        NewCredential { kind: Kind::ApiToken, account: &account, name: "t", scopes, workspace: None, expires_at: None };
-    store.create_credential(new, NOW).await.expect("made")
+    let new = NewCredential { kind: Kind::ApiToken, shape: TokenShape::Doorward, name: "t", scopes, expires_at: None };
+    store.create_credential(Holder::Account(&account, None), new, NOW).await.expect("made")
 }
 
 fn bearer(secret: &SecretString) -> Authorization {
-    Authorization::read([format!("Bearer {}", secret.expose_secret()).as_bytes()])
+    Authorization::read([format!("Bearer {}", secret.expose_secret()).as_bytes()], Passwords::Refused)
 }
 
 fn basic(pair: &str) -> Authorization {
@@ -52,7 +54,7 @@ fn basic(pair: &str) -> Authorization {
         .expect("base64 runs");
     std::io::Write::write_all(&mut child.stdin.take().expect("its input"), pair.as_bytes()).expect("written");
     let encoded = child.wait_with_output().expect("base64 ends").stdout;
-    Authorization::read([[b"Basic ", encoded.as_slice()].concat().as_slice()])
+    Authorization::read([[b"Basic ", encoded.as_slice()].concat().as_slice()], Passwords::Refused)
 }
 
 #[tokio::test]
@@ -62,10 +64,10 @@ async fn what_one_process_changes_the_next_read_of_another_sees() {
     let name: RepositoryName = parsed("acme/site");
     for _ in 0..50 {
         let (credential, secret) = token(&command, "ada").await;
-        let found = server.find(&bearer(&secret), &name).await.expect("an answer");
+        let found = server.find(&bearer(&secret), Some(&name)).await.expect("an answer");
         assert!(matches!(found.facts.presented, Presented::Proven(ref proven) if proven.revoked_at.is_none()));
         command.revoke_credential(credential.id, NOW).await.expect("revoked");
-        let found = server.find(&bearer(&secret), &name).await.expect("an answer");
+        let found = server.find(&bearer(&secret), Some(&name)).await.expect("an answer");
         assert!(matches!(found.facts.presented, Presented::Proven(ref proven) if proven.revoked_at == Some(NOW)));
     }
 }
@@ -90,25 +92,22 @@ async fn a_secret_proves_its_own_credential_and_no_other() {
     let name: RepositoryName = parsed("acme/site");
     let (ada, ada_secret) = token(&store, "ada").await;
     let (_, bob_secret) = token(&store, "bob").await;
-    let found = store.find(&bearer(&ada_secret), &name).await.expect("an answer");
-    assert_eq!(found.account.as_deref(), Some("ada"));
+    let found = store.find(&bearer(&ada_secret), Some(&name)).await.expect("an answer");
+    assert_eq!(found.principal.as_deref(), Some("ada"));
     assert_eq!(found.facts.repository.map(|repository| repository.privilege), Some(Privilege::Admin));
-    let found = store.find(&bearer(&bob_secret), &name).await.expect("an answer");
+    let found = store.find(&bearer(&bob_secret), Some(&name)).await.expect("an answer");
     assert_eq!(found.facts.repository.map(|repository| repository.privilege), Some(Privilege::None));
     // A well-formed token that claims ada's id with another secret.
-    let forged = doorward_wire::MintedToken::mint(Kind::ApiToken, |buffer| {
+    let forged = doorward_wire::MintedToken::mint(Kind::ApiToken, TokenShape::Doorward, |buffer| {
         let id = ada.id.as_str().bytes().map(|letter| {
             doorward_rules::CredentialId::ALPHABET.iter().position(|known| *known == letter).expect("a letter") as u8
         });
-        if buffer.len() == 12 {
-            buffer.iter_mut().zip(id).for_each(|(byte, value)| *byte = value)
-        } else {
-            buffer.fill(1)
-        }
+        buffer.fill(1);
+        buffer.iter_mut().zip(id).for_each(|(byte, value)| *byte = value);
     });
     assert_eq!(forged.id, ada.id);
-    let found = store.find(&bearer(&forged.secret), &name).await.expect("an answer");
-    assert_eq!((found.facts.presented, found.account), (Presented::Unknown, None));
+    let found = store.find(&bearer(&forged.secret), Some(&name)).await.expect("an answer");
+    assert_eq!((&found.facts.presented, &found.principal), (&Presented::Unknown, &None));
     assert_eq!(found.facts.repository.map(|repository| repository.privilege), Some(Privilege::None));
 }
 
@@ -129,9 +128,9 @@ async fn the_form_of_the_user_name_is_found_out() {
         ("' OR '1'='1", NameForm::Nobody),
     ] {
         let authorization = basic(&format!("{name}:{}", secret.expose_secret()));
-        let found = store.find(&authorization, &parsed("acme/site")).await.expect("an answer");
+        let found = store.find(&authorization, Some(&parsed("acme/site"))).await.expect("an answer");
         assert!(
-            matches!(found.facts.presented, Presented::Proven(ref proven) if proven.name_form == form),
+            matches!(found.facts.presented, Presented::Proven(ref proven) if proven.form.name == form),
             "{name}: {found:?}"
         );
     }
@@ -143,7 +142,7 @@ async fn what_was_given_on_a_repository_counts_before_membership_and_ownership_b
     let (name, bob): (RepositoryName, _) = (parsed("acme/site"), parsed("bob"));
     let (_, secret) = token(&store, "bob").await;
     let privilege = async || {
-        let found = store.find(&bearer(&secret), &name).await.expect("an answer");
+        let found = store.find(&bearer(&secret), Some(&name)).await.expect("an answer");
         found.facts.repository.map(|repository| repository.privilege)
     };
     assert_eq!(privilege().await, Some(Privilege::None));
@@ -224,31 +223,34 @@ async fn a_rotation_keeps_what_the_credential_was_and_ends_the_old_one_after_its
     let (account, workspace) = (parsed("ada"), parsed("acme"));
     let new = NewCredential {
         kind: Kind::ApiToken,
-        account: &account,
+        shape: TokenShape::Doorward,
         name: "ci",
         scopes: Scopes::of(&[Scope::Repository]),
-        workspace: Some(&workspace),
         expires_at: Some(NOW.after(Duration::from_secs(1000))),
     };
-    let (old, _) = store.create_credential(new, NOW).await.expect("made");
+    let (old, _) = store.create_credential(Holder::Account(&account, Some(&workspace)), new, NOW).await.expect("made");
     let later = NOW.after(Duration::from_secs(900));
-    let rotated = store.rotate_credential(old.id, Duration::from_secs(60), later).await.expect("rotated");
+    let rotated =
+        store.rotate_credential(old.id, TokenShape::Doorward, Duration::from_secs(60), later).await.expect("rotated");
     assert_eq!(rotated.credential.expires_at, Some(later.after(Duration::from_secs(1000))));
     assert_eq!(
-        (&rotated.credential.name, rotated.credential.scopes, &rotated.credential.workspace),
-        (&old.name, old.scopes, &old.workspace)
+        (&rotated.credential.name, rotated.credential.scopes, &rotated.credential.place),
+        (&old.name, old.scopes, &old.place)
     );
     assert_eq!(rotated.old_expires_at, later.after(Duration::from_secs(60)));
     // A second one would make a credential that lasts as long as the overlap.
-    let again = store.rotate_credential(old.id, Duration::from_secs(600), later).await;
+    let again = store.rotate_credential(old.id, TokenShape::Doorward, Duration::from_secs(600), later).await;
     assert!(
         matches!(again, Err(StoreError::State(ref why)) if why.contains(rotated.credential.id.as_str())),
         "{again:?}"
     );
-    let next = store.rotate_credential(rotated.credential.id, Duration::from_secs(600), later).await.expect("rotated");
+    let next = store
+        .rotate_credential(rotated.credential.id, TokenShape::Doorward, Duration::from_secs(600), later)
+        .await
+        .expect("rotated");
     assert_eq!(next.credential.expires_at, rotated.credential.expires_at);
     store.revoke_credential(next.credential.id, later).await.expect("revoked");
-    let ended = store.rotate_credential(next.credential.id, Duration::ZERO, later).await;
+    let ended = store.rotate_credential(next.credential.id, TokenShape::Doorward, Duration::ZERO, later).await;
     assert!(matches!(ended, Err(StoreError::State(_))), "{ended:?}");
 }
 

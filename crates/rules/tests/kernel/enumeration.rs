@@ -1,0 +1,221 @@
+//! Every question there is, up to what the rules can tell apart.
+
+use core::net::IpAddr;
+use core::time::Duration;
+
+use doorward_rules::{
+    AccountId, Action, Ask, Brownout, Calendar, Credential, CredentialId, Facts, Fault, Form, Kind, Kinds, Limit,
+    Policy, Presented, Privilege, ProjectId, Repository, RepositoryId, RuleSet, Rules, Scope, Scopes, Surface,
+    Timestamp, Verdict, Workspace, WorkspaceId, decide,
+};
+use uuid::Uuid;
+
+pub(crate) const NOW: Timestamp = Timestamp::utc(2026, 6, 10);
+pub(crate) const HERE: WorkspaceId = WorkspaceId(Uuid::from_u128(1));
+pub(crate) const ELSEWHERE: WorkspaceId = WorkspaceId(Uuid::from_u128(2));
+pub(crate) const REPOSITORY: RepositoryId = RepositoryId(Uuid::from_u128(3));
+pub(crate) const OWNER: AccountId = AccountId(Uuid::from_u128(4));
+pub(crate) const PROJECT: ProjectId = ProjectId(Uuid::from_u128(5));
+pub(crate) const OTHER_PROJECT: ProjectId = ProjectId(Uuid::from_u128(6));
+pub(crate) const ADDRESS: &str = "192.0.2.7";
+
+/// One question with everything that it is decided by.
+#[derive(Clone, Copy)]
+pub(crate) struct Question<'a> {
+    pub(crate) rules: Rules<'a>,
+    pub(crate) ask: &'a Ask,
+    pub(crate) facts: &'a Facts,
+}
+
+impl Question<'_> {
+    pub(crate) fn decide(&self) -> Verdict {
+        decide(self.rules, self.ask, self.facts, NOW)
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let kind = self.facts.credential().map(|credential| self.rules.calendar.schedule(credential.kind));
+        format!("{:?} {:?} {:?} {kind:?}", self.rules.set, self.ask, self.facts)
+    }
+}
+
+/// Calls `look` with every question; how many there were.
+pub(crate) fn every_question(mut look: impl FnMut(Question<'_>)) -> usize {
+    let mut count = 0;
+    for set in RuleSet::ALL {
+        for calendar in calendars() {
+            let rules = Rules { set, calendar: &calendar };
+            for ask in asks() {
+                for facts in strangers() {
+                    look(Question { rules, ask: &ask, facts: &facts });
+                    count += 1;
+                }
+                let mut facts = Facts { presented: Presented::Unknown, workspace: None, repository: None };
+                for (workspace, repository) in places() {
+                    for policy in policies() {
+                        facts.workspace = workspace.map(|id| Workspace { id, policy: policy.clone() });
+                        facts.repository = repository;
+                        for credential in credentials() {
+                            facts.presented = Presented::Proven(credential);
+                            look(Question { rules, ask: &ask, facts: &facts });
+                            count += 1;
+                        }
+                        // Without a workspace there is no policy to vary.
+                        if workspace.is_none() {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    count
+}
+
+/// Every kind in every phase: off, on, announced, browned out, retired.
+pub(crate) fn calendars() -> Vec<Calendar> {
+    let calendar = |change: &dyn Fn(&mut doorward_rules::Schedule)| {
+        let mut calendar = Calendar::open();
+        Kind::ALL.into_iter().for_each(|kind| change(calendar.schedule_mut(kind)));
+        calendar
+    };
+    let hour = Duration::from_secs(3600);
+    let brownout = Brownout { first: NOW.before(hour), length: 2 * hour, every: None, until: NOW };
+    vec![
+        calendar(&|schedule| schedule.off = true),
+        calendar(&|_| ()),
+        calendar(&|schedule| (schedule.off, schedule.announced_at) = (true, Some(NOW))),
+        calendar(&|schedule| schedule.brownouts.push(brownout)),
+        calendar(&|schedule| schedule.retires_at = Some(NOW)),
+    ]
+}
+
+pub(crate) fn asks() -> Vec<Ask> {
+    let mut all = Vec::new();
+    for surface in Surface::ALL {
+        for action in surface.actions() {
+            all.push(Ask { surface, action: *action, address: Some(address()) });
+        }
+    }
+    all
+}
+
+pub(crate) fn address() -> IpAddr {
+    ADDRESS.parse().expect("an address")
+}
+
+/// Everything that is no proven credential. Nobody's privilege is none.
+fn strangers() -> Vec<Facts> {
+    let mut presented = vec![Presented::Nothing, Presented::Unknown];
+    presented.extend(Fault::ALL.map(Presented::Unreadable));
+    let mut all = Vec::new();
+    for presented in presented {
+        for (workspace, repository) in places() {
+            if repository.is_none_or(|repository| repository.privilege == Privilege::None) {
+                let workspace = workspace.map(|id| Workspace { id, policy: Policy::default() });
+                all.push(Facts { presented: presented.clone(), workspace, repository });
+            }
+        }
+    }
+    all
+}
+
+/// No workspace, no repository, and a private and a public repository with each privilege.
+pub(crate) fn places() -> Vec<(Option<WorkspaceId>, Option<Repository>)> {
+    let mut all = vec![(None, None), (Some(HERE), None)];
+    for public in [false, true] {
+        for privilege in Privilege::ALL {
+            all.push((Some(HERE), Some(Repository { id: REPOSITORY, project: PROJECT, public, privilege })));
+        }
+    }
+    all
+}
+
+/// No policy, and each rule of a policy such that it stands against some credentials.
+pub(crate) fn policies() -> Vec<Policy> {
+    let none = Policy::default();
+    vec![
+        none.clone(),
+        Policy { sso: true, ..none.clone() },
+        Policy {
+            kinds: Some(Kinds::of(&[Kind::ApiToken])),
+            longest: Some(Duration::from_secs(86_400)),
+            ..none.clone()
+        },
+        Policy { addresses: vec!["198.51.100.0/24".parse().expect("a range")], ..none.clone() },
+        Policy { two_step: true, ..none },
+    ]
+}
+
+/// One of each class of scope sets that the rules can tell apart: nothing, of no use, read, write, in both vocabularies.
+fn scope_sets() -> Vec<Scopes> {
+    let sets: [&[Scope]; 5] = [
+        &[],
+        &[Scope::Wiki, Scope::RepositoryAdmin],
+        &[Scope::Project, Scope::Account],
+        &[Scope::WriteRepository, Scope::ReadUser],
+        &[Scope::PullRequestWrite, Scope::ReadRepository],
+    ];
+    sets.into_iter().map(Scopes::of).collect()
+}
+
+/// Every kind in every form, with each scope set, state and limit.
+pub(crate) fn credentials() -> impl Iterator<Item = Credential> {
+    let states = [
+        (None, None, false),
+        (Some(Timestamp(5)), None, false),
+        (None, Some(NOW), false),
+        (None, Some(Timestamp(NOW.0 + 1)), true),
+    ];
+    Kind::ALL.into_iter().flat_map(move |kind| {
+        // Nobody can present a JWT but as one, nor anything else as a JWT.
+        let forms = Form::ALL
+            .into_iter()
+            .filter(move |form| (form.scheme == doorward_rules::Scheme::Jwt) == (kind == Kind::ConnectJwt));
+        forms.flat_map(move |form| {
+            scope_sets().into_iter().flat_map(move |scopes| {
+                states.into_iter().flat_map(move |state| {
+                    limits(kind).into_iter().map(move |limit| credential(kind, form, scopes, state, limit))
+                })
+            })
+        })
+    })
+}
+
+fn limits(kind: Kind) -> Vec<Limit> {
+    match kind {
+        Kind::RepositoryToken => vec![Limit::Repository(REPOSITORY), Limit::Repository(RepositoryId(Uuid::nil()))],
+        Kind::ProjectToken => vec![Limit::Project(PROJECT), Limit::Project(OTHER_PROJECT)],
+        Kind::WorkspaceToken => vec![Limit::Workspace(HERE), Limit::Workspace(ELSEWHERE)],
+        Kind::ApiToken => vec![Limit::Anywhere, Limit::Workspace(HERE), Limit::Workspace(ELSEWHERE)],
+        _ => vec![Limit::Anywhere],
+    }
+}
+
+pub(crate) fn credential(
+    kind: Kind,
+    form: Form,
+    scopes: Scopes,
+    (revoked_at, expires_at, owner_disabled): (Option<Timestamp>, Option<Timestamp>, bool),
+    limit: Limit,
+) -> Credential {
+    let person = !kind.is_access_token();
+    Credential {
+        id: CredentialId::parse("000000000000").expect("an id"),
+        kind,
+        scopes,
+        limit,
+        created_at: Timestamp(0),
+        expires_at,
+        revoked_at,
+        owner: person.then_some(OWNER),
+        owner_disabled: person && owner_disabled,
+        managed: person,
+        two_step: person.then_some(false),
+        form,
+    }
+}
+
+/// The public action of each surface, for tests that need one question.
+pub(crate) fn ask(surface: Surface, action: Action) -> Ask {
+    Ask { surface, action, address: None }
+}

@@ -1,0 +1,85 @@
+//! The REST API, version 2.0: one file for each resource.
+
+mod removed;
+mod repository;
+mod user;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
+use axum::routing::{any, get};
+use axum::{Extension, Router};
+use doorward_rules::Surface;
+use doorward_wire::{bitbucket_cloud, redact};
+use serde_json::Value;
+
+use crate::admit::{Admitted, Wish};
+use crate::app::App;
+use crate::context::Context;
+use crate::observe::FoundAs;
+use crate::refusal::Refusal;
+
+/// The table of resources, below `/2.0`.
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/user", get(user::user))
+        .route("/user/workspaces", get(user::workspaces))
+        .route("/repositories/{workspace}/{repository}", get(repository::repository))
+        // Removed by Bitbucket Cloud on 2026-04-14
+        .route("/workspaces", any(removed::cross_workspace_list))
+        .route("/repositories", any(removed::cross_workspace_list))
+        .route("/user/permissions/repositories", any(removed::cross_workspace_list))
+        .route("/user/permissions/workspaces", any(removed::cross_workspace_list))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+}
+
+/// What is answered for an address that is none of ours.
+async fn nothing_here(State(app): State<App>, Extension(context): Extension<Context>, uri: Uri) -> Response<Body> {
+    no_such_operation(&app, &context, &uri)
+}
+
+fn no_such_operation(app: &App, context: &Context, uri: &Uri) -> Response<Body> {
+    let path: String = redact(uri.path()).chars().filter(|c| !c.is_control()).take(200).collect();
+    let sentence = format!("there is no API hosted at `{path}`");
+    let remedy = "here are /2.0/user, /2.0/user/workspaces and /2.0/repositories/WORKSPACE/REPOSITORY";
+    let refusal = Refusal::new(StatusCode::NOT_FOUND, "no_such_operation", sentence, remedy).on(Surface::Rest);
+    let refusal = if app.sandbox.is_some() { refusal.worded(bitbucket_cloud::no_api()) } else { refusal };
+    refusal.respond(context.id)
+}
+
+async fn wrong_method(Extension(context): Extension<Context>, method: Method) -> Response<Body> {
+    let sentence = format!("this address does not answer {method}");
+    let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", sentence, "use GET");
+    refusal.on(Surface::Rest).respond(context.id)
+}
+
+/// A successful answer, counted.
+async fn answer(app: &App, context: &Context, wish: Wish<'_>, admitted: Admitted, value: &Value) -> Response<Body> {
+    let id = match app.tally(context, wish, admitted.decision).await {
+        Ok(id) => id,
+        Err(refusal) => return refusal.on(Surface::Rest).respond(context.id),
+    };
+    let mut response = Response::new(Body::from(value.to_string()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.extensions_mut().insert(FoundAs(id));
+    response.extensions_mut().insert(admitted.noted);
+    response
+}
+
+/// The address under which the caller reached the server: `https://host`.
+fn base(app: &App, headers: &HeaderMap) -> String {
+    if let Some(url) = &app.settings.public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let scheme = if app.settings.tls.is_some() { "https" } else { "http" };
+    // An answer names the host that was asked for; nobody but the caller sees it.
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    format!("{scheme}://{host}")
+}
+
+/// An id as the API writes it: in braces.
+fn braced(id: impl std::fmt::Display) -> String {
+    format!("{{{id}}}")
+}

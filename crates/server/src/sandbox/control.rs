@@ -1,0 +1,154 @@
+//! `/_sandbox/…`: what a test changes while the sandbox runs, and what it looks up.
+//!
+//! `GET /_sandbox/state`, `POST /_sandbox/clock`, `POST /_sandbox/faults`, `GET` and `DELETE /_sandbox/log`.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Response, StatusCode};
+use axum::routing::{get, post};
+use doorward_rules::{Timestamp, bitbucket_cloud};
+use doorward_wire::parse_duration;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Latency, Sandbox, SpuriousRefusals};
+use crate::app::App;
+
+/// The table of controls, below `/_sandbox`.
+pub(crate) fn routes() -> Router<App> {
+    Router::new()
+        .route("/state", get(state))
+        .route("/clock", post(clock))
+        .route("/faults", post(faults))
+        .route("/log", get(log).delete(forget))
+        .fallback(|| async { told(StatusCode::NOT_FOUND, "here are state, clock, faults and log") })
+}
+
+/// A change of the clock: the time that it shall be, or how far to go on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClockChange {
+    at: Option<String>,
+    advance: Option<String>,
+}
+
+/// A change of the faults. What is left out stays.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FaultChange {
+    spurious_401: Option<Text>,
+    latency: Option<Text>,
+    rate_limit: Option<usize>,
+}
+
+/// A text, or a number that stands for one.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Text {
+    Text(String),
+    Number(serde_json::Number),
+}
+
+async fn state(State(app): State<App>) -> Response<Body> {
+    with_sandbox(&app, |sandbox| Ok(present_state(&app, sandbox)))
+}
+
+async fn clock(State(app): State<App>, body: Bytes) -> Response<Body> {
+    with_sandbox(&app, |sandbox| {
+        let change: ClockChange = read(&body)?;
+        let now = match (change.at, change.advance) {
+            (Some(at), None) => at.parse::<Timestamp>().map_err(|error| format!("`at` is {error}"))?,
+            (None, Some(by)) => {
+                app.clock.now().after(parse_duration(&by).map_err(|error| format!("`advance`: {error}"))?)
+            }
+            _ => return Err("send {\"at\": \"2026-07-28T00:00:00Z\"} or {\"advance\": \"30m\"}".into()),
+        };
+        app.clock.set(now);
+        Ok(present_state(&app, sandbox))
+    })
+}
+
+async fn faults(State(app): State<App>, body: Bytes) -> Response<Body> {
+    with_sandbox(&app, |sandbox| {
+        let change: FaultChange = read(&body)?;
+        let spurious = change.spurious_401.map(|text| text.read::<SpuriousRefusals>("spurious_401")).transpose()?;
+        let latency = change.latency.map(|text| text.read::<Latency>("latency")).transpose()?;
+        let mut faults = sandbox.faults();
+        faults.spurious = spurious.unwrap_or(faults.spurious);
+        faults.latency = latency.unwrap_or(faults.latency);
+        drop(faults);
+        if let Some(limit) = change.rate_limit {
+            sandbox.quotas().set(limit);
+        }
+        Ok(present_state(&app, sandbox))
+    })
+}
+
+async fn log(State(app): State<App>) -> Response<Body> {
+    with_sandbox(&app, |sandbox| {
+        let journal = sandbox.journal();
+        serde_json::to_value(journal.entries().collect::<Vec<_>>()).map_err(|error| error.to_string())
+    })
+}
+
+async fn forget(State(app): State<App>) -> Response<Body> {
+    with_sandbox(&app, |sandbox| {
+        sandbox.journal().clear();
+        Ok(json!([]))
+    })
+}
+
+fn present_state(app: &App, sandbox: &Sandbox) -> Value {
+    let now = app.clock.now();
+    let rate_limit = sandbox.quotas().rest;
+    let faults = sandbox.faults();
+    let changes: Vec<Value> = bitbucket_cloud::CHANGES
+        .iter()
+        .map(|change| json!({ "at": change.at.to_string(), "what": change.what, "past": change.at <= now }))
+        .collect();
+    json!({
+        "at": now.to_string(),
+        "spurious_401": { "rate": faults.spurious.rate, "burst": faults.spurious.burst },
+        "latency_ms": { "from": faults.latency.from.as_millis() as u64, "to": faults.latency.to.as_millis() as u64 },
+        "rate_limit": rate_limit,
+        "changes": changes,
+    })
+}
+
+fn with_sandbox(app: &App, change: impl FnOnce(&Sandbox) -> Result<Value, String>) -> Response<Body> {
+    let Some(sandbox) = &app.sandbox else { return told(StatusCode::NOT_FOUND, "this server is no sandbox") };
+    match change(sandbox) {
+        Ok(value) => answer(StatusCode::OK, &value),
+        Err(sentence) => told(StatusCode::BAD_REQUEST, &sentence),
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|error| format!("this takes a JSON object: {error}"))
+}
+
+fn told(status: StatusCode, sentence: &str) -> Response<Body> {
+    answer(status, &json!({ "error": sentence }))
+}
+
+fn answer(status: StatusCode, value: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("{value}\n")));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+impl Text {
+    fn read<T: std::str::FromStr>(self, name: &str) -> Result<T, String>
+    where
+        T::Err: std::fmt::Display,
+    {
+        let text = match self {
+            Self::Text(text) => text,
+            Self::Number(number) => number.to_string(),
+        };
+        text.parse().map_err(|error| format!("{name}: {error}"))
+    }
+}
