@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response, StatusCode};
 use doorward_git::GitError;
-use doorward_rules::{OwnFault, Reason, Surface};
+use doorward_rules::{OwnFault, Reason, Scopes, Surface};
 use doorward_store::StoreError;
 use doorward_wire::RequestId;
 use doorward_wire::bitbucket_cloud::{Answer, envelope};
@@ -27,7 +27,7 @@ pub(crate) struct Refusal {
     /// Where it is answered, which is the form that it takes.
     pub(crate) surface: Surface,
     /// The scopes that were needed and those that were there, if that is what it is about.
-    pub(crate) scopes: Option<(Vec<&'static str>, Vec<&'static str>)>,
+    pub(crate) scopes: Option<Box<(Scopes, Scopes)>>,
     /// The answer in another's words.
     pub(crate) worded: Option<Box<Answer>>,
 }
@@ -55,7 +55,7 @@ impl Refusal {
     pub(crate) fn of_reason(reason: &Reason, surface: Surface) -> Self {
         let status = StatusCode::from_u16(reason.status(surface)).unwrap_or(StatusCode::FORBIDDEN);
         let scopes = match reason {
-            Reason::ScopeMissing { required, granted } => Some((required.names(), granted.names())),
+            Reason::ScopeMissing { required, granted } => Some(Box::new((*required, *granted))),
             _ => None,
         };
         Self { surface, scopes, ..Self::new(status, reason.code(), reason.to_string(), reason.remedy()) }
@@ -134,9 +134,10 @@ impl Refusal {
     /// Bitbucket Cloud's envelope, with everything that we know in its `detail`.
     fn json(&self, id: RequestId) -> Value {
         let mut detail = json!({ "code": self.code, "remedy": self.remedy, "request_id": id.to_string() });
-        if let (Some((required, granted)), Some(detail)) = (&self.scopes, detail.as_object_mut()) {
-            detail.insert("required".into(), json!(required));
-            detail.insert("granted".into(), json!(granted));
+        if let (Some(scopes), Some(detail)) = (&self.scopes, detail.as_object_mut()) {
+            let (required, granted) = **scopes;
+            detail.insert("required".into(), json!(required.names()));
+            detail.insert("granted".into(), json!(granted.names()));
         }
         envelope(&self.sentence, Some(detail))
     }
