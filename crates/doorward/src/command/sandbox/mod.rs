@@ -8,7 +8,7 @@ use std::path::Path;
 
 use doorward_git::{Git, Repositories, Slots};
 use doorward_rules::{RuleSet, Timestamp};
-use doorward_server::{Latency, SandboxSettings, Server, ServerSettings, SpuriousRefusals, TlsSettings};
+use doorward_server::{SandboxSettings, Server, ServerSettings, SpuriousRefusals, TlsSettings};
 use doorward_store::Store;
 use serde::Serialize;
 
@@ -79,7 +79,7 @@ fn settings(
         sandbox: Some(SandboxSettings {
             at: flags.at,
             spurious: flags.spurious.unwrap_or(SpuriousRefusals::NONE),
-            latency: flags.latency.unwrap_or(Latency::default()),
+            latency: flags.latency.unwrap_or_default(),
             rate_limit: flags.rate_limit,
             seed,
         }),
