@@ -255,9 +255,7 @@ impl Asked {
                 scheme: Some(presentation.scheme),
                 kind: presented.or_else(|| presentation.token.kinds.iter().next()),
             },
-            Authorization::Unreadable(_) => {
-                bitbucket_cloud::Caller { scheme: Some(doorward_rules::Scheme::Basic), kind: presented }
-            }
+            Authorization::Unreadable(_, scheme) => bitbucket_cloud::Caller { scheme: *scheme, kind: presented },
             Authorization::Nothing => bitbucket_cloud::Caller { scheme: None, kind: None },
         }
     }

@@ -56,7 +56,7 @@ impl Store {
     async fn look(&self, authorization: &Authorization, name: Option<&RepositoryName>) -> Result<Finding, StoreError> {
         let presentation = match authorization {
             Authorization::Token(presentation) => Some(presentation),
-            Authorization::Nothing | Authorization::Unreadable(_) => None,
+            Authorization::Nothing | Authorization::Unreadable(..) => None,
         };
         let other = presentation.and_then(|presentation| match &presentation.name {
             PresentedName::Other(name) => Some(name.to_ascii_lowercase()),
@@ -71,7 +71,7 @@ impl Store {
             .await?;
         let row = Row(row);
         let presented = match (authorization, presentation) {
-            (Authorization::Unreadable(fault), _) => Presented::Unreadable(*fault),
+            (Authorization::Unreadable(fault, _), _) => Presented::Unreadable(*fault),
             (_, None) => Presented::Nothing,
             (_, Some(presentation)) => presented(&row, presentation)?,
         };

@@ -5,9 +5,11 @@
 mod git;
 mod history;
 mod http;
+mod sandbox;
 mod server;
 
 pub use git::{Git, Outcome};
 pub use history::{History, write_history};
 pub use http::{Http, Response};
+pub use sandbox::Sandbox;
 pub use server::{Cli, Server, Up};

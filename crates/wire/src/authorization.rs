@@ -13,8 +13,8 @@ use crate::UnverifiedToken;
 pub enum Authorization {
     /// No header, or empty Basic credentials, as git sends with `http.emptyAuth`.
     Nothing,
-    /// Something that cannot be a credential of this server.
-    Unreadable(Fault),
+    /// Something that cannot be a credential of this server, and the scheme if that could be read.
+    Unreadable(Fault, Option<Scheme>),
     /// A token and the user name beside it.
     Token(Presentation),
 }
@@ -61,30 +61,36 @@ impl Authorization {
         let mut headers = headers.into_iter();
         match headers.next() {
             None => Self::Nothing,
-            Some(first) if headers.all(|other| other == first) => {
-                read_one(first, passwords).unwrap_or_else(Self::Unreadable)
-            }
-            Some(_) => Self::Unreadable(Fault::Header),
+            Some(first) if headers.all(|other| other == first) => read_one(first, passwords),
+            Some(_) => Self::Unreadable(Fault::Header, None),
         }
     }
 }
 
-fn read_one(header: &[u8], passwords: Passwords) -> Result<Authorization, Fault> {
-    let header = std::str::from_utf8(header).map_err(|_| Fault::Header)?.trim();
+fn read_one(header: &[u8], passwords: Passwords) -> Authorization {
+    let Ok(header) = std::str::from_utf8(header).map(str::trim) else {
+        return Authorization::Unreadable(Fault::Header, None);
+    };
     if header.is_empty() {
-        return Ok(Authorization::Nothing);
+        return Authorization::Nothing;
     }
-    let (scheme, credentials) = header.split_once(' ').ok_or(Fault::Header)?;
+    let Some((scheme, credentials)) = header.split_once(' ') else {
+        return Authorization::Unreadable(Fault::Header, None);
+    };
     let credentials = credentials.trim();
     if scheme.eq_ignore_ascii_case("basic") {
-        basic(credentials, passwords)
+        basic(credentials, passwords).unwrap_or_else(|fault| Authorization::Unreadable(fault, Some(Scheme::Basic)))
     } else if scheme.eq_ignore_ascii_case("bearer") {
-        let token = UnverifiedToken::parse(&credentials.into())?;
-        Ok(Authorization::Token(Presentation { scheme: Scheme::Bearer, name: PresentedName::Empty, token }))
+        match UnverifiedToken::parse(&credentials.into()) {
+            Ok(token) => {
+                Authorization::Token(Presentation { scheme: Scheme::Bearer, name: PresentedName::Empty, token })
+            }
+            Err(fault) => Authorization::Unreadable(fault, Some(Scheme::Bearer)),
+        }
     } else if scheme == "JWT" {
-        Err(Fault::Jwt)
+        Authorization::Unreadable(Fault::Jwt, Some(Scheme::Jwt))
     } else {
-        Err(Fault::Scheme)
+        Authorization::Unreadable(Fault::Scheme, None)
     }
 }
 
@@ -184,15 +190,15 @@ mod tests {
             ("Bearer hunter2", Fault::NotAToken),
             ("Bearer ATATT3xFfGF0", Fault::ForeignApiToken),
         ] {
-            assert_eq!(read(header), Authorization::Unreadable(fault), "{header}");
+            assert!(matches!(read(header), Authorization::Unreadable(found, _) if found == fault), "{header}");
         }
         assert_eq!(
             Authorization::read([&b"Bearer a"[..], b"Bearer b"], Passwords::Refused),
-            Authorization::Unreadable(Fault::Header)
+            Authorization::Unreadable(Fault::Header, None)
         );
         assert_eq!(
             Authorization::read([&b"Bearer \xff"[..]], Passwords::Refused),
-            Authorization::Unreadable(Fault::Header)
+            Authorization::Unreadable(Fault::Header, None)
         );
     }
 

@@ -11,6 +11,7 @@ mod layers;
 mod operation;
 mod protocol;
 mod push;
+mod sandbox;
 mod up;
 
 use doorward_testkit::Server;
