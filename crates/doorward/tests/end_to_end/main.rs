@@ -7,6 +7,7 @@ mod concurrency;
 mod dependencies;
 mod hostile;
 mod kill;
+mod kinds;
 mod layers;
 mod operation;
 mod protocol;
