@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use doorward_rules::{IpNet, Kind, Kinds, Privilege, Scope, Timestamp};
-use doorward_server::{Latency, SpuriousRefusals};
+use doorward_server::{Latency, SANDBOX_EARLIEST, SpuriousRefusals};
 use doorward_wire::{
     AccountName, Email, ProjectKey, ProjectName, RepositoryName, WorkspaceSlug, nearest, parse_duration, parse_ranges,
 };
@@ -106,6 +106,7 @@ pub(crate) enum AccountCommand {
         name: AccountName,
     },
     /// Say whether an organisation manages the account, and whether it has two-step verification
+    #[command(group = clap::ArgGroup::new("standing").required(true).multiple(true).args(["managed", "two_step"]))]
     Set {
         /// The user name
         name: AccountName,
@@ -382,7 +383,7 @@ pub(crate) enum CalendarCommand {
         #[arg(long, value_name = "WHEN", default_value = "now", value_parser = moment)]
         at: Moment,
     },
-    /// Take back all that is planned for a kind
+    /// Take back all that is planned for a kind; app passwords are off then
     Cancel {
         /// The kind
         #[arg(value_enum)]
@@ -402,7 +403,7 @@ pub(crate) enum CalendarCommand {
 #[derive(Debug, Args)]
 pub(crate) struct SandboxFlags {
     /// What time it is there: 2026-06-09 or 2026-06-09T06:05:00Z [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = sandbox_time)]
     pub(crate) at: Option<Timestamp>,
     /// Where to listen; port 0 picks a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7991")]
@@ -549,6 +550,17 @@ impl From<KindWord> for Kind {
     }
 }
 
+impl PolicyFlags {
+    /// Whether nothing is named that is to change.
+    pub(crate) fn names_nothing(&self) -> bool {
+        self.sso.is_none()
+            && self.kinds.is_none()
+            && self.longest.is_none()
+            && self.addresses.is_none()
+            && self.two_step.is_none()
+    }
+}
+
 impl Moment {
     pub(crate) fn after(self, now: Timestamp) -> Timestamp {
         match self {
@@ -580,9 +592,21 @@ fn scope(name: &str) -> Result<Scope, String> {
     })
 }
 
+fn sandbox_time(text: &str) -> Result<Timestamp, String> {
+    let at: Timestamp = text.parse().map_err(|error| format!("this is {error}"))?;
+    if (SANDBOX_EARLIEST..=Timestamp::LAST).contains(&at) {
+        Ok(at)
+    } else {
+        Err(format!("what Bitbucket Cloud answered then is not known here; the earliest is {SANDBOX_EARLIEST}"))
+    }
+}
+
 fn moment(text: &str) -> Result<Moment, String> {
     if text == "now" {
         return Ok(Moment::In(Duration::ZERO));
+    }
+    if text.parse().is_ok_and(|at: Timestamp| at > Timestamp::LAST) || parse_duration(text).is_ok_and(|d| d > LONGEST) {
+        return Err("the latest is a hundred years from now".into());
     }
     let duration = || parse_duration(text).map(Moment::In);
     text.parse()

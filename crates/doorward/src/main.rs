@@ -7,6 +7,8 @@ mod data;
 mod failure;
 mod log;
 mod print;
+#[cfg(test)]
+mod refusals;
 
 use std::process::ExitCode;
 

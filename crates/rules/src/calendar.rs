@@ -108,10 +108,19 @@ impl Schedule {
         if self.off && !announced {
             return Phase::Off;
         }
-        if let Some(until) = self.brownouts.iter().filter_map(|brownout| brownout.over(now)).max() {
+        if let Some(mut until) = self.brownout_over(now) {
+            // One window may begin where another ends.
+            for _ in 0..self.brownouts.len() {
+                until = self.brownout_over(until).unwrap_or(until);
+            }
             return Phase::Brownout { until };
         }
         if announced { Phase::Announced } else { Phase::On }
+    }
+
+    /// When the last of the windows that cover a moment ends.
+    fn brownout_over(&self, now: Timestamp) -> Option<Timestamp> {
+        self.brownouts.iter().filter_map(|brownout| brownout.over(now)).max()
     }
 
     /// Whether a new credential of the kind may be made.

@@ -13,11 +13,13 @@ pub enum OwnFault {
     Busy,
     /// Git cannot be run, or the repository's files cannot be used.
     Git,
+    /// A mistake in this program.
+    Bug,
 }
 
 impl OwnFault {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::Store, Self::Busy, Self::Git];
+    pub const ALL: [Self; 4] = [Self::Store, Self::Busy, Self::Git, Self::Bug];
 
     /// The HTTP status on every surface.
     pub const STATUS: u16 = 503;
@@ -28,6 +30,7 @@ impl OwnFault {
             Self::Store => "store_unavailable",
             Self::Busy => "busy",
             Self::Git => "git_unavailable",
+            Self::Bug => "internal_error",
         }
     }
 }
@@ -39,6 +42,7 @@ impl fmt::Display for OwnFault {
             Self::Store => "the server cannot look up credentials now",
             Self::Busy => "the server is busy: too many fetches and pushes wait already",
             Self::Git => "the server has trouble with this repository",
+            Self::Bug => "the server has made a mistake with this request",
         })
     }
 }

@@ -265,13 +265,19 @@ impl Reason {
             Self::Unknown => {
                 "look the token up with `doorward token list`, and create a new one if it is not there".into()
             }
+            Self::KindUselessHere { kind: Kind::ApiToken, .. }
+            | Self::KindOff { kind: Kind::ApiToken }
+            | Self::KindBrownout { kind: Kind::ApiToken, .. }
+            | Self::KindRetired { kind: Kind::ApiToken, .. } => {
+                "use an access token of the repository, or an OAuth access token, in place of this one".into()
+            }
             Self::KindUselessHere { .. } | Self::Unscoped | Self::KindOff { .. } | Self::KindRetired { .. } => {
                 "create an API token with `doorward token create`, and store it in place of this one".into()
             }
-            Self::KindBrownout { until, .. } => format!(
-                "create an API token with `doorward token create`, and store it in place of this one; until then, this \
-                 one works again from {until}"
-            ),
+            Self::KindBrownout { .. } => {
+                "create an API token with `doorward token create`, and store it in place of this one before the end"
+                    .into()
+            }
             Self::Revoked { .. } | Self::Expired { .. } => {
                 "create a new token with `doorward token create`, and store it in place of this one".into()
             }
@@ -386,7 +392,7 @@ impl fmt::Display for Reason {
                 write!(f, "this needs {} access to the repository; you have {}", required.word(), granted.word())
             }
             Self::TooManyAttempts { .. } => {
-                f.write_str("too many secrets that are not valid were tried from your address")
+                f.write_str("too many secrets that are not valid were tried from your address, or for this token")
             }
         }
     }

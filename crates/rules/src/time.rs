@@ -16,6 +16,9 @@ impl Timestamp {
         Self(day_number(year, month, day) * 86_400_000)
     }
 
+    /// The last moment that is written with four digits for the year, as most formats want it.
+    pub const LAST: Self = Self(Self::utc(10_000, 1, 1).0 - 1);
+
     /// The moment this much later; the last one there is if that is too far.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {

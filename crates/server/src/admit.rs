@@ -7,7 +7,8 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use doorward_git::Placed;
 use doorward_rules::{
-    Action, Ask, Calendar, OwnFault, Permit, Presented, Reason, RuleSet, Rules, Surface, Verdict, advise, decide,
+    Action, Ask, Calendar, CredentialId, Limit, OwnFault, Permit, Presented, Reason, RuleSet, Rules, Surface, Verdict,
+    advise, decide,
 };
 use doorward_store::{Decision, Finding, Record, StoreError};
 use doorward_wire::{Authorization, Passwords, RepositoryName, RequestId, bitbucket_cloud, redact};
@@ -25,6 +26,8 @@ pub(crate) struct Admitted {
     pub(crate) permit: Permit,
     pub(crate) decision: Decision,
     pub(crate) noted: Noted,
+    /// The place that the credential is limited to.
+    pub(crate) limit: Limit,
 }
 
 /// A request that was not let in, or not found out about.
@@ -44,11 +47,21 @@ pub(crate) struct Wish<'a> {
     pub(crate) action: Action,
     /// The repository that it names; `None` for what is about the caller's own account.
     pub(crate) repository: Option<&'a RepositoryName>,
+    /// Whether the same request was let in a moment ago, and is asked about once more.
+    pub(crate) again: bool,
 }
 
 impl<'a> Wish<'a> {
     pub(crate) fn git(action: Action, repository: &'a RepositoryName) -> Self {
-        Self { surface: Surface::Git, action, repository: Some(repository) }
+        Self { surface: Surface::Git, action, repository: Some(repository), again: false }
+    }
+
+    pub(crate) fn rest(action: Action, repository: Option<&'a RepositoryName>) -> Self {
+        Self { surface: Surface::Rest, action, repository, again: false }
+    }
+
+    pub(crate) fn again(self) -> Self {
+        Self { again: true, ..self }
     }
 
     /// What it is about, as it is recorded. Somebody may have put a token where a name belongs.
@@ -92,14 +105,26 @@ impl App {
         let Verdict { outcome, trail } = decide(rules, &asked.ask, &asked.found.facts, context.at);
         let decision = describe(&asked, context, trail.settled_by());
         let noted = noted.by(&decision).telling(self.diagnostics(&asked, context));
-        if let Some(sandbox) = &self.sandbox
-            && let Some(instead) = sandbox.instead(&asked, &outcome, wish, context)
-        {
-            let noted = noted.telling(instead.diagnostics).refused(instead.refusal.code);
-            return Err(TurnedAway { refusal: instead.refusal, id: context.id, noted, recorded: false });
+        let mut noted = noted;
+        if let Some(sandbox) = self.sandbox.as_ref().filter(|_| !wish.again) {
+            let instead = sandbox.instead(&asked, &outcome, wish, context);
+            noted = noted.telling(instead.diagnostics);
+            if let Some(refusal) = instead.refusal {
+                self.metrics.refused(refusal.code);
+                let noted = if refusal.status == StatusCode::UNAUTHORIZED { noted.silent() } else { noted };
+                return Err(TurnedAway {
+                    noted: noted.refused(refusal.code),
+                    refusal,
+                    id: context.id,
+                    recorded: false,
+                });
+            }
         }
         let reason = match outcome {
-            Ok(permit) => return Ok(Admitted { permit, decision, noted }),
+            Ok(permit) => {
+                let limit = asked.found.facts.credential().map_or(Limit::Anywhere, |credential| credential.limit);
+                return Ok(Admitted { permit, decision, noted, limit });
+            }
             Err(reason) => reason,
         };
         let refusal = self.refusal(rules, &asked, context, &reason);
@@ -111,9 +136,10 @@ impl App {
         let mut noted = noted.refused(refusal.code);
         if self.sandbox.is_some() && refusal.status == StatusCode::UNAUTHORIZED {
             // Bitbucket Cloud tells nobody anything whom it has not let in that far.
-            noted = noted.telling(Diagnostics::default());
+            noted = noted.silent();
         }
-        match self.record_refusal(context, wish, decision, &reason, &refusal).await {
+        let holder = asked.found.facts.credential().map(|credential| credential.id);
+        match self.record_refusal(context, wish, decision, holder, &refusal).await {
             Ok(id) => Err(TurnedAway { refusal, id, noted, recorded: true }),
             Err(trouble) => Err(away(trouble, noted)),
         }
@@ -142,7 +168,7 @@ impl App {
             return Ok((admitted, placed));
         }
         let again = Context { at: self.clock.now(), ..context.clone() };
-        Ok((self.admit(&again, headers, wish).await?, placed))
+        Ok((self.admit(&again, headers, wish.again()).await?, placed))
     }
 
     /// Counts a request that was let in, in the tally of its minute; the id under which that can be found.
@@ -156,6 +182,17 @@ impl App {
         let id = context.id.tagged(decision.tag(&subject));
         self.recorder.tally(context.at, subject, decision).await?;
         Ok(id)
+    }
+
+    /// What is answered for a name that no repository can have: the same as for an absent one.
+    pub(crate) fn unnamed(&self, refusal: Refusal, surface: Surface, context: &Context) -> Refusal {
+        let refusal = refusal.on(surface);
+        let Some(sandbox) = &self.sandbox else { return refusal };
+        let action = if surface == Surface::Git { Action::Fetch } else { Action::ReadRepository };
+        let ask = Ask { surface, action, address: None };
+        let caller = bitbucket_cloud::Caller { scheme: None, kind: None };
+        let reason = Reason::RepositoryInvisible;
+        refusal.worded(bitbucket_cloud::refusal(&reason, &ask, caller, &sandbox.calendar(), context.at))
     }
 
     /// Reads the credential and looks up what is known.
@@ -209,22 +246,28 @@ impl App {
         if self.sandbox.is_some() && asked.ask.surface != Surface::Rest {
             return Diagnostics::default();
         }
-        Diagnostics::of(credential, asked.ask.action, &asked.calendar, context.at)
+        let told = Diagnostics::of(credential, asked.ask.action);
+        // Bitbucket Cloud announces the end of a kind elsewhere.
+        if self.sandbox.is_some() { told } else { told.ending(asked.calendar.schedule(credential.kind), context.at) }
     }
 
     /// A refusal is recorded by itself, but for one that is no more than the question for a credential (git sends its
-    /// first request without one on purpose), and for a flood of strangers' ones.
+    /// first request without one on purpose), and for a flood of them.
     async fn record_refusal(
         &self,
         context: &Context,
         wish: Wish<'_>,
         decision: Decision,
-        reason: &Reason,
+        holder: Option<CredentialId>,
         refusal: &Refusal,
     ) -> Result<RequestId, Refusal> {
-        let stranger = decision.credential.is_none();
-        let counted = *reason == Reason::NothingPresented || refusal.code == "too_many_attempts";
-        if counted || (stranger && !self.may_record_stranger(context.at)) {
+        let counted = ["credential_missing", "too_many_attempts"].contains(&refusal.code);
+        let by_itself = !counted
+            && match holder {
+                Some(id) => self.may_record_holder(context.at, id),
+                None => self.may_record_stranger(context.at),
+            };
+        if !by_itself {
             return self.tally(context, wish, decision).await;
         }
         let record = Record {
@@ -278,5 +321,5 @@ fn describe(asked: &Asked, context: &Context, rule: doorward_rules::Rule) -> Dec
         Decision::new(asked.ask.surface, asked.ask.action, rule).from(context.address, context.agent.clone());
     let Authorization::Token(presentation) = &asked.authorization else { return decision };
     let proven = asked.found.facts.credential().map(|credential| (credential.id, credential.form.name));
-    decision.by(presentation.scheme, proven, asked.found.principal.clone())
+    decision.by(presentation.scheme, proven, asked.found.account.clone())
 }

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use doorward_git::Repositories;
-use doorward_rules::Timestamp;
+use doorward_rules::{CredentialId, Timestamp};
 use doorward_store::{Recorder, Store};
 use tokio_util::task::TaskTracker;
 
 use crate::ServerSettings;
-use crate::attempts::Attempts;
+use crate::attempts::{Attempts, PerMinute};
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::sandbox::Sandbox;
@@ -29,6 +29,8 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
     pub(crate) attempts: Attempts,
+    /// Refusals of this minute of those who have proven a secret.
+    refused: PerMinute<CredentialId>,
     pub(crate) sandbox: Option<Sandbox>,
     /// What goes on after its request was answered: records of pushes.
     pub(crate) tasks: TaskTracker,
@@ -55,6 +57,7 @@ impl App {
             sandbox: settings.sandbox.as_ref().map(Sandbox::new),
             clock,
             attempts: Attempts::default(),
+            refused: PerMinute::default(),
             settings,
             store,
             repositories,
@@ -88,6 +91,12 @@ impl App {
         strangers.1 <= STRANGERS
     }
 
+    /// Whether one more refusal of a credential may be recorded by itself in this minute: also who has proven a secret
+    /// that has ended must not fill the disk.
+    pub(crate) fn may_record_holder(&self, at: Timestamp, id: CredentialId) -> bool {
+        self.0.refused.count(at, id) <= HOLDERS
+    }
+
     /// Counts a request for its address; `None` if the address has as many as it may.
     pub(crate) fn begin(&self, address: IpAddr) -> Option<InFlight> {
         let mut in_flight = self.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,6 +110,8 @@ impl App {
     }
 }
 
+/// Refusals of one credential that are recorded one by one in a minute.
+const HOLDERS: usize = 60;
 /// Refusals of strangers that are recorded one by one in a second.
 const STRANGERS: usize = 100;
 

@@ -4,6 +4,7 @@
 //! out to be wrong.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -12,14 +13,14 @@ use doorward_rules::{CredentialId, Timestamp};
 
 /// Failed attempts of this minute.
 #[derive(Debug, Default)]
-pub(crate) struct Attempts(Mutex<Minute>);
-
-#[derive(Debug, Default)]
-struct Minute {
-    number: i64,
-    by_address: HashMap<IpAddr, usize>,
-    by_credential: HashMap<CredentialId, usize>,
+pub(crate) struct Attempts {
+    by_address: PerMinute<IpAddr>,
+    by_credential: PerMinute<CredentialId>,
 }
+
+/// How often something happened in this minute, for each key.
+#[derive(Debug)]
+pub(crate) struct PerMinute<K>(Mutex<(i64, HashMap<K, usize>)>);
 
 impl Attempts {
     /// Counts one; how long to wait if its address, or the credential that it claimed to be, has had more than `limit`.
@@ -30,15 +31,34 @@ impl Attempts {
         claimed: Option<CredentialId>,
         limit: usize,
     ) -> Option<Duration> {
+        let from = self.by_address.count(at, network(address));
+        let of = claimed.map_or(0, |id| self.by_credential.count(at, id));
+        let left = MINUTE - at.0.rem_euclid(MINUTE);
+        (from.max(of) > limit).then(|| Duration::from_secs(left.unsigned_abs().div_ceil(1000)))
+    }
+}
+
+impl<K> Default for PerMinute<K> {
+    fn default() -> Self {
+        Self(Mutex::new((0, HashMap::new())))
+    }
+}
+
+impl<K: Eq + Hash> PerMinute<K> {
+    /// Counts one more; how many there are now. A flood of different keys is not counted key by key, so that memory is
+    /// bounded: what there is no room for counts as none.
+    pub(crate) fn count(&self, at: Timestamp, key: K) -> usize {
         let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let number = at.0.div_euclid(MINUTE);
-        if minute.number != number {
-            *minute = Minute { number, ..Minute::default() };
+        if minute.0 != number {
+            *minute = (number, HashMap::new());
         }
-        let from = count(&mut minute.by_address, network(address));
-        let of = claimed.map_or(0, |id| count(&mut minute.by_credential, id));
-        let left = (number + 1) * MINUTE - at.0;
-        (from.max(of) > limit).then(|| Duration::from_secs(left.unsigned_abs().div_ceil(1000)))
+        if minute.1.len() >= KEYS && !minute.1.contains_key(&key) {
+            return 0;
+        }
+        let count = minute.1.entry(key).or_insert(0);
+        *count += 1;
+        *count
     }
 }
 
@@ -48,16 +68,6 @@ fn network(address: IpAddr) -> IpAddr {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => std::net::Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
-}
-
-/// Counts one more; a flood of different keys is not counted key by key, so that memory is bounded.
-fn count<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: K) -> usize {
-    if counts.len() >= KEYS && !counts.contains_key(&key) {
-        return 0;
-    }
-    let count = counts.entry(key).or_insert(0);
-    *count += 1;
-    *count
 }
 
 const MINUTE: i64 = 60_000;
@@ -98,6 +108,6 @@ mod tests {
         for number in 0..200_000u32 {
             attempts.failed(Timestamp(0), IpAddr::from(number.to_be_bytes()), None, 1);
         }
-        assert!(attempts.0.lock().expect("the counts").by_address.len() <= KEYS);
+        assert!(attempts.by_address.0.lock().expect("the counts").1.len() <= KEYS);
     }
 }

@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use doorward_rules::{Action, Calendar, Credential, Kind, Scopes, Timestamp};
+use doorward_rules::{Action, Credential, Schedule, Timestamp};
 use doorward_wire::bitbucket_cloud;
 
 /// The headers for one answer.
@@ -15,20 +15,23 @@ pub(crate) struct Diagnostics(Vec<(HeaderName, HeaderValue)>);
 
 impl Diagnostics {
     /// About a credential whose secret was proven.
-    pub(crate) fn of(credential: &Credential, action: Action, calendar: &Calendar, now: Timestamp) -> Self {
-        let accepted = accepted(action.scopes(), credential.kind);
-        let mut headers = Self::default()
+    pub(crate) fn of(credential: &Credential, action: Action) -> Self {
+        let accepted = bitbucket_cloud::names(action.scopes(), Some(credential.kind));
+        Self::default()
             .with("x-oauth-scopes", credential.scopes.names().join(", "))
             .with("x-accepted-oauth-scopes", accepted.join(", "))
-            .with("x-credential-type", bitbucket_cloud::credential_type(credential.kind).into());
-        let schedule = calendar.schedule(credential.kind);
-        if let Some(at) = schedule.announced_at.filter(|at| *at <= now) {
-            headers = headers.with("deprecation", format!("@{}", at.0.div_euclid(1000)));
-            if let Some(end) = schedule.retires_at {
-                headers = headers.with("sunset", http_date(end));
-            }
+            .with("x-credential-type", bitbucket_cloud::credential_type(credential.kind).into())
+    }
+
+    /// And about the end of its kind, if that is announced.
+    pub(crate) fn ending(self, schedule: &Schedule, now: Timestamp) -> Self {
+        let Some(at) = schedule.announced_at.filter(|at| *at <= now) else { return self };
+        let headers = self.with("deprecation", format!("@{}", at.0.div_euclid(1000)));
+        // The header has no form for what lies beyond.
+        match schedule.retires_at.filter(|end| *end <= Timestamp::LAST) {
+            Some(end) => headers.with("sunset", http_date(end)),
+            None => headers,
         }
-        headers
     }
 
     /// One header more.
@@ -39,14 +42,15 @@ impl Diagnostics {
         self
     }
 
+    /// Other headers besides.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// Puts the headers on an answer.
     pub(crate) fn put(self, headers: &mut HeaderMap) {
         headers.extend(self.0);
     }
-}
-
-fn accepted(scopes: Scopes, kind: Kind) -> Vec<&'static str> {
-    bitbucket_cloud::names(scopes, Some(kind))
 }
 
 fn http_date(at: Timestamp) -> String {

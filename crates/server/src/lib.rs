@@ -25,7 +25,7 @@ mod server;
 mod settings;
 mod tls;
 
-pub use sandbox::{FaultError, Latency, SandboxSettings, SpuriousRefusals};
+pub use sandbox::{EARLIEST as SANDBOX_EARLIEST, FaultError, Latency, SandboxSettings, SpuriousRefusals};
 pub use server::{Server, ServerError};
 pub use settings::{LimitSettings, ServerSettings, TlsSettings};
 pub use tls::{Tls, TlsError};

@@ -1,17 +1,21 @@
 //! Watches every request: its id, its log line, its place in the metrics, and the bound on requests per address.
 
 use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::HOST;
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use axum::middleware::Next;
 use bytes::Bytes;
+use doorward_rules::OwnFault;
 use doorward_store::Decision;
 use doorward_wire::{RequestId, redact};
+use futures_util::FutureExt;
 use http_body::{Body as _, Frame, SizeHint};
 
 use crate::activity::{Activity, Busy};
@@ -47,9 +51,15 @@ impl Noted {
         Self { repository: Some(subject), ..Self::default() }
     }
 
-    /// With headers for the holder of the credential.
-    pub(crate) fn telling(self, diagnostics: Diagnostics) -> Self {
-        Self { diagnostics, ..self }
+    /// With more headers for the holder of the credential.
+    pub(crate) fn telling(mut self, diagnostics: Diagnostics) -> Self {
+        self.diagnostics.add(diagnostics);
+        self
+    }
+
+    /// Without any.
+    pub(crate) fn silent(self) -> Self {
+        Self { diagnostics: Diagnostics::default(), ..self }
     }
 
     pub(crate) fn by(mut self, decision: &Decision) -> Self {
@@ -71,6 +81,10 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let peer = connection.as_ref().map_or(IpAddr::from([0; 4]), |connection| connection.peer.ip());
     let mut busy = connection.map(|connection| connection.activity.begin());
     let address = client_address(peer, request.headers(), &app.settings.trusted_proxies);
+    if let Some(sandbox) = app.sandbox.as_ref().filter(|_| !is_operation(request.uri().path())) {
+        tokio::time::sleep(sandbox.delay()).await;
+    }
+    name_host(&mut request);
     let context = Context::new(app.clock.now(), address, request.headers());
     let route = request.extensions().get::<MatchedPath>().map_or("other", |path| route_name(path.as_str()));
     let line = Line {
@@ -86,10 +100,12 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let in_flight = app.begin(address);
     let mut response = if in_flight.is_some() {
         request.extensions_mut().insert(context.clone());
-        if let Some(sandbox) = &app.sandbox {
-            tokio::time::sleep(sandbox.delay()).await;
-        }
-        next.run(request).await
+        // A mistake of ours must not look like a connection that was cut off: git takes that for a refusal when it
+        // comes between its first request and the one with the credential.
+        AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(request = %context.id, "a request was not answered for a mistake in this program");
+            Refusal::unavailable(OwnFault::Bug).respond(context.id)
+        })
     } else {
         app.metrics.refused("too_many_requests");
         Refusal::too_many(app.settings.limits.requests_per_address).respond(context.id)
@@ -105,6 +121,19 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         busy.set_waiting(true);
     }
     response.map(|body| Body::new(Observed { body, bytes: 0, ended: false, line, app, in_flight, busy }))
+}
+
+/// HTTP/2 has the name of the host in another place.
+fn name_host(request: &mut Request) {
+    let authority = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    if let (false, Some(authority)) = (request.headers().contains_key(HOST), authority) {
+        request.headers_mut().insert(HOST, authority);
+    }
+}
+
+/// Whether a path is for whoever runs the server, and no part of what a sandbox plays.
+fn is_operation(path: &str) -> bool {
+    path.starts_with("/_sandbox/") || ["/healthz", "/readyz", "/metrics"].contains(&path)
 }
 
 /// A response's body that is watched until it has been sent or given up.

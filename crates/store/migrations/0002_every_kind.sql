@@ -56,6 +56,15 @@ CREATE TABLE credential_use (
     PRIMARY KEY (credential_id, surface, action)
 );
 
+-- What the audit knows of earlier times: reads are counted there, pushes recorded one by one.
+INSERT INTO credential_use (credential_id, surface, action, last_at, address, subject, requests)
+    SELECT credential, surface, action, max(last_at), address, subject, sum(requests) FROM audit_tally
+     WHERE credential IS NOT NULL AND reason IS NULL GROUP BY credential, surface, action;
+INSERT INTO credential_use (credential_id, surface, action, last_at, address, subject, requests)
+    SELECT credential, surface, action, max(at), address, subject, count(*) FROM audit
+     WHERE credential IS NOT NULL AND event = 'push.started' GROUP BY credential, surface, action
+    ON CONFLICT (credential_id, surface, action) DO UPDATE SET requests = credential_use.requests + excluded.requests;
+
 -- What a workspace asks of credentials; nothing if it has no row. Kinds and addresses are lists of words.
 CREATE TABLE policy (
     workspace_id TEXT PRIMARY KEY REFERENCES workspace (id),

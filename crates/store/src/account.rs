@@ -100,15 +100,20 @@ impl Store {
         two_step: Option<bool>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let account = self.account(name).await?;
-        let (managed, two_step) = (managed.unwrap_or(account.managed), two_step.unwrap_or(account.two_step));
         let mut change = self.change(now).await?;
-        sqlx::query("UPDATE account SET managed = $1, two_step = $2 WHERE id = $3")
-            .bind(managed)
-            .bind(two_step)
-            .bind(account.id.to_string())
-            .execute(change.connection())
-            .await?;
+        let row = sqlx::query(
+            "UPDATE account SET managed = coalesce($1, managed), two_step = coalesce($2, two_step) WHERE name = $3 \
+             RETURNING *",
+        )
+        .bind(managed)
+        .bind(two_step)
+        .bind(name.as_str())
+        .fetch_optional(change.connection())
+        .await?;
+        let Account { managed, two_step, .. } = match row {
+            Some(row) => account(&Row(row))?,
+            None => return Err(StoreError::missing(Noun::Account, name)),
+        };
         let (whose, steps) =
             (if managed { "managed" } else { "not managed" }, if two_step { "two steps" } else { "one step" });
         let sentence = format!("account `{name}` is {whose} and signs in with {steps}");

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use doorward_rules::{Brownout, Calendar, CredentialId, Kind, Schedule, Timestamp};
 
+use sqlx::sqlite::SqliteConnection;
+
 use crate::audit::minute;
 use crate::row::Row;
 use crate::{Credential, Store, StoreError};
@@ -34,46 +36,28 @@ impl Store {
         if let Some(calendar) = settled.and_then(|settled| self.known.calendar(settled)) {
             return Ok(calendar);
         }
-        let mut calendar = Calendar::new();
         let mut reading = self.reading().begin().await?;
-        for row in sqlx::query("SELECT * FROM calendar").fetch_all(&mut *reading).await? {
-            let row = Row(row);
-            let schedule = calendar.schedule_mut(row.word("kind", Kind::from_word)?);
-            schedule.announced_at = row.optional_time("announced_at")?;
-            schedule.creation_ends_at = row.optional_time("creation_ends_at")?;
-            schedule.retires_at = row.optional_time("retires_at")?;
-        }
-        for row in sqlx::query("SELECT * FROM brownout ORDER BY kind, first").fetch_all(&mut *reading).await? {
-            let row = Row(row);
-            let milliseconds = |number: i64| Duration::from_millis(number.unsigned_abs());
-            let brownout = Brownout {
-                first: row.time("first")?,
-                length: milliseconds(row.number("length")?),
-                every: row.optional_number("every")?.map(milliseconds),
-                until: row.time("until")?,
-            };
-            calendar.schedule_mut(row.word("kind", Kind::from_word)?).brownouts.push(brownout);
-        }
+        let calendar = Arc::new(read(&mut reading).await?);
         drop(reading);
-        let calendar = Arc::new(calendar);
         if let Some(settled) = settled {
             self.known.keep_calendar(settled, calendar.clone());
         }
         Ok(calendar)
     }
 
-    /// Sets what is planned for a kind, in place of what was.
+    /// Changes what is planned for a kind, from what is planned at that moment.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
-    pub async fn set_schedule(
+    pub async fn change_schedule(
         &self,
         kind: Kind,
-        schedule: &Schedule,
+        to: impl FnOnce(Schedule) -> Schedule,
         sentence: String,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut change = self.change(now).await?;
+        let schedule = to(read(change.connection()).await?.schedule(kind).clone());
         for sql in ["DELETE FROM brownout WHERE kind = $1", "DELETE FROM calendar WHERE kind = $1"] {
             sqlx::query(sql).bind(kind.word()).execute(change.connection()).await?;
         }
@@ -131,4 +115,27 @@ impl Store {
         }
         Ok(rehearsed)
     }
+}
+
+async fn read(connection: &mut SqliteConnection) -> Result<Calendar, StoreError> {
+    let mut calendar = Calendar::new();
+    for row in sqlx::query("SELECT * FROM calendar").fetch_all(&mut *connection).await? {
+        let row = Row(row);
+        let schedule = calendar.schedule_mut(row.word("kind", Kind::from_word)?);
+        schedule.announced_at = row.optional_time("announced_at")?;
+        schedule.creation_ends_at = row.optional_time("creation_ends_at")?;
+        schedule.retires_at = row.optional_time("retires_at")?;
+    }
+    for row in sqlx::query("SELECT * FROM brownout ORDER BY kind, first").fetch_all(&mut *connection).await? {
+        let row = Row(row);
+        let milliseconds = |number: i64| Duration::from_millis(number.unsigned_abs());
+        let brownout = Brownout {
+            first: row.time("first")?,
+            length: milliseconds(row.number("length")?),
+            every: row.optional_number("every")?.map(milliseconds),
+            until: row.time("until")?,
+        };
+        calendar.schedule_mut(row.word("kind", Kind::from_word)?).brownouts.push(brownout);
+    }
+    Ok(calendar)
 }

@@ -76,6 +76,8 @@ pub struct Rotated {
     pub secret: SecretString,
     /// When the old secret ends.
     pub old_expires_at: Timestamp,
+    /// The old credential, as it was.
+    pub old: Credential,
 }
 
 /// Where a credential belongs, as ids.
@@ -102,7 +104,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(Credential, SecretString), StoreError> {
         self.check_kind(new.kind, now).await?;
-        self.check_lifetime(holder, &new, now).await?;
+        self.check_policy(holder, &new, now).await?;
         let belonging = self.belonging(holder).await?;
         let mut change = self.change(now).await?;
         let (credential, secret) = insert(&mut change, &new, &belonging).await?;
@@ -131,8 +133,12 @@ impl Store {
         overlap: Duration,
         now: Timestamp,
     ) -> Result<Rotated, StoreError> {
-        let kind = self.credential(id).await?.kind;
+        let Credential { kind, place, .. } = self.credential(id).await?;
         self.check_kind(kind, now).await?;
+        let longest = match place.as_deref().and_then(|place| place.split('/').next()?.parse().ok()) {
+            Some(slug) => self.policy(&slug).await?.longest,
+            None => None,
+        };
         let mut change = self.change(now).await?;
         let row =
             sqlx::query(list("WHERE c.id = $1")).bind(id.as_str()).fetch_one(change.connection()).await.map(Row)?;
@@ -155,8 +161,9 @@ impl Store {
             repository: row.optional_text("repository_id")?,
             place: old.place.clone(),
         };
-        // The new one lasts as long as the old one was made to last.
+        // The new one lasts as long as the old one was made to last, or as long as anything may by now.
         let lifetime = old.expires_at.map(|at| Duration::from_millis(at.0.abs_diff(old.created_at.0)));
+        let lifetime = lifetime.into_iter().chain(longest).min();
         let new = NewCredential {
             kind,
             shape,
@@ -175,7 +182,30 @@ impl Store {
             .await?;
         let sentence = format!("token `{id}` was rotated: `{}` takes its place at {old_expires_at}", credential.id);
         change.commit("token.rotated", id.as_str(), sentence).await?;
-        Ok(Rotated { credential, secret, old_expires_at })
+        Ok(Rotated { credential, secret, old_expires_at, old })
+    }
+
+    /// Undoes a rotation of which nobody has seen the new secret: the old credential is as it was.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn take_back_rotation(&self, rotated: &Rotated, now: Timestamp) -> Result<(), StoreError> {
+        let (old, new) = (&rotated.old, &rotated.credential);
+        let mut change = self.change(now).await?;
+        sqlx::query("UPDATE credential SET expires_at = $1, replaced_by = NULL WHERE id = $2 AND replaced_by = $3")
+            .bind(old.expires_at.map(|at| at.0))
+            .bind(old.id.as_str())
+            .bind(new.id.as_str())
+            .execute(change.connection())
+            .await?;
+        sqlx::query("UPDATE credential SET revoked_at = $1 WHERE id = $2")
+            .bind(now.0)
+            .bind(new.id.as_str())
+            .execute(change.connection())
+            .await?;
+        let sentence =
+            format!("the rotation of token `{}` was taken back: nobody saw the secret of `{}`", old.id, new.id);
+        change.commit("token.rotation_taken_back", old.id.as_str(), sentence).await
     }
 
     /// Ends a credential. When this returns, no request that begins afterwards is let in with it.
@@ -281,18 +311,18 @@ impl Store {
             return Ok(());
         }
         let ended = schedule.creation_ends_at.or(schedule.retires_at).filter(|at| *at <= now);
+        let instead = if kind == Kind::ApiToken { "an access token of the repository" } else { "an API token" };
         Err(StoreError::State(match ended {
-            Some(at) => format!("{}s cannot be made since {at}; make an API token", kind.phrase()),
+            Some(at) => format!("{}s cannot be made since {at}; make {instead}", kind.phrase()),
             None => format!(
-                "{0}s are off on this server; make an API token, or run `doorward calendar announce {1} --retires TIME`",
-                kind.phrase(),
-                kind.word()
+                "{}s are off on this server; make {instead}, or announce their end with `doorward calendar announce`",
+                kind.phrase()
             ),
         }))
     }
 
-    /// Whether the workspace that the credential is for lets it last as long.
-    async fn check_lifetime(
+    /// Whether the workspace that the credential is for would accept it.
+    async fn check_policy(
         &self,
         holder: Holder<'_>,
         new: &NewCredential<'_>,
@@ -304,7 +334,14 @@ impl Store {
             Holder::Project(name) => &name.workspace,
             Holder::Repository(name) => &name.workspace,
         };
-        let Some(longest) = self.policy(slug).await?.longest else { return Ok(()) };
+        let policy = self.policy(slug).await?;
+        if policy.kinds.is_some_and(|kinds| !kinds.contains(new.kind)) {
+            return Err(StoreError::State(format!(
+                "`{slug}` does not allow {}s; `doorward policy show {slug}` tells what it allows",
+                new.kind.phrase()
+            )));
+        }
+        let Some(longest) = policy.longest else { return Ok(()) };
         if new.expires_at.is_some_and(|at| at <= now.after(longest)) {
             return Ok(());
         }
@@ -356,6 +393,12 @@ async fn insert(
     belonging: &Belonging,
 ) -> Result<(Credential, SecretString), StoreError> {
     let at = change.at();
+    if let (Some(repository), Some(place)) = (&belonging.repository, &belonging.place) {
+        // It may have been deleted since it was looked up, and its tokens with it.
+        let found = sqlx::query("SELECT 1 FROM repository WHERE id = $1").bind(repository);
+        let found = found.fetch_optional(change.connection()).await?;
+        found.ok_or_else(|| StoreError::missing(Noun::Repository, place))?;
+    }
     let minted = MintedToken::mint(new.kind, new.shape, fill_random);
     sqlx::query(
         "INSERT INTO credential (id, kind, account_id, name, scopes, workspace_id, project_id, repository_id, place, \

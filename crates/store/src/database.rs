@@ -79,11 +79,9 @@ impl Store {
     async fn settle(&self) -> Result<(), StoreError> {
         if self.epoch.settled().is_none() {
             let change = self.change(Timestamp(0)).await?;
-            change
-                .epoch
-                .begin()
-                .and_then(|()| change.epoch.end())
-                .map_err(|error| StoreError::Unavailable(error.into()))?;
+            let unsaid = |error: std::io::Error| StoreError::Unavailable(error.into());
+            change.epoch.begin().await.map_err(unsaid)?;
+            change.epoch.end().map_err(unsaid)?;
             change.commit_records().await?;
         }
         Ok(())
@@ -146,7 +144,7 @@ impl Change {
         record.insert(self.connection()).await?;
         // Whoever cannot be told of the change must not be surprised by it.
         let unsaid = |error: std::io::Error| StoreError::Unavailable(error.into());
-        self.epoch.begin().map_err(unsaid)?;
+        self.epoch.begin().await.map_err(unsaid)?;
         let committed = sqlx::raw_sql("COMMIT").execute(self.connection()).await;
         self.committed = committed.is_ok();
         self.epoch.end().map_err(unsaid)?;

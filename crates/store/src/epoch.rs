@@ -1,15 +1,20 @@
 //! The count of changes as every process on this machine sees it, without asking the database.
 //!
-//! A file of two numbers. It is odd while a change is being committed and even otherwise, so whoever reads the same even
-//! number before and after may rely on what was found in between; and what was found under one even number holds for as
-//! long as the file says that number. A program that is killed while it commits leaves an odd number behind: then
+//! A file with a number. It is odd while a change is being committed and even otherwise, and it never comes back to what
+//! it was: what was looked up after it was read as even holds for as long as it stays the same. Whoever changes it holds
+//! the file's lock from before the commit until after it. A program that is killed while it commits leaves an odd number behind: then
 //! everybody asks the database, until the next change makes it even again. It is not kept through a restart of the
 //! machine, nor need it be, since what depends on it is in memory.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::database::fill_random;
 
 /// The file, open.
 #[derive(Debug)]
@@ -31,16 +36,26 @@ impl Epoch {
         self.read().filter(|number| number.is_multiple_of(2)).map(Settled)
     }
 
-    /// Called by whoever holds the write lock of the database, before a change is committed.
-    pub(crate) fn begin(&self) -> io::Result<()> {
-        let number = self.read().unwrap_or(0);
+    /// Says that a change is being committed, until [`Self::end`]. Called with the write lock of the database held, so
+    /// that whoever else has the file's lock has committed already and is about to let go of it.
+    pub(crate) async fn begin(&self) -> io::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(TryLockError::WouldBlock) = self.0.try_lock() {
+            if Instant::now() > deadline {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "another program holds doorward.epoch"));
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+        let number = self.read().unwrap_or_else(unused);
         self.write(number + 1 + number % 2)
     }
 
-    /// Called by whoever holds the write lock of the database, after a change was committed, or was not.
+    /// Says that the change was committed, or was not.
     pub(crate) fn end(&self) -> io::Result<()> {
-        let number = self.read().unwrap_or(1);
-        self.write(number + 2 - number % 2)
+        let number = self.read().unwrap_or_else(unused);
+        let written = self.write(number + 2 - number % 2);
+        self.0.unlock()?;
+        written
     }
 
     /// Written twice, so that half a write is noticed.
@@ -62,33 +77,59 @@ impl Epoch {
     }
 }
 
+/// A number to go on from when the file has none: one that nobody can have seen.
+fn unused() -> u64 {
+    let mut random = [0; 8];
+    fill_random(&mut random);
+    u64::from_le_bytes(random) >> 2 << 1
+}
+
+/// How long to wait for another program that has committed and has not said so yet.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 #[cfg(test)]
 mod tests {
     use super::Epoch;
 
-    #[test]
-    fn a_change_is_seen_while_it_is_made_and_afterwards_and_a_half_written_number_is_none() {
+    #[tokio::test]
+    async fn a_change_is_seen_while_it_is_made_and_afterwards_and_a_half_written_number_is_none() {
         let directory = tempfile::tempdir().expect("a directory");
         let (ours, theirs) =
             (Epoch::open(directory.path()).expect("ours"), Epoch::open(directory.path()).expect("theirs"));
         assert_eq!(theirs.settled(), None);
         for _ in 0..3 {
-            ours.begin().expect("begun");
+            ours.begin().await.expect("begun");
             assert_eq!(theirs.settled(), None);
             ours.end().expect("ended");
             let settled = theirs.settled();
             assert!(settled.is_some());
             // Somebody was killed here.
-            ours.begin().expect("begun");
+            let killed = Epoch::open(directory.path()).expect("a third");
+            killed.begin().await.expect("begun");
+            drop(killed);
             assert_eq!(theirs.settled(), None);
-            theirs.begin().expect("begun");
+            theirs.begin().await.expect("begun");
             theirs.end().expect("ended");
             assert!(ours.settled().is_some() && ours.settled() != settled);
         }
+        let before = theirs.settled();
         std::fs::write(directory.path().join("doorward.epoch"), [7; 16]).expect("written");
         assert_eq!(ours.settled(), None);
-        ours.begin().expect("begun");
+        ours.begin().await.expect("begun");
         ours.end().expect("ended");
-        assert!(theirs.settled().is_some());
+        assert!(theirs.settled().is_some() && theirs.settled() != before);
+    }
+
+    #[tokio::test]
+    async fn of_two_that_commit_one_waits_until_the_other_has_said_so() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (one, other) = (Epoch::open(directory.path()).expect("one"), Epoch::open(directory.path()).expect("other"));
+        one.begin().await.expect("begun");
+        let mut waiting = std::pin::pin!(other.begin());
+        let late = tokio::time::timeout(std::time::Duration::from_millis(50), &mut waiting).await;
+        assert!(late.is_err(), "{late:?}");
+        one.end().expect("ended");
+        waiting.await.expect("begun");
+        assert_eq!(one.settled(), None);
     }
 }

@@ -18,8 +18,8 @@ use crate::{Store, StoreError};
 pub struct Finding {
     /// For the kernel.
     pub facts: Facts,
-    /// Who the credential acts for, if the secret was proven: an account's user name, or an access token's own name.
-    pub principal: Option<String>,
+    /// The user name of the account that the credential acts for, if the secret was proven and it acts for one.
+    pub account: Option<String>,
 }
 
 impl Store {
@@ -39,10 +39,9 @@ impl Store {
         let Authorization::Token(presentation) = authorization else {
             return self.look(authorization, name).await.map(Arc::new);
         };
-        let Some(settled) = self.epoch.settled() else {
+        let (Some(settled), Some(question)) = (self.epoch.settled(), Question::new(presentation, name)) else {
             return self.look(authorization, name).await.map(Arc::new);
         };
-        let question = Question::new(presentation, name);
         if let Some(found) = self.known.finding(settled, &question) {
             return Ok(found);
         }
@@ -75,23 +74,20 @@ impl Store {
             (_, None) => Presented::Nothing,
             (_, Some(presentation)) => presented(&row, presentation)?,
         };
-        let principal = match &presented {
-            Presented::Proven(credential) if credential.owner.is_none() => row.optional_text("credential_name")?,
-            Presented::Proven(_) => row.optional_text("account_name")?,
-            _ => None,
-        };
+        let proven = matches!(presented, Presented::Proven(_));
+        let account = if proven { row.optional_text("account_name")? } else { None };
         let workspace = match row.optional_parsed::<WorkspaceId>("workspace_id")? {
             Some(id) => Some(Workspace { id, policy: crate::policy::optional(&row)?.unwrap_or_default() }),
             None => None,
         };
         let repository = repository(&row, &presented, workspace.as_ref())?;
-        Ok(Finding { facts: Facts { presented, workspace, repository }, principal })
+        Ok(Finding { facts: Facts { presented, workspace, repository }, account })
     }
 }
 
 const FIND: &str = "
     SELECT c.kind, c.digest, c.scopes, c.created_at, c.expires_at, c.revoked_at, c.id AS credential_id,
-           c.name AS credential_name, c.workspace_id AS limited_to_workspace, c.project_id AS limited_to_project,
+           c.workspace_id AS limited_to_workspace, c.project_id AS limited_to_project,
            c.repository_id AS limited_to_repository,
            a.id AS account_id, a.name AS account_name, a.email AS account_email, a.disabled, a.managed,
            a.two_step AS account_two_step,
@@ -112,7 +108,7 @@ const FIND: &str = "
 
 fn presented(row: &Row, presentation: &Presentation) -> Result<Presented, StoreError> {
     let token = &presentation.token;
-    let unknown = || token.foreign().map_or(Presented::Unknown, Presented::Unreadable);
+    let unknown = || token.foreign.map_or(Presented::Unknown, Presented::Unreadable);
     if row.optional_text("credential_id")?.is_none() {
         return Ok(unknown());
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use doorward_rules::Calendar;
-use doorward_wire::{Presentation, RepositoryName};
+use doorward_wire::{Presentation, PresentedName, RepositoryName};
 
 use crate::Finding;
 use crate::epoch::Settled;
@@ -22,7 +22,7 @@ pub(crate) struct Known(Mutex<Shelf>);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Question {
     digest: [u8; 32],
-    presentation: (doorward_rules::Scheme, doorward_wire::PresentedName),
+    presentation: (doorward_rules::Scheme, PresentedName),
     repository: Option<RepositoryName>,
 }
 
@@ -37,12 +37,14 @@ struct Shelf {
 }
 
 impl Question {
-    pub(crate) fn new(presentation: &Presentation, repository: Option<&RepositoryName>) -> Self {
-        Self {
+    /// `None` for a question that is not worth keeping: with a user name that nobody can have, which may be long.
+    pub(crate) fn new(presentation: &Presentation, repository: Option<&RepositoryName>) -> Option<Self> {
+        let long = matches!(&presentation.name, PresentedName::Other(name) if name.len() > LONGEST_NAME);
+        (!long).then(|| Self {
             digest: *presentation.token.digest.as_bytes(),
             presentation: (presentation.scheme, presentation.name.clone()),
             repository: repository.cloned(),
-        }
+        })
     }
 }
 
@@ -91,5 +93,7 @@ impl Shelf {
 
 /// How long anything is kept.
 const LIFE: Duration = Duration::from_secs(1);
-/// How many entries make a half. With some 800 bytes each, both halves take about 26 MB at most.
+/// The longest user name is an e-mail address.
+const LONGEST_NAME: usize = 254;
+/// How many entries make a half. Of about a kilobyte each, both halves take some 32 MB at most.
 const HALF: usize = 16_384;

@@ -34,13 +34,25 @@ impl Store {
         }
     }
 
-    /// Sets what a workspace asks of credentials. It holds for the very next request.
+    /// Changes what a workspace asks of credentials, from what it asks at that moment; what it asks then. It holds for
+    /// the very next request.
     ///
     /// # Errors
     /// [`StoreError::Missing`] if there is no such workspace.
-    pub async fn set_policy(&self, slug: &WorkspaceSlug, policy: &Policy, now: Timestamp) -> Result<(), StoreError> {
+    pub async fn change_policy(
+        &self,
+        slug: &WorkspaceSlug,
+        to: impl FnOnce(Policy) -> Policy,
+        now: Timestamp,
+    ) -> Result<Policy, StoreError> {
         let workspace = self.workspace(slug).await?;
         let mut change = self.change(now).await?;
+        let row = sqlx::query("SELECT * FROM policy WHERE workspace_id = $1")
+            .bind(workspace.id.to_string())
+            .fetch_optional(change.connection())
+            .await?;
+        let present = row.map_or(Ok(None), |row| optional(&Row(row)))?;
+        let policy = to(present.unwrap_or_default());
         sqlx::query(
             "INSERT INTO policy (workspace_id, sso, kinds, longest, addresses, two_step) VALUES ($1, $2, $3, $4, $5, $6) \
              ON CONFLICT (workspace_id) DO UPDATE SET sso = excluded.sso, kinds = excluded.kinds, \
@@ -54,8 +66,9 @@ impl Store {
         .bind(policy.two_step)
         .execute(change.connection())
         .await?;
-        let sentence = format!("the policy of `{slug}` was set: {}", describe(policy));
-        change.commit("policy.set", slug.as_str(), sentence).await
+        let sentence = format!("the policy of `{slug}` was set: {}", describe(&policy));
+        change.commit("policy.set", slug.as_str(), sentence).await?;
+        Ok(policy)
     }
 
     /// The living credentials that reach a workspace and that a policy would refuse there, each with the first reason;

@@ -110,7 +110,8 @@ impl Batch {
     fn add(&mut self, entry: Entry) {
         match entry {
             Entry::Record(record, written) => {
-                if let Some(decision) = &record.decision {
+                // The other records of a push are of the same request.
+                if let Some(decision) = record.decision.as_ref().filter(|_| record.event == "push.started") {
                     self.uses.note(record.at, &record.subject, decision);
                 }
                 self.records.push((record, written));

@@ -103,6 +103,22 @@ impl Store {
         repository(&Row(row))
     }
 
+    /// The repository with this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] if there is none.
+    pub async fn repository_by_id(&self, id: RepositoryId) -> Result<Repository, StoreError> {
+        let row = sqlx::query(
+            "SELECT r.*, w.slug AS workspace, p.key FROM repository r JOIN workspace w ON w.id = r.workspace_id \
+             JOIN project p ON p.id = r.project_id WHERE r.id = $1",
+        )
+        .bind(id.to_string())
+        .fetch_optional(self.reading())
+        .await?
+        .ok_or_else(|| StoreError::missing(Noun::Repository, id))?;
+        repository(&Row(row))
+    }
+
     /// Every repository, or those of one workspace, the oldest first.
     ///
     /// # Errors

@@ -63,7 +63,9 @@ impl Uses {
             sqlx::query(
                 "INSERT INTO credential_use (credential_id, surface, action, last_at, address, subject, requests) \
                  VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (credential_id, surface, action) DO UPDATE \
-                 SET last_at = excluded.last_at, address = excluded.address, subject = excluded.subject, \
+                 SET address = CASE WHEN excluded.last_at < credential_use.last_at THEN credential_use.address ELSE excluded.address END, \
+                 subject = CASE WHEN excluded.last_at < credential_use.last_at THEN credential_use.subject ELSE excluded.subject END, \
+                 last_at = CASE WHEN excluded.last_at < credential_use.last_at THEN credential_use.last_at ELSE excluded.last_at END, \
                  requests = credential_use.requests + excluded.requests",
             )
             .bind(credential)

@@ -56,7 +56,7 @@ pub fn removed(change: &str) -> Answer {
 
 /// The answer for an operation that there is not.
 pub fn no_api() -> Answer {
-    Answer::json(404, &envelope("Resource not found", Some(json!("There is no API hosted at this URL."))))
+    Answer::json(404, &envelope("Resource not found", Some(json!("There is no API hosted at this URL"))))
 }
 
 /// The answer for more requests in an hour than there may be.

@@ -37,8 +37,8 @@ pub struct MintedToken {
 pub struct UnverifiedToken {
     /// The kinds that it may be of, by its looks.
     pub kinds: Kinds,
-    /// The shape it has.
-    pub shape: TokenShape,
+    /// What to call it if it turns out not to be known here: a token of Bitbucket Cloud's own is none of ours.
+    pub foreign: Option<Fault>,
     /// The public id that it claims.
     pub id: CredentialId,
     /// What to compare with the stored digest.
@@ -53,8 +53,6 @@ pub enum TokenShape {
     /// Bitbucket Cloud's, for clients that look for its prefixes and lengths. Of kinds for which Bitbucket Cloud's shape
     /// is not known, tokens have this server's own.
     Bitbucket,
-    /// No token at all: a password that people choose.
-    Password,
 }
 
 /// SHA-256 of a token's text.
@@ -122,35 +120,34 @@ impl UnverifiedToken {
         if !body[PREFIX_LENGTH + CredentialId::LENGTH..].starts_with('_') || checksum(body) != found {
             return Err(Fault::Altered);
         }
-        Ok(Self { kinds: Kinds::of(&[kind]), shape: TokenShape::Doorward, id, digest: TokenDigest::of(text) })
+        Ok(Self { kinds: Kinds::of(&[kind]), foreign: None, id, digest: TokenDigest::of(text) })
     }
 
     /// Takes a text for an account's password.
     pub fn password(text: &SecretString) -> Self {
         let digest = TokenDigest::of(text.expose_secret());
-        Self { kinds: Kinds::of(&[Kind::AccountPassword]), shape: TokenShape::Password, id: digest.id(), digest }
-    }
-
-    /// The fault of a token that looks like Bitbucket Cloud's, once it turned out not to be known here.
-    pub fn foreign(&self) -> Option<Fault> {
-        match self.kinds.iter().next() {
-            _ if self.shape != TokenShape::Bitbucket => None,
-            Some(Kind::ApiToken) => Some(Fault::ForeignApiToken),
-            Some(Kind::AppPassword) => Some(Fault::ForeignAppPassword),
-            _ => Some(Fault::ForeignAccessToken),
-        }
+        Self { kinds: Kinds::of(&[Kind::AccountPassword]), foreign: None, id: digest.id(), digest }
     }
 }
 
-/// Reads a token of Bitbucket Cloud's shape. Lengths vary there, so the checksum alone tells whether it is whole.
+/// Reads a token of Bitbucket Cloud's shape. Lengths vary there, so the checksum alone tells whether it is whole; of our
+/// own ones, the mark does.
 fn bitbucket(text: &str) -> Result<UnverifiedToken, Fault> {
-    let (_, kinds, fault) = BITBUCKET.iter().find(|(prefix, ..)| text.starts_with(prefix)).ok_or(Fault::NotAToken)?;
-    let (body, sum) = text.split_at_checked(text.len().saturating_sub(8)).ok_or(*fault)?;
+    let (prefix, kinds, fault) =
+        BITBUCKET.iter().find(|(prefix, ..)| text.starts_with(prefix)).ok_or(Fault::NotAToken)?;
+    let ours = text[prefix.len()..].get(BITBUCKET_REST..).is_some_and(|rest| rest.starts_with(MARK));
+    let damaged = match ours {
+        true if text.len() < BITBUCKET_LENGTH => Fault::Truncated,
+        true => Fault::Altered,
+        false => *fault,
+    };
+    let (body, sum) = text.split_at_checked(text.len().saturating_sub(8)).ok_or(damaged)?;
     if crc_hex(body) != sum {
-        return Err(*fault);
+        return Err(damaged);
     }
     let digest = TokenDigest::of(text);
-    Ok(UnverifiedToken { kinds: Kinds::of(kinds), shape: TokenShape::Bitbucket, id: digest.id(), digest })
+    let foreign = (!ours).then_some(*fault);
+    Ok(UnverifiedToken { kinds: Kinds::of(kinds), foreign, id: digest.id(), digest })
 }
 
 impl TokenDigest {
@@ -245,6 +242,9 @@ const BITBUCKET: &[(&str, &[Kind], Fault)] = &[
     ("ATCTT", &[Kind::RepositoryToken, Kind::ProjectToken, Kind::WorkspaceToken], Fault::ForeignAccessToken),
     ("ATBB", &[Kind::AppPassword], Fault::ForeignAppPassword),
 ];
+/// What stands between the part of a prefix that tells the kind and the rest of an API token or access token.
+const BITBUCKET_REST: usize = "3xFfGF0".len();
+const BITBUCKET_LENGTH: usize = 192;
 /// Stands in tokens of Bitbucket Cloud's shape, so that whoever finds one knows whose it is.
 const MARK: &str = "doorward";
 const CROCKFORD: &[u8] = CredentialId::ALPHABET;
@@ -291,8 +291,16 @@ mod tests {
             let text = token.secret.expose_secret();
             assert!(text.starts_with(prefix) && text.len() == length, "{}", text.len());
             assert_eq!(format!("{:08X}", crc32fast::hash(&text.as_bytes()[..length - 8])), text[length - 8..]);
-            let cut = SecretString::from(&text[..length - 1]);
-            assert!(UnverifiedToken::parse(&cut).is_err());
+            let damaged = |text: String| UnverifiedToken::parse(&text.into()).expect_err("damaged");
+            let (cut, changed) = (text[..length - 1].to_owned(), format!("{}0", &text[..length - 1]));
+            // In an app password there is no room for a mark, so it may be anybody's.
+            let expected = match kind {
+                Kind::AppPassword => (Fault::ForeignAppPassword, Fault::ForeignAppPassword),
+                _ => (Fault::Truncated, Fault::Altered),
+            };
+            if changed != text {
+                assert_eq!((damaged(cut), damaged(changed)), expected);
+            }
         }
     }
 

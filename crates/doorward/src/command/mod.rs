@@ -16,6 +16,8 @@ pub(crate) mod up;
 pub(crate) mod why;
 pub(crate) mod workspace;
 
+use std::time::Duration;
+
 use doorward_rules::Timestamp;
 
 /// The day of a moment, for lists, or a word for none.
@@ -26,4 +28,16 @@ fn day(at: Option<Timestamp>, none: &str) -> String {
 /// A moment, or a word for none.
 fn moment(at: Option<Timestamp>, none: &str) -> String {
     at.map_or_else(|| none.to_owned(), |at| at.to_string())
+}
+
+/// A number of things: `1 API token`, `2 API tokens`.
+fn counted(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}
+
+/// A length of time as people type it: `90m`, `12h`, `30d`.
+fn length(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let unit = [(86_400, "d"), (3600, "h"), (60, "m")].into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
+    unit.map_or_else(|| format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
 }

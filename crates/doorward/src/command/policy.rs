@@ -4,11 +4,12 @@ use doorward_rules::{IpNet, Kind, Policy};
 use doorward_store::{Affected, describe_policy};
 use serde::Serialize;
 
-use super::day;
+use super::token::short;
+use super::{counted, day};
 use crate::arguments::{OrAny, PolicyCommand, PolicyFlags, Ranges, Switch};
 use crate::config::Configuration;
 use crate::data::{Data, now};
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 use crate::print;
 
 #[derive(Debug, Serialize)]
@@ -31,6 +32,8 @@ struct Row {
 struct AffectedRow {
     id: String,
     kind: &'static str,
+    #[serde(skip)]
+    kind_as_typed: &'static str,
     owner: String,
     name: String,
     last_used_at: Option<String>,
@@ -51,19 +54,23 @@ pub(crate) async fn run(command: PolicyCommand, configuration: &Configuration, j
             }
         }
         PolicyCommand::Set(flags) => {
-            let (now, slug) = (now(), flags.workspace.clone());
-            let dry_run = flags.dry_run;
-            let policy = changed(store.policy(&slug).await?, flags);
-            let affected = store.affected_by(&slug, &policy, now).await?;
-            if !dry_run {
-                store.set_policy(&slug, &policy, now).await?;
+            if flags.names_nothing() {
+                return Err(Failure::new(Code::Usage, "nothing is named that is to change")
+                    .hint("name it as with --sso on; `doorward policy show` shows what there is"));
             }
+            let (now, slug, dry_run) = (now(), flags.workspace.clone(), flags.dry_run);
+            let planned = changed(store.policy(&slug).await?, &flags);
+            let affected = store.affected_by(&slug, &planned, now).await?;
+            let policy = match dry_run {
+                true => planned,
+                false => store.change_policy(&slug, |policy| changed(policy, &flags), now).await?,
+            };
             let rows: Vec<AffectedRow> = affected.iter().map(AffectedRow::of).collect();
             if json {
                 let row = Row::of(slug.as_str(), &policy);
                 return print::json(&Row { refuses: Some(rows), dry_run: Some(dry_run), ..row });
             }
-            let (verb, now_or_then) = if dry_run { ("would be", "would be") } else { ("is now", "are now") };
+            let (verb, now_or_then) = if dry_run { ("would be", "would be") } else { ("is now", "now") };
             print::line(&format!("the policy of {slug} {verb}: {}", describe_policy(&policy)))?;
             tell(&affected, rows, now_or_then)
         }
@@ -71,15 +78,15 @@ pub(crate) async fn run(command: PolicyCommand, configuration: &Configuration, j
 }
 
 /// A policy with what the flags name.
-fn changed(policy: Policy, flags: PolicyFlags) -> Policy {
+fn changed(policy: Policy, flags: &PolicyFlags) -> Policy {
     let on = |switch: Option<Switch>, present| switch.map_or(present, |switch| switch == Switch::On);
     Policy {
         sso: on(flags.sso, policy.sso),
         kinds: flags.kinds.map_or(policy.kinds, |OrAny(kinds)| kinds),
         longest: flags.longest.map_or(policy.longest, |OrAny(longest)| longest),
-        addresses: match flags.addresses {
+        addresses: match &flags.addresses {
             None => policy.addresses,
-            Some(OrAny(ranges)) => ranges.map_or_else(Vec::new, |Ranges(ranges)| ranges),
+            Some(OrAny(ranges)) => ranges.as_ref().map_or_else(Vec::new, |Ranges(ranges)| ranges.clone()),
         },
         two_step: on(flags.two_step, policy.two_step),
     }
@@ -89,10 +96,12 @@ fn tell(affected: &[Affected], rows: Vec<AffectedRow>, verb: &str) -> Result<(),
     if rows.is_empty() {
         return print::line("no token that was accepted so far is refused by it");
     }
-    print::line(&format!("{} tokens {verb} refused there:\n", rows.len()))?;
+    print::line(&format!("{} {verb} refused there:\n", counted(rows.len(), "token")))?;
     let last = affected.iter().map(|affected| day(affected.credential.last_use.as_ref().map(|last| last.at), "never"));
-    let cells =
-        rows.into_iter().zip(last).map(|(row, last)| [row.id, row.kind.into(), row.owner, last, row.reason.into()]);
+    let cells = rows
+        .into_iter()
+        .zip(last)
+        .map(|(row, last)| [row.id, row.kind_as_typed.into(), row.owner, last, row.reason.into()]);
     print::table(["id", "kind", "owner", "last used", "reason"], &cells.collect::<Vec<_>>())
 }
 
@@ -118,6 +127,7 @@ impl AffectedRow {
         Self {
             id: credential.id.to_string(),
             kind: credential.kind.word(),
+            kind_as_typed: short(credential.kind),
             owner: credential.account.as_ref().map_or(place, ToString::to_string),
             name: credential.name.clone(),
             last_used_at: last.map(|last| last.at.to_string()),

@@ -32,13 +32,19 @@ pub(super) async fn run(
     let calendar = store.calendar().await?;
     let mut rows = Vec::new();
     for credential in store.credentials(None).await? {
-        if !matches!(state(&credential, now), "valid" | "replaced") {
+        let state = state(&credential, &calendar, now);
+        if matches!(state, "revoked" | "expired") {
             continue;
         }
         let mut found =
             |finding, sentence: String, remedy: String| rows.push(Row::new(&credential, finding, sentence, remedy));
         let (id, since) = (credential.id, now.before(unused));
         let revoke = format!("doorward token revoke {id}");
+        if matches!(state, "off" | "retired") {
+            let sentence = format!("{}s are not accepted any more", credential.kind.phrase());
+            found("refused", sentence, revoke);
+            continue;
+        }
         match &credential.last_use {
             None if credential.created_at < since => {
                 found("unused", format!("never used since {}", day(credential.created_at)), revoke.clone());

@@ -1,6 +1,6 @@
 //! `doorward token`: tokens of every kind. A secret is printed once, when it is made.
 
-use doorward_rules::{CredentialId, Kind, Scopes, Timestamp};
+use doorward_rules::{Calendar, CredentialId, Kind, Phase, Scopes, Timestamp};
 use doorward_store::{Credential, Holder, NewCredential, Store, Use};
 use doorward_wire::{AccountName, ProjectName, RepositoryName, UnverifiedToken, WorkspaceSlug};
 use secrecy::{ExposeSecret, SecretString};
@@ -85,22 +85,26 @@ pub(crate) async fn run(command: TokenCommand, configuration: &Configuration, js
         TokenCommand::Rotate { id, overlap } => {
             let id = parse(&id)?;
             let rotated = store.rotate_credential(id, shape, overlap, now).await?;
-            show_new(&rotated.credential, &rotated.secret, Some((id, rotated.old_expires_at)), now, json)
+            let shown = show_new(&rotated.credential, &rotated.secret, Some((id, rotated.old_expires_at)), now, json);
+            if shown.is_err() {
+                store.take_back_rotation(&rotated, now).await?;
+            }
+            shown
         }
         TokenCommand::List { account } => {
-            let credentials = store.credentials(account.as_ref()).await?;
+            let (credentials, calendar) = (store.credentials(account.as_ref()).await?, store.calendar().await?);
             if json {
-                return print::json(&credentials.iter().map(|c| Row::of(c, now)).collect::<Vec<_>>());
+                return print::json(&credentials.iter().map(|c| Row::of(c, &calendar, now)).collect::<Vec<_>>());
             }
-            show(&credentials, now)
+            show(&credentials, &calendar, now)
         }
         TokenCommand::Show { id } => show_one(&store, parse(&id)?, now, json).await,
         TokenCommand::Review { unused, expiring } => review::run(&store, unused, expiring, now, json).await,
         TokenCommand::Revoke { id } => {
             let id = parse(&id)?;
             store.revoke_credential(id, now).await?;
-            let credential = store.credential(id).await?;
-            if json { print::json(&Row::of(&credential, now)) } else { show(&[credential], now) }
+            let (credential, calendar) = (store.credential(id).await?, store.calendar().await?);
+            if json { print::json(&Row::of(&credential, &calendar, now)) } else { show(&[credential], &calendar, now) }
         }
     }
 }
@@ -162,7 +166,8 @@ fn show_new(
     json: bool,
 ) -> Result<(), Failure> {
     let (old, old_end) = (replaces.map(|(id, _)| id.to_string()), replaces.map(|(_, end)| end.to_string()));
-    let token = Row::of(credential, now);
+    // It could be made, so its kind is in use.
+    let token = Row::of(credential, &Calendar::open(), now);
     if json {
         return print::json(&NewRow { secret: secret.expose_secret(), token, replaces: old, old_expires_at: old_end });
     }
@@ -183,7 +188,7 @@ fn show_new(
 async fn show_one(store: &Store, id: CredentialId, now: Timestamp, json: bool) -> Result<(), Failure> {
     let credential = store.credential(id).await?;
     let uses = store.uses(id).await?;
-    let row = Row::of(&credential, now);
+    let row = Row::of(&credential, store.calendar().await?.as_ref(), now);
     if json {
         return print::json(&ShownRow { token: row, uses: uses.iter().map(UseRow::of).collect() });
     }
@@ -223,19 +228,27 @@ fn described(credential: &Credential) -> Vec<(&'static str, String)> {
     pairs
 }
 
-fn show(credentials: &[Credential], now: Timestamp) -> Result<(), Failure> {
+fn show(credentials: &[Credential], calendar: &Calendar, now: Timestamp) -> Result<(), Failure> {
     let cells = credentials.iter().map(|credential| {
         [
             credential.id.to_string(),
             short(credential.kind).into(),
             owner(credential),
-            credential.name.clone(),
-            state(credential, now).into(),
+            shortened(&credential.name),
+            state(credential, calendar, now).into(),
             day(credential.expires_at, "never"),
             day(credential.last_use.as_ref().map(|last| last.at), "never"),
         ]
     });
     print::table(["id", "kind", "owner", "name", "state", "expires", "last used"], &cells.collect::<Vec<_>>())
+}
+
+/// A name that leaves room for the other columns.
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= NAME_WIDTH {
+        return name.to_owned();
+    }
+    name.chars().take(NAME_WIDTH - 1).chain(['…']).collect()
 }
 
 /// The account or the place that a token belongs to.
@@ -258,17 +271,20 @@ pub(super) fn short(kind: Kind) -> &'static str {
     }
 }
 
-pub(super) fn state(credential: &Credential, now: Timestamp) -> &'static str {
-    match (credential.revoked_at, credential.expires_at) {
-        (Some(_), _) => "revoked",
-        (None, Some(at)) if at <= now => "expired",
+/// What keeps a token from being accepted, or `valid`.
+pub(super) fn state(credential: &Credential, calendar: &Calendar, now: Timestamp) -> &'static str {
+    match (credential.revoked_at, credential.expires_at, calendar.phase(credential.kind, now)) {
+        (Some(_), ..) => "revoked",
+        (None, Some(at), _) if at <= now => "expired",
+        (.., Phase::Off) => "off",
+        (.., Phase::Retired { .. }) => "retired",
         _ if credential.replaced_by.is_some() => "replaced",
         _ => "valid",
     }
 }
 
 impl Row {
-    pub(super) fn of(credential: &Credential, now: Timestamp) -> Self {
+    pub(super) fn of(credential: &Credential, calendar: &Calendar, now: Timestamp) -> Self {
         let workspace = credential.place.as_ref().map(|place| place.split('/').next().unwrap_or(place).to_owned());
         Self {
             id: credential.id.to_string(),
@@ -283,7 +299,7 @@ impl Row {
             revoked_at: credential.revoked_at.map(|at| at.to_string()),
             replaced_by: credential.replaced_by.map(|id| id.to_string()),
             last_used: credential.last_use.as_ref().map(UseRow::of),
-            state: state(credential, now),
+            state: state(credential, calendar, now),
         }
     }
 }
@@ -315,3 +331,5 @@ fn parse(id: &str) -> Result<CredentialId, Failure> {
             .hint("ids have 12 characters; `doorward token list` shows them")
     })
 }
+
+const NAME_WIDTH: usize = 20;

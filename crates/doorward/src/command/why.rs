@@ -97,7 +97,7 @@ fn tell(
             ),
             ("presented", presented(decision)),
             ("credential", decision.credential.clone().unwrap_or_else(none)),
-            ("principal", decision.account.clone().unwrap_or_else(|| "anyone".into())),
+            ("principal", principal(decision)),
             ("verdict", format!("{verdict}{status}")),
             ("", String::new()),
         ])?;
@@ -119,6 +119,14 @@ fn tell(
         print::line(&format!("one of {} such requests in the minute of {}", tally.requests, tally.minute))?;
     }
     Ok(())
+}
+
+fn principal(decision: &Decision) -> String {
+    match (&decision.account, &decision.credential) {
+        (Some(account), _) => account.clone(),
+        (None, Some(_)) => "nobody: the token acts for no account".into(),
+        (None, None) => "anyone".into(),
+    }
 }
 
 fn presented(decision: &Decision) -> String {

@@ -281,6 +281,28 @@ fn a_flood_of_strangers_is_counted_and_does_not_fill_the_audit() {
 }
 
 #[test]
+fn a_token_that_was_revoked_does_not_fill_the_audit_either() {
+    let mut server = server();
+    let (id, secret) = server.cli().token("admin", &["read:repository:bitbucket"], &[]);
+    server.cli().ok(&["token", "revoke", &id]);
+    let header = format!("Authorization: Bearer {secret}");
+    let ask = || server.http().get("/home/hello.git/info/refs?service=git-upload-pack", &[&header]);
+    let answers: Vec<_> = (0..500).map(|_| ask()).collect();
+    assert!(answers.iter().all(|answer| answer.status == 401));
+    let last = answers[499].header("x-request-id").to_owned();
+    server.restart();
+    let rows = server.cli().json(&["audit"]);
+    let rows: Vec<_> = rows.as_array().expect("a list").iter().filter(|row| row["reason"] == "token_revoked").collect();
+    let counted: i64 = rows.iter().filter_map(|row| row["requests"].as_i64()).sum();
+    let recorded = rows.iter().filter(|row| row["requests"].is_null()).count();
+    // The minute may have turned over on the way.
+    assert!((60..=120).contains(&recorded), "{recorded}");
+    assert_eq!(usize::try_from(counted).expect("a count") + recorded, 500);
+    let why = server.cli().ok(&["why", &last]);
+    assert!(why.contains("NO   the credential is not revoked"), "{why}");
+}
+
+#[test]
 fn a_client_that_sends_nothing_or_ever_so_slowly_is_cut_off() {
     let server = server_with(&[("DOORWARD_LIMITS_HEAD_TIME", "1s"), ("DOORWARD_LIMITS_IDLE_TIME", "1s")]);
     let bearer = format!("Authorization: Bearer {}", server.up().token);

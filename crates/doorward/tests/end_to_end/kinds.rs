@@ -293,6 +293,60 @@ fn app_passwords_are_off_then_announced_then_browned_out_then_gone() {
 }
 
 #[test]
+fn a_kind_can_be_planned_to_end_in_a_hundred_years_and_not_in_nonsense() {
+    let server = furnished();
+    let cli = server.cli();
+    let (_, secret) = make(&server, &["--account", "ada", "--scope", READ]);
+    cli.ok(&["calendar", "announce", "api", "--retires", "9999-12-31T23:59:59Z"]);
+    assert_eq!(on_git(&server, &bearer(&secret), "acme/site").header("sunset"), "Fri, 31 Dec 9999 23:59:59 GMT");
+    cli.ok(&["calendar", "cancel", "api"]);
+    for arguments in [
+        &["announce", "api", "--retires", "9000y"][..],
+        &["announce", "api", "--retires", "9999-12-31T23:59:59-23:59"],
+        &["announce", "api", "--retires", "2020-01-01"],
+        &["announce", "api", "--retires", "30d", "--creation-ends", "60d"],
+        &["retire", "api", "--at", "2020-01-01"],
+        &["brownout", "api", "--from", "2020-01-01", "--for", "1h"],
+        &["brownout", "api", "--from", "400d", "--for", "1h", "--every", "12h", "--until", "1d"],
+        &["brownout", "api", "--from", "1d", "--for", "2h", "--every", "1h", "--until", "3d"],
+        &["brownout", "api", "--from", "1d", "--for", "0s"],
+        &["brownout", "app-password", "--from", "1d", "--for", "1h"],
+    ] {
+        let outcome = cli.run(&[&["calendar"], arguments].concat());
+        assert_eq!(outcome.code, Some(2), "{arguments:?}: {}", outcome.stderr);
+    }
+    assert_eq!(on_git(&server, &bearer(&secret), "acme/site").header("deprecation"), "");
+}
+
+#[test]
+fn a_rotation_of_which_nobody_sees_the_secret_changes_nothing() {
+    let server = furnished();
+    let (id, secret) = make(&server, &["--account", "ada", "--scope", READ]);
+    let before = server.cli().json(&["token", "show", &id]);
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a device that is full");
+    let mut command = server.cli().command(&["token", "rotate", &id]);
+    assert_eq!(command.stdout(full).output().expect("doorward runs").status.code(), Some(1));
+    let after = server.cli().json(&["token", "show", &id]);
+    assert_eq!((&before["expires_at"], &before["state"]), (&after["expires_at"], &after["state"]));
+    assert_eq!(on_git(&server, &bearer(&secret), "acme/site").status, 200);
+    let valid = server.cli().json(&["token", "list", "--account", "ada"]);
+    let valid = valid.as_array().expect("a list").iter().filter(|row| row["state"] == "valid").count();
+    assert_eq!(valid, 1);
+}
+
+#[test]
+fn a_token_of_a_workspace_names_no_other() {
+    let server = furnished();
+    server.cli().ok(&["workspace", "create", "elsewhere", "--owner", "ada"]);
+    let (_, secret) = make(&server, &["--account", "ada", "--workspace", "acme", "--scope", "account"]);
+    let workspaces = json_of(&on_rest(&server, &bearer(&secret), "/2.0/user/workspaces"));
+    assert_eq!(
+        (workspaces["size"].as_u64(), workspaces["values"][0]["workspace"]["slug"].as_str()),
+        (Some(1), Some("acme"))
+    );
+}
+
+#[test]
 fn each_rule_of_a_policy_refuses_says_so_and_lets_go_again() {
     let server = furnished();
     let cli = server.cli();

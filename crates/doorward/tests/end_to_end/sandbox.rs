@@ -134,7 +134,7 @@ fn removed_operations_answer_410_from_their_day_on_and_new_ones_404_before_their
     let workspaces = json_of(&rest(&sandbox, form, token, "/2.0/user/workspaces"));
     assert_eq!(workspaces["values"][0]["workspace"]["slug"], "acme");
     let none = rest(&sandbox, form, token, "/2.0/nothing");
-    let error = json!({ "message": "Resource not found", "detail": "There is no API hosted at this URL." });
+    let error = json!({ "message": "Resource not found", "detail": "There is no API hosted at this URL" });
     assert_eq!((none.status, json_of(&none)), (404, json!({ "type": "error", "error": error })));
 }
 
@@ -294,9 +294,19 @@ fn case_16_more_requests_than_an_hour_may_have_are_429_until_the_hour_is_over() 
     let message = json!({ "type": "error", "error": { "message": "Rate limit for this resource has been exceeded" } });
     assert_eq!(json_of(&ask("api_token")), message);
     // Each access token has a limit of its own, and is told of it.
-    let statuses: Vec<u16> = (0..4).map(|_| ask("workspace_access_token").status).collect();
-    assert_eq!(statuses, [200, 200, 200, 429]);
-    assert_eq!(ask("workspace_access_token").header("x-ratelimit-limit"), "3");
+    let told = |answer: &Response| {
+        ["x-ratelimit-limit", "x-ratelimit-resource", "x-ratelimit-nearlimit"]
+            .map(|name| answer.header(name).to_owned())
+    };
+    let first = ask("workspace_access_token");
+    assert_eq!((first.status, told(&first)), (200, ["3", "api", "false"].map(String::from)));
+    let statuses: Vec<u16> = (0..3).map(|_| ask("workspace_access_token").status).collect();
+    assert_eq!(statuses, [200, 200, 429]);
+    assert_eq!(ask("workspace_access_token").header("x-credential-type"), "workspace_access_token");
+    let anonymous = sandbox.http().get("/2.0/repositories/acme/docs", &[]);
+    assert_eq!(anonymous.header("x-ratelimit-limit"), "3, 3;w=3600");
+    assert_eq!((anonymous.header("x-ratelimit-remaining"), anonymous.header("x-ratelimit-reset")), ("2", "3600"));
+    assert!(sandbox.log().iter().any(|entry| entry["status"] == 429 && entry["reason"] == "rate_limit"));
     sandbox.control("clock", r#"{"advance":"61m"}"#);
     assert_eq!(ask("api_token").status, 200);
 }
@@ -404,8 +414,53 @@ fn https_is_served_under_the_providers_names_to_whoever_trusts_the_authority() {
         let git = sandbox.git().set("http.curloptResolve", &format!("{name}:{port}:{host}"));
         let trusted = git.clone().set("http.sslCAInfo", ca).run(sandbox.directory(), &["ls-remote", &url]);
         assert!(trusted.ok, "{name}: {}", trusted.stderr);
+        // What is told about a repository names the host of git, over HTTP/2 as well.
+        let api = format!("api.bitbucket.org:{port}");
+        let mut curl = Command::new("curl");
+        curl.args([
+            "--silent",
+            "--fail",
+            "--http2",
+            "--cacert",
+            ca,
+            "--connect-to",
+            &format!("{api}:{}", sandbox.host()),
+        ]);
+        curl.args(["--oauth2-bearer", sandbox.secret("oauth_access_token", "valid")]);
+        let output = curl.arg(format!("https://{api}/2.0/repositories/acme/site")).output().expect("curl runs");
+        let repository: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        let clone = &repository["links"]["clone"][0]["href"];
+        assert_eq!(*clone, format!("https://bitbucket.org:{port}/acme/site.git"));
         let untrusted = git.run(sandbox.directory(), &["ls-remote", &url]);
         assert!(!untrusted.ok && untrusted.stderr.contains("certificate"), "{}", untrusted.stderr);
+    }
+}
+
+#[test]
+fn answers_are_held_back_but_not_those_of_the_controls() {
+    let sandbox = sandbox(&["--latency", "1h"]);
+    let mut held = sandbox.http().connect();
+    std::io::Write::write_all(&mut held, b"GET /2.0/user HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        .expect("sent");
+    assert_eq!(sandbox.http().get("/healthz", &[]).status, 200);
+    sandbox.control("faults", r#"{"latency": "0"}"#);
+    assert_eq!(sandbox.http().get("/2.0/user", &[]).status, 401);
+    held.set_read_timeout(Some(std::time::Duration::from_millis(50))).expect("a time-out");
+    let early = std::io::Read::read(&mut held, &mut [0; 1]);
+    assert!(early.is_err(), "it was answered: {early:?}");
+}
+
+#[test]
+fn a_name_that_no_repository_can_have_is_answered_as_an_absent_one() {
+    let sandbox = sandbox(&["--at", "2026-11-22"]);
+    for path in ["/2.0/repositories/%7B%7D/site", "/2.0/repositories/acme/.."] {
+        let answer = rest(&sandbox, As::Bearer, sandbox.secret("api_token", "valid"), path);
+        assert!(
+            answer.status == 404 && answer.text().contains("\"type\":\"error\"") && !answer.text().contains("remedy"),
+            "{}",
+            answer.text()
+        );
     }
 }
 
@@ -414,12 +469,18 @@ fn what_a_control_does_not_take_is_said_and_changes_nothing() {
     let sandbox = sandbox(&["--at", "2026-11-22T00:00:00Z"]);
     let before = sandbox.http().get("/_sandbox/state", &[]);
     assert_eq!(before.status, 200);
+    // What the state says can be sent back.
+    let state = json_of(&before);
+    let faults = json!({ "spurious_401": state["spurious_401"], "latency": state["latency"], "rate_limit": state["rate_limit"] });
+    sandbox.control("faults", &faults.to_string());
     for (what, body) in [
         ("clock", ""),
         ("clock", "{}"),
         ("clock", r#"{"at":"yesterday"}"#),
         ("clock", r#"{"at":"2026-01-01","advance":"1h"}"#),
         ("clock", r#"{"advance":"much"}"#),
+        ("clock", r#"{"at":"2001-01-01"}"#),
+        ("clock", r#"{"advance":"4294967295y"}"#),
         ("faults", r#"{"spurious_401":"2"}"#),
         ("faults", r#"{"latency":"1y"}"#),
         ("faults", r#"{"rate_limit":-1}"#),
@@ -446,6 +507,7 @@ fn nothing_is_left_of_a_sandbox_when_it_stops_and_its_arguments_are_checked() {
     };
     for arguments in [
         &["--at", "tomorrow"][..],
+        &["--at", "1969-01-01"],
         &["--spurious-401", "1.5"],
         &["--latency", "9y"],
         &["--rate-limit", "few"],

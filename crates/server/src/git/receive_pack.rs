@@ -64,7 +64,7 @@ pub(crate) async fn receive_pack(
         }
     };
     // Between the first decision and the head of the push lies as much time as the client took for it.
-    let (admitted, placed) = match app.admit_to_place(&context, &headers, wish).await {
+    let (admitted, placed) = match app.admit_to_place(&context, &headers, wish.again()).await {
         Ok(admitted) => admitted,
         Err(away) => return away.respond(),
     };

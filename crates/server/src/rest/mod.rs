@@ -75,8 +75,19 @@ fn base(app: &App, headers: &HeaderMap) -> String {
     }
     let scheme = if app.settings.tls.is_some() { "https" } else { "http" };
     // An answer names the host that was asked for; nobody but the caller sees it.
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).filter(|host| is_host(host));
+    let host = host.unwrap_or("localhost");
     format!("{scheme}://{host}")
+}
+
+/// Whether a text is a host's name or address, with or without a port.
+fn is_host(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+}
+
+/// The address of Git beside that of the API, which has a host of its own at Bitbucket Cloud.
+fn git_base(base: &str) -> String {
+    base.replacen("://api.bitbucket.org", "://bitbucket.org", 1)
 }
 
 /// An id as the API writes it: in braces.

@@ -4,12 +4,11 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
-use doorward_rules::{Action, Surface};
+use doorward_rules::{Action, Reason, Surface, Target};
 use doorward_store::{Repository, StoreError, Workspace};
-use doorward_wire::RepositoryName;
 use serde_json::{Value, json};
 
-use super::{answer, base, braced};
+use super::{answer, base, braced, git_base};
 use crate::admit::Wish;
 use crate::app::App;
 use crate::context::Context;
@@ -25,16 +24,23 @@ pub(crate) async fn repository(
 ) -> Response<Body> {
     let name = match named(segments) {
         Ok(name) => name,
-        Err(refusal) => return refusal.on(Surface::Rest).respond(context.id),
+        Err(refusal) => return app.unnamed(refusal, Surface::Rest, &context).respond(context.id),
     };
-    let wish = Wish { surface: Surface::Rest, action: Action::ReadRepository, repository: Some(&name) };
+    let wish = Wish::rest(Action::ReadRepository, Some(&name));
     let admitted = match app.admit(&context, &headers, wish).await {
         Ok(admitted) => admitted,
         Err(away) => return away.respond(),
     };
     let found = async {
+        let found = match read(&app, admitted.permit.target()).await {
+            // It was deleted this moment.
+            Err(StoreError::Missing { .. }) => {
+                let absent = Refusal::of_reason(&Reason::RepositoryInvisible, Surface::Rest);
+                return Err(app.unnamed(absent, Surface::Rest, &context));
+            }
+            found => found.map_err(Refusal::from)?,
+        };
         let branch = app.repositories.main_branch(&admitted.permit).await.map_err(Refusal::from)?;
-        let found = read(&app, &name).await.map_err(Refusal::from)?;
         Ok::<_, Refusal>(repository_object(&found, branch.as_deref(), &base(&app, &headers)))
     };
     match found.await {
@@ -43,8 +49,14 @@ pub(crate) async fn repository(
     }
 }
 
-async fn read(app: &App, name: &RepositoryName) -> Result<(Repository, Workspace), StoreError> {
-    Ok((app.store.repository(name).await?, app.store.workspace(&name.workspace).await?))
+/// The repository that a permit is for, whatever has its name by now.
+async fn read(app: &App, target: Target) -> Result<(Repository, Workspace), StoreError> {
+    let Target::Repository(id) = target else {
+        return Err(StoreError::State("a permit for an account was brought to a repository".into()));
+    };
+    let repository = app.store.repository_by_id(id).await?;
+    let workspace = app.store.workspace(&repository.name.workspace).await?;
+    Ok((repository, workspace))
 }
 
 fn repository_object((repository, workspace): &(Repository, Workspace), branch: Option<&str>, base: &str) -> Value {
@@ -73,7 +85,7 @@ fn repository_object((repository, workspace): &(Repository, Workspace), branch: 
         "mainbranch": mainbranch,
         "links": {
             "self": { "href": api },
-            "clone": [{ "name": "https", "href": format!("{base}/{name}.git") }],
+            "clone": [{ "name": "https", "href": format!("{}/{name}.git", git_base(base)) }],
         },
     })
 }

@@ -4,8 +4,8 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, Uri};
-use doorward_rules::{Action, RuleSet, Surface, Target, bitbucket_cloud};
-use doorward_store::{Account, StoreError};
+use doorward_rules::{Action, Limit, RuleSet, Surface, Target, bitbucket_cloud};
+use doorward_store::{Account, StoreError, Workspace};
 use serde_json::{Value, json};
 
 use super::{answer, base, braced, no_such_operation};
@@ -20,7 +20,7 @@ pub(crate) async fn user(
     Extension(context): Extension<Context>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let wish = Wish { surface: Surface::Rest, action: Action::ReadAccount, repository: None };
+    let wish = Wish::rest(Action::ReadAccount, None);
     let admitted = match app.admit(&context, &headers, wish).await {
         Ok(admitted) => admitted,
         Err(away) => return away.respond(),
@@ -45,7 +45,7 @@ pub(crate) async fn workspaces(
     if app.settings.rules == RuleSet::BitbucketCloud && not_yet {
         return no_such_operation(&app, &context, &uri);
     }
-    let wish = Wish { surface: Surface::Rest, action: Action::ReadWorkspaces, repository: None };
+    let wish = Wish::rest(Action::ReadWorkspaces, None);
     let admitted = match app.admit(&context, &headers, wish).await {
         Ok(admitted) => admitted,
         Err(away) => return away.respond(),
@@ -57,8 +57,13 @@ pub(crate) async fn workspaces(
     match found.await {
         Ok(found) => {
             let base = base(&app, &headers);
+            let within = |workspace: &Workspace| match admitted.limit {
+                Limit::Workspace(id) => workspace.id == id,
+                _ => true,
+            };
             let values: Vec<Value> = found
                 .iter()
+                .filter(|(workspace, _)| within(workspace))
                 .map(|(workspace, administrator)| {
                     let slug = &workspace.slug;
                     json!({

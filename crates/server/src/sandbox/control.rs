@@ -13,7 +13,7 @@ use doorward_wire::parse_duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Latency, Sandbox, SpuriousRefusals};
+use super::{EARLIEST, Latency, Sandbox, SpuriousRefusals};
 use crate::app::App;
 
 /// The table of controls, below `/_sandbox`.
@@ -57,14 +57,17 @@ async fn state(State(app): State<App>) -> Response<Body> {
 
 async fn clock(State(app): State<App>, body: Bytes) -> Response<Body> {
     with_sandbox(&app, |sandbox| {
-        let change: ClockChange = read(&body)?;
+        let change: ClockChange = read(&body, CLOCK)?;
         let now = match (change.at, change.advance) {
             (Some(at), None) => at.parse::<Timestamp>().map_err(|error| format!("`at` is {error}"))?,
             (None, Some(by)) => {
                 app.clock.now().after(parse_duration(&by).map_err(|error| format!("`advance`: {error}"))?)
             }
-            _ => return Err("send {\"at\": \"2026-07-28T00:00:00Z\"} or {\"advance\": \"30m\"}".into()),
+            _ => return Err(CLOCK.into()),
         };
+        if !(EARLIEST..=Timestamp::LAST).contains(&now) {
+            return Err(format!("{now} is not between {EARLIEST} and {}", Timestamp::LAST));
+        }
         app.clock.set(now);
         Ok(present_state(&app, sandbox))
     })
@@ -72,7 +75,7 @@ async fn clock(State(app): State<App>, body: Bytes) -> Response<Body> {
 
 async fn faults(State(app): State<App>, body: Bytes) -> Response<Body> {
     with_sandbox(&app, |sandbox| {
-        let change: FaultChange = read(&body)?;
+        let change: FaultChange = read(&body, FAULTS)?;
         let spurious = change.spurious_401.map(|text| text.read::<SpuriousRefusals>("spurious_401")).transpose()?;
         let latency = change.latency.map(|text| text.read::<Latency>("latency")).transpose()?;
         let mut faults = sandbox.faults();
@@ -110,8 +113,8 @@ fn present_state(app: &App, sandbox: &Sandbox) -> Value {
         .collect();
     json!({
         "at": now.to_string(),
-        "spurious_401": { "rate": faults.spurious.rate, "burst": faults.spurious.burst },
-        "latency_ms": { "from": faults.latency.from.as_millis() as u64, "to": faults.latency.to.as_millis() as u64 },
+        "spurious_401": format!("{},{}", faults.spurious.rate, faults.spurious.burst),
+        "latency": format!("{}ms..{}ms", faults.latency.from.as_millis(), faults.latency.to.as_millis()),
         "rate_limit": rate_limit,
         "changes": changes,
     })
@@ -125,8 +128,8 @@ fn with_sandbox(app: &App, change: impl FnOnce(&Sandbox) -> Result<Value, String
     }
 }
 
-fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
-    serde_json::from_slice(body).map_err(|error| format!("this takes a JSON object: {error}"))
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8], expected: &str) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|_| expected.to_owned())
 }
 
 fn told(status: StatusCode, sentence: &str) -> Response<Body> {
@@ -152,3 +155,7 @@ impl Text {
         text.parse().map_err(|error| format!("{name}: {error}"))
     }
 }
+
+const CLOCK: &str = "send {\"at\": \"2026-07-28T00:00:00Z\"} or {\"advance\": \"30m\"}";
+const FAULTS: &str =
+    "send one or more of {\"spurious_401\": \"0.2,3\", \"latency\": \"100ms..2s\", \"rate_limit\": 1000}";

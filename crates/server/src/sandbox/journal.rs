@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::admit::Asked;
 use crate::context::Context;
+use crate::refusal::Refusal;
 
 /// The latest refusals, the latest one last.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub(crate) struct Entry {
     at: String,
     surface: &'static str,
     action: &'static str,
+    /// The kind of what was presented and its form, as far as they are known.
+    presented: Option<String>,
     subject: String,
     status: u16,
     /// What Bitbucket Cloud would not have said.
@@ -67,6 +70,7 @@ impl Journal {
             at: context.at.to_string(),
             surface: asked.ask.surface.word(),
             action: asked.ask.action.word(),
+            presented: presented(asked),
             subject: subject.into(),
             status,
             reason: reason.code(),
@@ -76,17 +80,19 @@ impl Journal {
         });
     }
 
-    pub(crate) fn note_fault(&mut self, context: &Context, subject: &str, code: &'static str, sentence: &str) {
+    pub(crate) fn note_fault(&mut self, asked: &Asked, context: &Context, subject: &str, refusal: &Refusal) {
+        let (code, sentence) = (refusal.code, &refusal.sentence);
         tracing::info!(request = %context.id, reason = code, subject, "refused: {sentence}");
         self.push(Entry {
             request: context.id.to_string(),
             at: context.at.to_string(),
-            surface: "git",
-            action: "",
+            surface: asked.ask.surface.word(),
+            action: asked.ask.action.word(),
+            presented: presented(asked),
             subject: subject.into(),
-            status: 401,
+            status: refusal.status.as_u16(),
             reason: code,
-            sentence: sentence.into(),
+            sentence: sentence.clone(),
             advice: None,
             otherwise: Vec::new(),
         });
@@ -98,6 +104,11 @@ impl Journal {
         }
         self.0.push_back(entry);
     }
+}
+
+fn presented(asked: &Asked) -> Option<String> {
+    let credential = asked.found.facts.credential()?;
+    Some(format!("{} {}", credential.kind.word(), credential.form))
 }
 
 /// What would have been answered in each period of Bitbucket Cloud's history; neighbours that agree are one.

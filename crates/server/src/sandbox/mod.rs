@@ -25,6 +25,9 @@ use crate::refusal::Refusal;
 use faults::Faults;
 use quota::Quotas;
 
+/// What Bitbucket Cloud answered before this is not known here.
+pub const EARLIEST: Timestamp = Timestamp::utc(2021, 1, 1);
+
 /// How a sandbox begins. All of it can be changed while it runs.
 #[derive(Debug, Clone)]
 pub struct SandboxSettings {
@@ -49,9 +52,9 @@ pub(crate) struct Sandbox {
     journal: Mutex<Journal>,
 }
 
-/// What is answered instead of what the kernel said.
+/// What is answered instead of what the kernel said, or beside it.
 pub(crate) struct Instead {
-    pub(crate) refusal: Refusal,
+    pub(crate) refusal: Option<Refusal>,
     pub(crate) diagnostics: Diagnostics,
 }
 
@@ -75,16 +78,18 @@ impl Sandbox {
         self.faults().delay()
     }
 
-    /// The fault that this request meets, if it meets one.
+    /// The fault that this request meets, if it meets one, and what it is told about its limits.
     pub(crate) fn instead(
         &self,
         asked: &Asked,
         outcome: &Result<Permit, Reason>,
         wish: Wish<'_>,
         context: &Context,
-    ) -> Option<Instead> {
+    ) -> Instead {
         let facts = &asked.found.facts;
-        if let Some(limit) = self.quotas().spend(wish.surface, facts, context) {
+        let spent = self.quotas().spend(wish.surface, facts, context);
+        let diagnostics = spent.diagnostics();
+        if spent.reached {
             let refusal = Refusal::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "rate_limit",
@@ -92,8 +97,9 @@ impl Sandbox {
                 "wait",
             )
             .on(wish.surface);
+            self.journal().note_fault(asked, context, &wish.subject(), &refusal);
             let answer = words::rate_limited(wish.surface);
-            return Some(Instead { refusal: refusal.worded(answer), diagnostics: limit.diagnostics() });
+            return Instead { refusal: Some(refusal.worded(answer)), diagnostics };
         }
         let valid = outcome.is_ok() && facts.credential().is_some();
         let workspace = wish.repository.map(|name| name.workspace.as_str());
@@ -105,10 +111,10 @@ impl Sandbox {
                 "this credential is valid, and refused all the same as Bitbucket Cloud does now and then",
                 "try again in half a minute",
             );
-            self.journal().note_fault(context, &wish.subject(), refusal.code, &refusal.sentence);
-            return Some(Instead { refusal: refusal.worded(words::spurious()), diagnostics: Diagnostics::default() });
+            self.journal().note_fault(asked, context, &wish.subject(), &refusal);
+            return Instead { refusal: Some(refusal.worded(words::spurious())), diagnostics };
         }
-        None
+        Instead { refusal: None, diagnostics }
     }
 
     /// Notes a refusal, with what would have been answered on other days.

@@ -50,7 +50,7 @@ async fn an_access_token_is_an_administrator_of_its_own_place_and_nobody_elsewhe
             }
             let found = store.find(&bearer(&secret), None).await.expect("an answer");
             let proven = found.facts.credential().expect("proven");
-            assert_eq!((proven.owner, found.principal.as_deref()), (None, Some("deploy")));
+            assert_eq!((proven.owner, &found.account), (None, &None));
             assert!(proven.limit != Limit::Anywhere);
             // Rotated, it is still its place's.
             let rotated = store.rotate_credential(credential.id, shape, DAY, NOW).await.expect("rotated");
@@ -105,7 +105,7 @@ async fn a_policy_names_beforehand_whom_it_will_refuse_and_then_does() {
 
     assert_eq!(privilege(&other_process, &secret, "acme/site").await, Privilege::Admin);
     let policy = Policy { sso: true, kinds, longest, addresses, two_step: true };
-    store.set_policy(&acme, &policy, NOW).await.expect("set");
+    store.change_policy(&acme, |_| policy.clone(), NOW).await.expect("set");
     assert_eq!(other_process.policy(&acme).await.expect("a policy"), policy);
     let found = other_process.find(&bearer(&secret), Some(&parsed("acme/site"))).await.expect("an answer");
     let workspace = found.facts.workspace.as_ref().expect("the workspace");
@@ -113,15 +113,44 @@ async fn a_policy_names_beforehand_whom_it_will_refuse_and_then_does() {
     assert_eq!(workspace.policy.against_credential(credential), Some(Reason::SsoRequired { kind: Kind::ApiToken }));
     // Whom the present policy refuses already is not named again.
     assert_eq!(affected(&policy).await, []);
-    let longer = NewCredential {
+    let longer = || NewCredential {
         kind: Kind::WorkspaceToken,
         shape: TokenShape::Doorward,
         name: "x",
         scopes: Scopes::NONE,
         expires_at: None,
     };
-    let refused = store.create_credential(Holder::Workspace(&acme), longer, NOW).await;
+    let create = async || store.create_credential(Holder::Workspace(&acme), longer(), NOW).await;
+    let refused = create().await;
+    assert!(matches!(refused, Err(StoreError::State(ref why)) if why.contains("does not allow")), "{refused:?}");
+    store.change_policy(&acme, |policy| Policy { kinds: None, ..policy }, NOW).await.expect("set");
+    let refused = create().await;
     assert!(matches!(refused, Err(StoreError::State(ref why)) if why.contains("90 days")), "{refused:?}");
+    // A rotation does not make one that lasts longer than a new one might.
+    let rotated = store.rotate_credential(deploy.id, TokenShape::Doorward, DAY, NOW).await.expect("rotated");
+    assert_eq!(rotated.credential.expires_at, Some(NOW.after(90 * DAY)));
+    // Nobody saw its secret: everything is as it was.
+    store.take_back_rotation(&rotated, NOW).await.expect("taken back");
+    assert_eq!(store.credential(deploy.id).await.expect("listed"), deploy);
+    assert!(store.credential(rotated.credential.id).await.expect("listed").revoked_at.is_some());
+    store.rotate_credential(deploy.id, TokenShape::Doorward, DAY, NOW).await.expect("rotated again");
+}
+
+#[tokio::test]
+async fn of_two_changes_to_a_policy_at_once_none_is_lost() {
+    let (directory, store) = furnished().await;
+    let other_process = open(directory.path()).await;
+    let acme: WorkspaceSlug = parsed("acme");
+    for _ in 0..20 {
+        let (sso, two_step) = tokio::join!(
+            store.change_policy(&acme, |policy| Policy { sso: true, ..policy }, NOW),
+            other_process.change_policy(&acme, |policy| Policy { two_step: true, ..policy }, NOW)
+        );
+        assert!(sso.is_ok() && two_step.is_ok());
+        let policy = store.policy(&acme).await.expect("a policy");
+        assert!(policy.sso && policy.two_step, "{policy:?}");
+        store.change_policy(&acme, |_| Policy::default(), NOW).await.expect("set");
+    }
 }
 
 #[tokio::test]
@@ -151,7 +180,7 @@ async fn app_passwords_are_off_until_their_end_is_announced_and_end_when_it_come
         ],
     };
     assert_eq!(other_process.calendar().await.expect("a calendar").phase(Kind::AppPassword, NOW), Phase::Off);
-    store.set_schedule(Kind::AppPassword, &schedule, "announced".into(), NOW).await.expect("set");
+    store.change_schedule(Kind::AppPassword, |_| schedule, "announced".into(), NOW).await.expect("set");
     let (_, secret) = create(NOW).await.expect("made");
     assert_eq!(privilege(&other_process, &secret, "acme/site").await, Privilege::Admin);
     let calendar = other_process.calendar().await.expect("a calendar");
@@ -159,7 +188,7 @@ async fn app_passwords_are_off_until_their_end_is_announced_and_end_when_it_come
     assert_eq!((phase(1), phase(20)), (Phase::Announced, Phase::Brownout { until: NOW.after(20 * DAY + hour) }));
     assert_eq!((phase(26), phase(30)), (Phase::Announced, Phase::Retired { since: NOW.after(30 * DAY) }));
     assert!(create(NOW.after(11 * DAY)).await.is_err());
-    store.set_schedule(Kind::AppPassword, &Schedule::default(), "taken back".into(), NOW).await.expect("set");
+    store.change_schedule(Kind::AppPassword, |_| Schedule::default(), "taken back".into(), NOW).await.expect("set");
     assert_eq!(other_process.calendar().await.expect("a calendar").phase(Kind::AppPassword, NOW), Phase::Off);
 }
 

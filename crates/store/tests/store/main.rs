@@ -93,7 +93,7 @@ async fn a_secret_proves_its_own_credential_and_no_other() {
     let (ada, ada_secret) = token(&store, "ada").await;
     let (_, bob_secret) = token(&store, "bob").await;
     let found = store.find(&bearer(&ada_secret), Some(&name)).await.expect("an answer");
-    assert_eq!(found.principal.as_deref(), Some("ada"));
+    assert_eq!(found.account.as_deref(), Some("ada"));
     assert_eq!(found.facts.repository.map(|repository| repository.privilege), Some(Privilege::Admin));
     let found = store.find(&bearer(&bob_secret), Some(&name)).await.expect("an answer");
     assert_eq!(found.facts.repository.map(|repository| repository.privilege), Some(Privilege::None));
@@ -107,7 +107,7 @@ async fn a_secret_proves_its_own_credential_and_no_other() {
     });
     assert_eq!(forged.id, ada.id);
     let found = store.find(&bearer(&forged.secret), Some(&name)).await.expect("an answer");
-    assert_eq!((&found.facts.presented, &found.principal), (&Presented::Unknown, &None));
+    assert_eq!((&found.facts.presented, &found.account), (&Presented::Unknown, &None));
     assert_eq!(found.facts.repository.map(|repository| repository.privilege), Some(Privilege::None));
 }
 

@@ -30,6 +30,24 @@ async fn what_the_first_version_wrote_is_all_there_and_its_tokens_still_work() {
     .execute(&mut database)
     .await
     .expect("filled");
+    sqlx::query(
+        "INSERT INTO audit_tally (minute, tag, subject, credential, surface, action, rule, requests, last_at) \
+         VALUES (0, 1, 'acme/site', $1, 'git', 'fetch', 'privilege', 3, 70), \
+                (0, 2, 'acme/site', $1, 'git', 'fetch', 'privilege', 4, 80)",
+    )
+    .bind(secret.id.as_str())
+    .execute(&mut database)
+    .await
+    .expect("filled");
+    sqlx::query(
+        "INSERT INTO audit (id, at, event, subject, credential, surface, action, sentence) VALUES \
+         ('1', 90, 'push.started', 'acme/site', $1, 'git', 'push', ''), \
+         ('2', 91, 'push.finished', 'acme/site', $1, 'git', 'push', '')",
+    )
+    .bind(secret.id.as_str())
+    .execute(&mut database)
+    .await
+    .expect("filled");
     database.close().await.expect("closed");
 
     let store = Store::open(directory.path()).await.expect("brought to this version");
@@ -42,6 +60,10 @@ async fn what_the_first_version_wrote_is_all_there_and_its_tokens_still_work() {
     assert_eq!((listed[0].name.as_str(), listed[0].place.as_deref()), ("old", Some("acme")));
     let project = &store.projects(&parsed("acme")).await.expect("projects")[0];
     assert_eq!((project.name.to_string(), repository.project), ("acme/PROJ".to_owned(), project.id));
+    // What the audit knew of its uses is not forgotten, or it would be taken for unused.
+    let uses = store.uses(secret.id).await.expect("uses");
+    let told: Vec<_> = uses.iter().map(|noted| (noted.action.as_str(), noted.at.0, noted.requests)).collect();
+    assert_eq!(told, [("push", 90, 1), ("fetch", 80, 7)]);
     let repository = store.repository(&parsed("acme/site")).await.expect("the repository");
     assert_eq!(repository.project, project.name.key);
 }

@@ -61,5 +61,5 @@ fn failed(error: &dyn std::fmt::Display) -> Failure {
     Failure::new(Code::Failed, format!("no certificate can be made: {error}"))
 }
 
-const NAMES: [&str; 5] = ["bitbucket.org", "www.bitbucket.org", "api.bitbucket.org", "localhost", "127.0.0.1"];
+const NAMES: [&str; 6] = ["bitbucket.org", "www.bitbucket.org", "api.bitbucket.org", "localhost", "127.0.0.1", "::1"];
 const DAY: Duration = Duration::from_secs(86_400);

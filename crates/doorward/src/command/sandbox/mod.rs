@@ -124,10 +124,13 @@ impl<'a> Started<'a> {
             ("  seed", self.seed.to_string()),
         ])?;
         if let Some(ca) = &self.ca {
-            let host = self.address.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
+            let host = self.address.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host.trim_matches(['[', ']']));
             print::line("\n  Two lines for the hosts file, and the authority to trust:\n")?;
             print::line(&format!("  {host} bitbucket.org www.bitbucket.org\n  {host} api.bitbucket.org"))?;
             print::line(&format!("  export GIT_SSL_CAINFO={ca} SSL_CERT_FILE={ca}"))?;
+            let port = self.git.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()).unwrap_or(443);
+            print::line("\n  Or without the hosts file, for one git command:\n")?;
+            print::line(&format!("  GIT_SSL_CAINFO={ca} git -c http.curloptResolve=bitbucket.org:{port}:{host} …"))?;
         }
         for shown in self.credentials {
             print::line("")?;

@@ -68,7 +68,7 @@ impl World {
         let long_ago = Timestamp::utc(2021, 1, 1).min(at);
         // A store of our own knows no app passwords unless they are announced to end.
         let announced = Schedule { announced_at: Some(Timestamp(0)), ..Schedule::default() };
-        store.set_schedule(Kind::AppPassword, &announced, "app passwords are in use".into(), long_ago).await?;
+        store.change_schedule(Kind::AppPassword, |_| announced, "app passwords are in use".into(), long_ago).await?;
         for (name, email, workspace) in [("ada", ADA, "acme"), ("bob", BOB, "other")] {
             let account: AccountName = parsed(name)?;
             store.create_account(&account, &parsed::<Email>(email)?, long_ago).await?;
