@@ -12,13 +12,16 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     line(&text)
 }
 
-/// Prints rows below their headings, in columns as wide as they need to be.
+/// Prints rows below their headings, in columns as wide as they need to be, but on a terminal no wider than that.
 pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> Result<(), Failure> {
     let mut widths = headings.map(str::len);
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
+    }
+    if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout()) {
+        fit(&mut widths, size.ws_col.into());
     }
     line(&columns(&headings.map(str::to_uppercase), &widths))?;
     rows.iter().try_for_each(|row| line(&columns(row, &widths)))
@@ -40,10 +43,32 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     }
 }
 
-fn columns<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
-    let cells: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-    cells.join("  ").trim_end().to_owned()
+/// Takes what is too much from the widest column, then from the next, until all fit or none can be narrower. The first
+/// one stays whole: it is what one copies.
+fn fit<const N: usize>(widths: &mut [usize; N], terminal: usize) {
+    let gaps = GAP.len() * N.saturating_sub(1);
+    while terminal > 0 && widths.iter().sum::<usize>() + gaps > terminal {
+        let widest = widths.iter_mut().skip(1).filter(|width| **width > NARROWEST).max();
+        let Some(widest) = widest else { return };
+        *widest -= 1;
+    }
 }
+
+fn columns<const N: usize>(cells: &[String; N], widths: &[usize; N]) -> String {
+    let cells: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| padded(cell, *width)).collect();
+    cells.join(GAP).trim_end().to_owned()
+}
+
+/// A cell of a width: filled up, or cut short with a mark.
+fn padded(cell: &str, width: usize) -> String {
+    if cell.chars().count() <= width {
+        return format!("{cell:width$}");
+    }
+    cell.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+const GAP: &str = "  ";
+const NARROWEST: usize = 8;
 
 /// Compares a generated document with what is in the repository; with `UPDATE_DOCS` set, writes it.
 #[cfg(test)]
@@ -54,4 +79,22 @@ pub(crate) fn check_document(path: &str, text: &str) {
     }
     let found = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(found == text, "{path} is stale; run the tests with UPDATE_DOCS=1 and commit what changes");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{columns, fit};
+
+    #[test]
+    fn a_table_fits_its_terminal_and_cuts_the_widest_columns_first() {
+        let mut widths = [20, 60, 30, 5];
+        fit(&mut widths, 80);
+        assert_eq!(widths, [20, 25, 24, 5]);
+        let cells = ["a".repeat(20), "b".repeat(60), "c".repeat(9), "d".into()];
+        let line = columns(&cells, &widths);
+        assert!(line.starts_with(&"a".repeat(20)) && line.contains("b…") && line.chars().count() <= 80, "{line}");
+        let mut impossible = [100, 8, 8, 8];
+        fit(&mut impossible, 80);
+        assert_eq!(impossible, [100, 8, 8, 8]);
+    }
 }

@@ -71,7 +71,7 @@ REST they are the envelope's `error.message` and `error.detail.remedy`, beside `
 `required` and `granted`. The audit keeps all of it under the request's id.
 
 Who has not proven a secret is told only what is marked *anybody*. Where more than one thing stands in the way, the hint
-names them all, in the order in which they are to be done.
+names them all, in the order in which they are to be done. Git LFS is decided on, and not served yet.
 
 ## Reasons
 ";

@@ -24,6 +24,7 @@ use crate::app::{App, InFlight};
 use crate::context::Context;
 use crate::diagnostics::Diagnostics;
 use crate::refusal::Refusal;
+use crate::sandbox;
 
 /// What a handler wants the log line to say. Travels with the response.
 #[derive(Debug, Clone, Default)]
@@ -116,6 +117,10 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     }
     let mut noted = response.extensions_mut().remove::<Noted>().unwrap_or_default();
     std::mem::take(&mut noted.diagnostics).put(response.headers_mut());
+    if app.sandbox.is_some() {
+        let status = response.status();
+        sandbox::dress(&line.path, status, id, response.headers_mut());
+    }
     let line = Line { id, noted, status: response.status(), ..line };
     if let Some(busy) = &mut busy {
         busy.set_waiting(true);

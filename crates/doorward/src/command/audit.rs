@@ -63,11 +63,15 @@ pub(crate) async fn run(
     if json {
         return print::json(&rows);
     }
-    let cells = rows.into_iter().map(|row| {
-        let who = row.account.or(row.address).unwrap_or_else(|| "command line".into());
-        [row.at, row.event, row.request.unwrap_or_default(), row.subject, who, row.sentence]
-    });
-    print::table(["at", "event", "request", "subject", "who", "what"], &cells.collect::<Vec<_>>())
+    rows.into_iter().try_for_each(tell)
+}
+
+/// When, what, where and who on one line, and below it the sentence and the request that it happened in.
+fn tell(row: Row) -> Result<(), Failure> {
+    let who = row.account.or(row.address).unwrap_or_else(|| "command line".into());
+    print::line(&format!("{}  {}  {}  {who}", row.at, row.event, row.subject))?;
+    print::line(&format!("    {}", row.sentence))?;
+    row.request.map_or(Ok(()), |request| print::line(&format!("    request {request}")))
 }
 
 impl Row {

@@ -82,10 +82,8 @@ pub(crate) async fn run(command: CalendarCommand, configuration: &Configuration,
     show(vec![row])?;
     let used = store.rehearse(kind, days_ago(30, now)).await?.len();
     let let_in = counted(used, kind.phrase());
-    print::line(&format!(
-        "\n{let_in} let in during the last 30 days; `doorward calendar rehearse {}` names them",
-        short(kind)
-    ))
+    print::line(&format!("\nlet in during the last 30 days: {let_in}"))?;
+    if used > 0 { print::line(&format!("`doorward calendar rehearse {}` names them", short(kind))) } else { Ok(()) }
 }
 
 /// One change of the calendar.

@@ -234,21 +234,13 @@ fn show(credentials: &[Credential], calendar: &Calendar, now: Timestamp) -> Resu
             credential.id.to_string(),
             short(credential.kind).into(),
             owner(credential),
-            shortened(&credential.name),
+            credential.name.clone(),
             state(credential, calendar, now).into(),
             day(credential.expires_at, "never"),
             day(credential.last_use.as_ref().map(|last| last.at), "never"),
         ]
     });
     print::table(["id", "kind", "owner", "name", "state", "expires", "last used"], &cells.collect::<Vec<_>>())
-}
-
-/// A name that leaves room for the other columns.
-fn shortened(name: &str) -> String {
-    if name.chars().count() <= NAME_WIDTH {
-        return name.to_owned();
-    }
-    name.chars().take(NAME_WIDTH - 1).chain(['…']).collect()
 }
 
 /// The account or the place that a token belongs to.
@@ -331,5 +323,3 @@ fn parse(id: &str) -> Result<CredentialId, Failure> {
             .hint("ids have 12 characters; `doorward token list` shows them")
     })
 }
-
-const NAME_WIDTH: usize = 20;

@@ -2,6 +2,7 @@
 
 mod access;
 mod big;
+mod cases;
 mod command_line;
 mod concurrency;
 mod dependencies;

@@ -236,11 +236,13 @@ fn rest_tells_the_scopes_and_the_kind_of_a_credential_in_headers_refused_or_not(
         (answer.status, told(&answer)),
         (200, ["repo_access_token", "repository:write", "repository"].map(String::from))
     );
+    assert_eq!((answer.header("server"), answer.header("access-control-allow-origin")), ("AtlassianEdge", "*"));
+    assert!(answer.header("vary").starts_with("Authorization, ") && !answer.header("x-trace-id").is_empty());
     let answer = rest(&sandbox, As::Bearer, sandbox.secret("api_token", "read_only"), "/2.0/user");
     let expected = ["api_token", "read:repository:bitbucket", "read:user:bitbucket"].map(String::from);
     assert_eq!((answer.status, told(&answer)), (403, expected));
     let answer = rest(&sandbox, As::Bearer, sandbox.secret("api_token", "revoked"), "/2.0/user");
-    assert_eq!((answer.status, told(&answer)), (401, Default::default()));
+    assert_eq!((answer.status, told(&answer), answer.header("server")), (401, Default::default(), "envoy"));
 }
 
 #[test]

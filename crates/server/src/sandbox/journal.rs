@@ -66,36 +66,21 @@ impl Journal {
         let advice = advise(rules, &asked.ask, facts, context.at).map(|advice| advice.sentence(facts));
         tracing::info!(request = %context.id, status, reason = reason.code(), advice, subject, "refused: {reason}");
         self.push(Entry {
-            request: context.id.to_string(),
-            at: context.at.to_string(),
-            surface: asked.ask.surface.word(),
-            action: asked.ask.action.word(),
-            presented: presented(asked),
-            subject: subject.into(),
             status,
             reason: reason.code(),
             sentence: reason.to_string(),
             advice,
             otherwise: periods(asked, rules),
+            ..Entry::about(asked, context, subject)
         });
     }
 
     pub(crate) fn note_fault(&mut self, asked: &Asked, context: &Context, subject: &str, refusal: &Refusal) {
         let (code, sentence) = (refusal.code, &refusal.sentence);
         tracing::info!(request = %context.id, reason = code, subject, "refused: {sentence}");
-        self.push(Entry {
-            request: context.id.to_string(),
-            at: context.at.to_string(),
-            surface: asked.ask.surface.word(),
-            action: asked.ask.action.word(),
-            presented: presented(asked),
-            subject: subject.into(),
-            status: refusal.status.as_u16(),
-            reason: code,
-            sentence: sentence.clone(),
-            advice: None,
-            otherwise: Vec::new(),
-        });
+        let status = refusal.status.as_u16();
+        let sentence = sentence.clone();
+        self.push(Entry { status, reason: code, sentence, ..Entry::about(asked, context, subject) });
     }
 
     fn push(&mut self, entry: Entry) {
@@ -106,9 +91,24 @@ impl Journal {
     }
 }
 
-fn presented(asked: &Asked) -> Option<String> {
-    let credential = asked.found.facts.credential()?;
-    Some(format!("{} {}", credential.kind.word(), credential.form))
+impl Entry {
+    /// What is known before the answer is.
+    fn about(asked: &Asked, context: &Context, subject: &str) -> Self {
+        let credential = asked.found.facts.credential();
+        Self {
+            request: context.id.to_string(),
+            at: context.at.to_string(),
+            surface: asked.ask.surface.word(),
+            action: asked.ask.action.word(),
+            presented: credential.map(|credential| format!("{} {}", credential.kind.word(), credential.form)),
+            subject: subject.into(),
+            status: 0,
+            reason: "",
+            sentence: String::new(),
+            advice: None,
+            otherwise: Vec::new(),
+        }
+    }
 }
 
 /// What would have been answered in each period of Bitbucket Cloud's history; neighbours that agree are one.

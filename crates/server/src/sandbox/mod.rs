@@ -3,11 +3,13 @@
 //! Only for tests: it looks passwords up, and whoever reaches it may change its date and its faults.
 
 mod control;
+mod edge;
 mod faults;
 mod journal;
 mod quota;
 
 pub(crate) use control::routes;
+pub(crate) use edge::dress;
 pub use faults::{FaultError, Latency, SpuriousRefusals};
 pub(crate) use journal::Journal;
 
