@@ -178,7 +178,10 @@ impl App {
         wish: Wish<'_>,
         decision: Decision,
     ) -> Result<RequestId, Refusal> {
-        let subject = wish.subject();
+        self.tally_as(context, wish.subject(), decision).await
+    }
+
+    async fn tally_as(&self, context: &Context, subject: String, decision: Decision) -> Result<RequestId, Refusal> {
         let id = context.id.tagged(decision.tag(&subject));
         self.recorder.tally(context.at, subject, decision).await?;
         Ok(id)
@@ -261,8 +264,11 @@ impl App {
         holder: Option<CredentialId>,
         refusal: &Refusal,
     ) -> Result<RequestId, Refusal> {
-        let counted = ["credential_missing", "too_many_attempts"].contains(&refusal.code);
-        let by_itself = !counted
+        if refusal.code == TOO_MANY {
+            // Whoever tries many secrets may try as many names: they are one count, under which each is found.
+            return self.tally_as(context, MANY.into(), decision).await;
+        }
+        let by_itself = refusal.code != Reason::NothingPresented.code()
             && match holder {
                 Some(id) => self.may_record_holder(context.at, id),
                 None => self.may_record_stranger(context.at),
@@ -312,6 +318,9 @@ impl Asked {
     }
 }
 
+/// The code of refusals that are counted together, and what they are counted under.
+const TOO_MANY: &str = "too_many_attempts";
+const MANY: &str = "(many attempts)";
 /// How long a wait for a place may take before the kernel is asked again.
 const LONG: Duration = Duration::from_millis(500);
 
