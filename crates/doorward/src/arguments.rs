@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use doorward_client::Place;
 use doorward_rules::{IpNet, Kind, Kinds, Privilege, Scope, Timestamp};
 use doorward_server::{Latency, SANDBOX_EARLIEST, SpuriousRefusals};
 use doorward_wire::{
@@ -71,9 +72,64 @@ pub(crate) enum Command {
         /// The X-Request-Id of the answer
         request: String,
     },
+    /// Give git the right credential for each host and repository (a git credential helper)
+    #[command(subcommand)]
+    Credential(CredentialCommand),
+    /// Make doorward the credential helper for a host, in your own git configuration
+    Setup {
+        /// The host
+        #[arg(value_name = "URL", default_value = "https://bitbucket.org")]
+        host: Place,
+        /// Take out what was put in
+        #[arg(long)]
+        undo: bool,
+    },
+    /// Answer git's question for a user name or password (for GIT_ASKPASS, under the name doorward-askpass)
+    Askpass {
+        /// The question, as git puts it
+        prompt: String,
+    },
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CredentialCommand {
+    /// Store a credential; its secret is read from standard input
+    Add {
+        /// What it is for: a host, a workspace or a repository
+        #[arg(value_name = "URL")]
+        place: Place,
+        /// The user name of its owner; tokens do without
+        #[arg(long, value_name = "NAME")]
+        username: Option<String>,
+    },
+    /// Tell which credential would be used, where it comes from, and why not another
+    Explain {
+        /// The address, as in `git clone`
+        #[arg(value_name = "URL")]
+        url: String,
+    },
+    /// List what is stored, without secrets
+    List,
+    /// Forget a credential
+    Remove {
+        /// What it was stored for
+        #[arg(value_name = "URL")]
+        place: Place,
+        /// The user name that it was stored with
+        #[arg(long, value_name = "NAME")]
+        username: Option<String>,
+    },
+    /// Answer git's question on standard input (git runs this)
+    Get,
+    /// Note that a host accepted a credential (git runs this)
+    Store,
+    /// Note that a host refused a credential (git runs this)
+    Erase,
+    /// Tell git what this helper can do (git runs this)
+    Capability,
 }
 
 #[derive(Debug, Args)]
@@ -515,7 +571,25 @@ pub(crate) struct Flags {
     pub(crate) listen: Option<String>,
 }
 
+impl Command {
+    /// Whether it is for the person at a git client, and needs neither a data directory nor a configuration.
+    pub(crate) fn is_clients(&self) -> bool {
+        matches!(self, Self::Credential(_) | Self::Setup { .. } | Self::Askpass { .. })
+    }
+}
+
 impl Arguments {
+    /// The arguments of this process. Git gives the program that answers its questions nothing but the question.
+    pub(crate) fn of_process() -> Self {
+        let mut arguments: Vec<OsString> = std::env::args_os().collect();
+        let name = arguments.first().map(PathBuf::from);
+        let named = name.as_deref().and_then(Path::file_name).is_some_and(|name| name == "doorward-askpass");
+        if named || (arguments.len() == 2 && std::env::var_os("DOORWARD_ANSWER_SECRET").is_some()) {
+            arguments.insert(1.min(arguments.len()), "askpass".into());
+        }
+        Self::parse_from(arguments)
+    }
+
     pub(crate) fn flags(&self) -> Flags {
         let listen = match &self.command {
             Command::Up(flags) | Command::Serve(flags) => flags.listen.clone(),

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
+use doorward_client::{AskpassError, HelperError, SetupError, VaultError};
 use doorward_git::GitError;
 use doorward_server::ServerError;
 use doorward_store::{Noun, StoreError};
@@ -85,6 +86,39 @@ impl From<ServerError> for Failure {
             ServerError::Tls(_) => "check server.tls_certificate and server.tls_key: both are PEM files",
         };
         Self::new(Code::Configuration, &error).hint(remedy)
+    }
+}
+
+impl From<VaultError> for Failure {
+    fn from(error: VaultError) -> Self {
+        let remedy = match &error {
+            VaultError::File { .. } => "check the directory and its owner",
+            VaultError::Sealed(_) => "or set DOORWARD_KEY to the key that it was made with",
+            VaultError::Key => "take it from the file credentials.key, or leave it unset",
+        };
+        Self::new(Code::Failed, &error).hint(remedy)
+    }
+}
+
+impl From<HelperError> for Failure {
+    fn from(HelperError::Vault(error): HelperError) -> Self {
+        error.into()
+    }
+}
+
+impl From<AskpassError> for Failure {
+    fn from(error: AskpassError) -> Self {
+        match error {
+            AskpassError::Vault(error) => error.into(),
+            AskpassError::Prompt(_) => Self::new(Code::Usage, &error),
+            AskpassError::Nothing { .. } => Self::new(Code::NotFound, &error),
+        }
+    }
+}
+
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Self {
+        Self::new(Code::Failed, &error).hint("check that git is installed and ~/.gitconfig can be written")
     }
 }
 

@@ -12,8 +12,6 @@ mod refusals;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::arguments::{Arguments, Command};
 use crate::config::Configuration;
 use crate::failure::Failure;
@@ -21,7 +19,9 @@ use crate::failure::Failure;
 fn main() -> ExitCode {
     // Whatever is written here is for its owner alone, also in a directory that others may look into.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    match run(Arguments::parse()) {
+    let arguments = Arguments::of_process();
+    let done = if arguments.command.is_clients() { command::client::run(arguments) } else { run(arguments) };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
@@ -47,6 +47,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Token(token) => command::token::run(token, &configuration, json).await,
         Command::Audit(filter) => command::audit::run(filter, &configuration, json).await,
         Command::Why { request } => command::why::run(&request, &configuration, json).await,
+        Command::Credential(_) | Command::Setup { .. } | Command::Askpass { .. } => Ok(()),
         Command::Config(config) => command::config::run(&config, &configuration, json),
     }
 }

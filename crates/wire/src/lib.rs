@@ -5,6 +5,7 @@
 
 mod authorization;
 pub mod bitbucket_cloud;
+mod credential_protocol;
 mod duration;
 mod name;
 mod pktline;
@@ -17,6 +18,7 @@ mod suggest;
 mod token;
 
 pub use authorization::{Authorization, Passwords, Presentation, PresentedName};
+pub use credential_protocol::{Description, DescriptionError};
 pub use duration::{DurationError, parse_duration};
 pub use name::{AccountName, Email, NameError, ProjectKey, ProjectName, RepositoryName, RepositorySlug, WorkspaceSlug};
 pub use pktline::{PktError, PktLine};

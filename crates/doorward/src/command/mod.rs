@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod audit;
 pub(crate) mod calendar;
+pub(crate) mod client;
 pub(crate) mod config;
 pub(crate) mod permission;
 pub(crate) mod policy;

@@ -11,8 +11,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("doorward-store", &["doorward-rules", "doorward-wire"]),
     ("doorward-git", &["doorward-rules", "doorward-wire"]),
     ("doorward-server", &["doorward-rules", "doorward-wire", "doorward-store", "doorward-git"]),
+    ("doorward-client", &["doorward-rules", "doorward-wire"]),
     ("doorward-testkit", &[]),
-    ("doorward", &["doorward-rules", "doorward-wire", "doorward-store", "doorward-git", "doorward-server"]),
+    (
+        "doorward",
+        &["doorward-rules", "doorward-wire", "doorward-store", "doorward-git", "doorward-server", "doorward-client"],
+    ),
 ];
 
 #[test]

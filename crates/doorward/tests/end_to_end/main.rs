@@ -3,6 +3,7 @@
 mod access;
 mod big;
 mod cases;
+mod client;
 mod command_line;
 mod concurrency;
 mod dependencies;

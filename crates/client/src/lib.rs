@@ -1,0 +1,22 @@
+//! The client: finds the credential that git, or a person, needs for a host, and remembers what became of it.
+//!
+//! Knows the kernel's table of forms and nothing of the server. It asks nobody over the network but through git itself,
+//! and writes one file.
+
+mod askpass;
+mod choose;
+mod environment;
+mod helper;
+mod place;
+mod probe;
+mod setup;
+mod vault;
+
+pub use askpass::{AskpassError, Prompt, askpass};
+pub use choose::{Candidate, Choice, Chosen, Passed, Source, choose};
+pub use environment::{Environment, from_environment};
+pub use helper::{Ask, Helper, HelperError};
+pub use place::{Place, PlaceError};
+pub use probe::{Probe, probe};
+pub use setup::{SetupError, set_up, take_down};
+pub use vault::{Contents, Entry, History, Vault, VaultError};

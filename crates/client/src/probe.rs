@@ -1,0 +1,76 @@
+//! Asks a host once, through git, whether it takes a credential: with git's own proxies, certificates and rewrites.
+
+use std::io;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::Place;
+
+/// What came of asking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// It was let in.
+    Accepted,
+    /// It was refused as a credential.
+    Refused,
+    /// Neither: the host cannot be reached, or has something else to say. Nothing follows from it.
+    Unknown,
+}
+
+/// Asks for a repository's refs, once and within `patience`. `program` is this program, which git asks for the secret.
+///
+/// # Errors
+/// If git cannot be run.
+pub fn probe(
+    place: &Place,
+    username: &str,
+    secret: &SecretString,
+    program: &Path,
+    patience: Duration,
+) -> io::Result<Probe> {
+    let Some(url) = place.repository_url() else { return Ok(Probe::Unknown) };
+    let mut child = Command::new("git")
+        .args(["-c", "credential.helper=", "-c", "credential.interactive=false", "ls-remote", "--quiet", &url, "HEAD"])
+        .env("GIT_ASKPASS", program)
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("LC_ALL", "C")
+        .env(ANSWER_USERNAME, username)
+        .env(ANSWER_SECRET, secret.expose_secret())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let Some(succeeded) = wait(&mut child, patience)? else { return Ok(Probe::Unknown) };
+    let mut stderr = String::new();
+    if let Some(mut pipe) = child.stderr.take() {
+        io::Read::read_to_string(&mut pipe, &mut stderr)?;
+    }
+    Ok(match succeeded {
+        true => Probe::Accepted,
+        false if stderr.contains("Authentication failed") => Probe::Refused,
+        false => Probe::Unknown,
+    })
+}
+
+/// Whether a process succeeded; `None` if it had to be stopped.
+fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<bool>> {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status.success()));
+        }
+        if Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What this program answers git's questions with while it probes.
+pub(crate) const ANSWER_USERNAME: &str = "DOORWARD_ANSWER_USERNAME";
+pub(crate) const ANSWER_SECRET: &str = "DOORWARD_ANSWER_SECRET";

@@ -1,0 +1,337 @@
+//! The file with the secrets that a person has stored, and with what became of every secret that was used.
+//!
+//! It is encrypted, so that a backup or a synchronised folder does not hold secrets; the key is another file, or comes
+//! from the environment. Whoever can read both can read the secrets: it is for machines without a keyring. Several
+//! processes may use it at once; each change is one atomic replacement under a lock.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use doorward_rules::Timestamp;
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::Place;
+
+/// The file and its key.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    directory: PathBuf,
+    /// The key from the environment, in hexadecimal, in place of the key's file.
+    key: Option<SecretString>,
+}
+
+/// One stored secret.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// What it is for.
+    pub place: Place,
+    /// The user name of its owner, if it was given.
+    pub username: Option<String>,
+    /// The secret.
+    pub secret: SecretString,
+    /// When it was stored.
+    pub added_at: Timestamp,
+}
+
+/// What became of a secret.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct History {
+    /// When a host last accepted it, in milliseconds since 1970.
+    #[serde(default)]
+    pub accepted_at: Option<i64>,
+    /// How often it was refused since.
+    #[serde(default)]
+    pub refused: u32,
+    /// Why it is not offered any more.
+    #[serde(default)]
+    pub dead: Option<String>,
+}
+
+/// Everything in the vault.
+#[derive(Debug, Default)]
+pub struct Contents {
+    /// What is stored.
+    pub entries: Vec<Entry>,
+    histories: BTreeMap<String, History>,
+}
+
+/// Why the vault cannot be used.
+#[derive(Debug, Error)]
+pub enum VaultError {
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The key does not fit, or the file is damaged.
+    #[error("{0} cannot be opened with its key; move it away to begin with an empty one")]
+    Sealed(PathBuf),
+    /// The key in the environment is none.
+    #[error("DOORWARD_KEY is not 64 hexadecimal digits")]
+    Key,
+}
+
+impl Vault {
+    /// The vault in a directory, which need not be there yet.
+    pub fn new(directory: PathBuf, key: Option<SecretString>) -> Self {
+        Self { directory, key }
+    }
+
+    /// What is in it; nothing if there is none yet.
+    ///
+    /// # Errors
+    /// [`VaultError`] if it is there and cannot be opened.
+    pub fn read(&self) -> Result<Contents, VaultError> {
+        let path = self.directory.join(FILE);
+        match fs::read(&path) {
+            Ok(bytes) => self.open(&path, bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Contents::default()),
+            Err(source) => Err(VaultError::File { path, source }),
+        }
+    }
+
+    /// Changes what is in it. Of two processes that do so at once, one waits for the other.
+    ///
+    /// # Errors
+    /// [`VaultError`] if it cannot be opened or written; then it is as it was.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Contents) -> T) -> Result<T, VaultError> {
+        let file = |path: PathBuf| move |source| VaultError::File { path, source };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.directory)
+            .map_err(file(self.directory.clone()))?;
+        let lock = self.directory.join("credentials.lock");
+        let held = File::options().create(true).truncate(false).write(true).mode(0o600).open(&lock);
+        let held = held.and_then(|held| held.lock().map(|()| held)).map_err(file(lock))?;
+        let mut contents = self.read()?;
+        let result = change(&mut contents);
+        let sealed = self.seal(&contents)?;
+        write_private(&self.directory, FILE, &sealed).map_err(file(self.directory.join(FILE)))?;
+        drop(held);
+        Ok(result)
+    }
+
+    fn open(&self, path: &Path, mut bytes: Vec<u8>) -> Result<Contents, VaultError> {
+        let sealed = || VaultError::Sealed(path.to_owned());
+        let nonce =
+            bytes.get(..NONCE).and_then(|nonce| Nonce::try_assume_unique_for_key(nonce).ok()).ok_or_else(sealed)?;
+        let key = self.key()?.ok_or_else(sealed)?;
+        let plain = key.open_within(nonce, Aad::from(VERSION), &mut bytes, NONCE..).map_err(|_| sealed())?;
+        let stored: Stored = serde_json::from_slice(plain).map_err(|_| sealed())?;
+        let contents = stored.into();
+        bytes.fill(0);
+        Ok(contents)
+    }
+
+    fn seal(&self, contents: &Contents) -> Result<Vec<u8>, VaultError> {
+        let key = match self.key()? {
+            Some(key) => key,
+            None => self.make_key()?,
+        };
+        let mut nonce = [0; NONCE];
+        fill(&mut nonce);
+        let mut bytes = serde_json::to_vec(&Stored::from(contents))
+            .map_err(|error| VaultError::File { path: self.directory.join(FILE), source: error.into() })?;
+        let sealed = key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(VERSION), &mut bytes);
+        sealed.map_err(|_| VaultError::Sealed(self.directory.join(FILE)))?;
+        Ok([&nonce[..], &bytes].concat())
+    }
+
+    /// The key from the environment, or from its file, if there is one.
+    fn key(&self) -> Result<Option<LessSafeKey>, VaultError> {
+        let text = match &self.key {
+            Some(key) => key.clone(),
+            None => {
+                let path = self.directory.join(KEY_FILE);
+                match fs::read_to_string(&path) {
+                    Ok(text) => text.into(),
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                    Err(source) => return Err(VaultError::File { path, source }),
+                }
+            }
+        };
+        from_hex(text.expose_secret().trim()).map(|bytes| Some(key_of(&bytes))).ok_or(VaultError::Key)
+    }
+
+    fn make_key(&self) -> Result<LessSafeKey, VaultError> {
+        let mut bytes = [0; 32];
+        fill(&mut bytes);
+        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        write_private(&self.directory, KEY_FILE, format!("{text}\n").as_bytes())
+            .map_err(|source| VaultError::File { path: self.directory.join(KEY_FILE), source })?;
+        Ok(key_of(&bytes))
+    }
+}
+
+impl Contents {
+    /// What became of a secret.
+    pub fn history(&self, secret: &SecretString) -> History {
+        self.histories.get(&fingerprint(secret)).cloned().unwrap_or_default()
+    }
+
+    /// What became of a secret, to be changed.
+    pub fn history_mut(&mut self, secret: &SecretString) -> &mut History {
+        self.histories.entry(fingerprint(secret)).or_default()
+    }
+
+    /// Stores a secret, in place of the one of the same owner for the same place.
+    pub fn store(&mut self, entry: Entry) {
+        self.entries.retain(|stored| stored.place != entry.place || stored.username != entry.username);
+        self.entries.push(entry);
+    }
+}
+
+/// The file's content before it is sealed.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    entries: Vec<StoredEntry>,
+    #[serde(default)]
+    histories: BTreeMap<String, History>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredEntry {
+    place: Place,
+    username: Option<String>,
+    secret: String,
+    added_at: i64,
+}
+
+impl From<Stored> for Contents {
+    fn from(stored: Stored) -> Self {
+        let entry = |entry: StoredEntry| Entry {
+            place: entry.place,
+            username: entry.username,
+            secret: entry.secret.into(),
+            added_at: Timestamp(entry.added_at),
+        };
+        Self { entries: stored.entries.into_iter().map(entry).collect(), histories: stored.histories }
+    }
+}
+
+impl From<&Contents> for Stored {
+    fn from(contents: &Contents) -> Self {
+        let entry = |entry: &Entry| StoredEntry {
+            place: entry.place.clone(),
+            username: entry.username.clone(),
+            secret: entry.secret.expose_secret().to_owned(),
+            added_at: entry.added_at.0,
+        };
+        Self { entries: contents.entries.iter().map(entry).collect(), histories: contents.histories.clone() }
+    }
+}
+
+/// What a secret is remembered by once it is gone.
+fn fingerprint(secret: &SecretString) -> String {
+    let digest = digest(&SHA256, secret.expose_secret().trim().as_bytes());
+    digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn key_of(bytes: &[u8; 32]) -> LessSafeKey {
+    let key = UnboundKey::new(&CHACHA20_POLY1305, bytes);
+    LessSafeKey::new(key.expect("the length is the algorithm's"))
+}
+
+fn from_hex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (place, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * place..2 * place + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// # Panics
+/// If the operating system has no randomness: without it nothing can be kept secret.
+fn fill(bytes: &mut [u8]) {
+    SystemRandom::new().fill(bytes).expect("the operating system gives random bytes");
+}
+
+/// Replaces a file at once, for its owner alone.
+fn write_private(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut file = tempfile::Builder::new().prefix(".doorward-").tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(directory.join(name)).map(drop).map_err(|error| error.error)
+}
+
+const FILE: &str = "credentials";
+const KEY_FILE: &str = "credentials.key";
+const NONCE: usize = 12;
+const VERSION: &[u8] = b"doorward credentials 1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(place: &str, username: &str, secret: &str) -> Entry {
+        let place = place.parse().expect("a place");
+        Entry { place, username: Some(username.into()), secret: secret.into(), added_at: Timestamp(5) }
+    }
+
+    #[test]
+    fn what_is_stored_is_read_back_and_stands_in_no_file_in_the_clear() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let vault = Vault::new(directory.path().join("new"), None);
+        assert!(vault.read().expect("empty").entries.is_empty());
+        vault.change(|contents| contents.store(entry("https://bitbucket.org", "ada", "s3cr3t"))).expect("stored");
+        vault.change(|contents| contents.history_mut(&"s3cr3t".into()).accepted_at = Some(7)).expect("noted");
+        let contents = vault.read().expect("there");
+        assert_eq!(contents.entries[0].secret.expose_secret(), "s3cr3t");
+        assert_eq!(contents.history(&"s3cr3t\n".into()).accepted_at, Some(7));
+        for file in fs::read_dir(directory.path().join("new")).expect("files") {
+            let path = file.expect("a file").path();
+            assert!(!String::from_utf8_lossy(&fs::read(&path).expect("read")).contains("s3cr3t"), "{}", path.display());
+            let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).expect("there").permissions());
+            assert_eq!(mode & 0o077, 0, "{}", path.display());
+        }
+        assert!(!format!("{:?}", contents.entries).contains("s3cr3t"));
+    }
+
+    #[test]
+    fn another_key_or_a_damaged_file_is_an_error_and_nothing_is_lost() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let vault = |key: Option<&str>| Vault::new(directory.path().into(), key.map(|key| key.into()));
+        let key = "ab".repeat(32);
+        vault(Some(&key)).change(|contents| contents.store(entry("bitbucket.org", "ada", "s"))).expect("stored");
+        assert!(matches!(vault(Some(&"cd".repeat(32))).read(), Err(VaultError::Sealed(_))));
+        assert!(matches!(vault(Some("ab")).read(), Err(VaultError::Key)));
+        assert!(matches!(vault(None).change(|_| ()), Err(VaultError::Sealed(_))));
+        let file = directory.path().join(FILE);
+        let mut bytes = fs::read(&file).expect("there");
+        bytes.pop();
+        fs::write(&file, &bytes).expect("written");
+        assert!(matches!(vault(Some(&key)).change(|_| ()), Err(VaultError::Sealed(_))));
+        assert_eq!(fs::read(&file).expect("there"), bytes);
+    }
+
+    #[test]
+    fn changes_of_many_at_once_are_all_kept() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let vault = Vault::new(directory.path().into(), None);
+        std::thread::scope(|scope| {
+            for number in 0..20 {
+                let vault = &vault;
+                scope.spawn(move || {
+                    let name = number.to_string();
+                    vault.change(|contents| contents.store(entry("bitbucket.org", &name, "s"))).expect("stored");
+                });
+            }
+        });
+        assert_eq!(vault.read().expect("there").entries.len(), 20);
+    }
+}

@@ -1,0 +1,293 @@
+//! `doorward credential`, `doorward setup` and `doorward askpass`: for the person at a git client.
+//!
+//! These start in milliseconds: no configuration is read, no runtime is started.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use doorward_client::{
+    Chosen, Contents, Entry, Helper, Place, Probe, Prompt, Vault, askpass, probe, set_up, take_down,
+};
+use doorward_wire::{Description, UnverifiedToken};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+use super::counted;
+use crate::arguments::{Arguments, Command, CredentialCommand};
+use crate::data::now;
+use crate::failure::{Code, Failure};
+use crate::print;
+
+/// What is stored, without the secret.
+#[derive(Debug, Serialize)]
+struct Row {
+    place: String,
+    username: Option<String>,
+    kind: Option<&'static str>,
+    added_at: String,
+    accepted_at: Option<String>,
+    dead: Option<String>,
+}
+
+/// Which credential would be used, and why.
+#[derive(Debug, Serialize)]
+struct Explained {
+    place: String,
+    chosen: Option<ChosenRow>,
+    passed: Vec<PassedRow>,
+}
+
+#[derive(Debug, Serialize)]
+struct ChosenRow {
+    username: String,
+    kind: Option<&'static str>,
+    source: String,
+    stored_for: String,
+    why: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct PassedRow {
+    source: String,
+    stored_for: String,
+    why: String,
+}
+
+pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let json = arguments.json;
+    let vault = vault()?;
+    match arguments.command {
+        Command::Credential(command) => credential(command, &vault, json),
+        Command::Setup { host, undo: false } => {
+            set_up(&host, &program()?)?;
+            let whole = host.whole_host();
+            print::line(&format!("git asks doorward about {whole} from now on, and no other helper"))?;
+            print::line(&format!(
+                "store a token with `doorward credential add {whole}`; `doorward setup {whole} --undo` takes it back"
+            ))
+        }
+        Command::Setup { host, undo: true } => {
+            take_down(&host)?;
+            print::line(&format!("git does not ask doorward about {} any more", host.whole_host()))
+        }
+        Command::Askpass { prompt } => {
+            let answer = askpass(&Prompt::parse(&prompt)?, &environment, &vault, now())?;
+            print::line(answer.expose_secret())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn credential(command: CredentialCommand, vault: &Vault, json: bool) -> Result<(), Failure> {
+    let program = program()?;
+    let helper = Helper { environment: &environment, vault, program: &program, now: now() };
+    match command {
+        CredentialCommand::Get => {
+            let (answer, notices) = helper.get(&question()?)?;
+            notices.iter().for_each(|notice| tell(notice));
+            match answer {
+                Some(answer) => answer.write(io::stdout().lock()).map_err(|error| Failure::new(Code::Failed, error)),
+                None => Ok(()),
+            }
+        }
+        CredentialCommand::Store => Ok(helper.store(&question()?)?),
+        CredentialCommand::Erase => {
+            let ask = |place: &Place, username: &str, secret: &SecretString| {
+                probe(place, username, secret, &program, PATIENCE).unwrap_or(Probe::Unknown)
+            };
+            if let Some(notice) = helper.erase(&question()?, &ask)? {
+                tell(&notice);
+            }
+            Ok(())
+        }
+        CredentialCommand::Capability => print::line("version 0"),
+        CredentialCommand::Add { place, username } => add(vault, place, username, json),
+        CredentialCommand::Remove { place, username } => {
+            let removed = vault.change(|contents| {
+                let before = contents.entries.len();
+                let meant = |entry: &Entry| entry.place == place && (username.is_none() || entry.username == username);
+                contents.entries.retain(|entry| !meant(entry));
+                before - contents.entries.len()
+            })?;
+            match removed {
+                0 => Err(Failure::new(Code::NotFound, format!("there is nothing stored for {place}"))
+                    .hint("`doorward credential list` shows what there is")),
+                _ => print::line(&format!("forgot {}", counted(removed, "credential"))),
+            }
+        }
+        CredentialCommand::List => {
+            let contents = vault.read()?;
+            let rows: Vec<Row> = contents.entries.iter().map(|entry| Row::of(entry, &contents)).collect();
+            if json { print::json(&rows) } else { show(rows) }
+        }
+        CredentialCommand::Explain { url } => {
+            let place: Place = url.parse().map_err(|error| Failure::new(Code::Usage, error))?;
+            explain(&helper, place, user_of(&url), json)
+        }
+    }
+}
+
+fn add(vault: &Vault, place: Place, username: Option<String>, json: bool) -> Result<(), Failure> {
+    let secret = read_secret(&place)?;
+    if secret.expose_secret().is_empty() {
+        return Err(Failure::new(Code::Usage, "no secret came on standard input")
+            .hint("pipe it in, or type it where it is asked for; nothing was stored"));
+    }
+    if secret.expose_secret().contains(char::is_whitespace) {
+        return Err(Failure::new(Code::Usage, "there is white space within the secret")
+            .hint("copy it again, without quotes and line breaks; nothing was stored"));
+    }
+    let row = vault.change(|contents| {
+        let history = contents.history_mut(&secret);
+        (history.dead, history.refused) = (None, 0);
+        let entry = Entry { place, username, secret, added_at: now() };
+        let row = Row::of(&entry, contents);
+        contents.store(entry);
+        row
+    })?;
+    if json {
+        return print::json(&row);
+    }
+    let what =
+        row.kind.map_or_else(|| "a secret of unknown kind".into(), |kind| format!("a secret of the kind {kind}"));
+    print::line(&format!("stored {what} for {}", row.place))
+}
+
+fn explain(helper: &Helper<'_>, place: Place, username: Option<String>, json: bool) -> Result<(), Failure> {
+    let choice = helper.explain(&place, username.as_deref())?;
+    let passed = choice.passed.iter().map(|passed| PassedRow {
+        source: passed.source.to_string(),
+        stored_for: passed.place.to_string(),
+        why: passed.why.clone(),
+    });
+    let explained = Explained {
+        place: place.to_string(),
+        chosen: choice.chosen.as_ref().map(ChosenRow::of),
+        passed: passed.collect(),
+    };
+    if json {
+        return print::json(&explained);
+    }
+    match &explained.chosen {
+        None => print::line(&format!("there is no credential for {place}"))?,
+        Some(chosen) => print::pairs(&[
+            ("for", explained.place.clone()),
+            ("user name", chosen.username.clone()),
+            ("secret", chosen.kind.unwrap_or("of unknown kind").into()),
+            ("from", format!("{}, stored for {}", chosen.source, chosen.stored_for)),
+            ("because", chosen.why.into()),
+        ])?,
+    }
+    explained
+        .passed
+        .iter()
+        .try_for_each(|passed| print::line(&format!("not {} for {}: {}", passed.source, passed.stored_for, passed.why)))
+}
+
+fn show(rows: Vec<Row>) -> Result<(), Failure> {
+    let cells = rows.into_iter().map(|row| {
+        let state = match (&row.dead, &row.accepted_at) {
+            (Some(why), _) => why.clone(),
+            (None, Some(at)) => format!("accepted on {}", &at[..10]),
+            (None, None) => "not used yet".into(),
+        };
+        [row.place, row.username.unwrap_or_default(), row.kind.unwrap_or("unknown").into(), state]
+    });
+    print::table(["for", "user name", "kind", "state"], &cells.collect::<Vec<_>>())
+}
+
+/// What git asks on standard input.
+fn question() -> Result<Description, Failure> {
+    Description::read(io::stdin().lock()).map_err(|error| Failure::new(Code::Usage, error))
+}
+
+/// The secret: the first line of standard input, which a terminal does not show.
+fn read_secret(place: &Place) -> Result<SecretString, Failure> {
+    let stdin = io::stdin();
+    let unreadable = |error: io::Error| Failure::new(Code::Failed, format!("the secret cannot be read: {error}"));
+    let mut line = String::new();
+    if !stdin.is_terminal() {
+        stdin.lock().read_line(&mut line).map_err(unreadable)?;
+        return Ok(line.trim().to_owned().into());
+    }
+    eprint!("secret for {place} (it is not shown): ");
+    io::stderr().flush().map_err(unreadable)?;
+    let shown = tcgetattr(&stdin).map_err(|error| unreadable(error.into()))?;
+    let mut hidden = shown.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    tcsetattr(&stdin, OptionalActions::Flush, &hidden).map_err(|error| unreadable(error.into()))?;
+    let read = stdin.lock().read_line(&mut line);
+    tcsetattr(&stdin, OptionalActions::Flush, &shown).map_err(|error| unreadable(error.into()))?;
+    eprintln!();
+    read.map_err(unreadable)?;
+    Ok(line.trim().to_owned().into())
+}
+
+/// The vault of the person who runs this.
+fn vault() -> Result<Vault, Failure> {
+    let directory = environment("DOORWARD_VAULT").map(PathBuf::from).or_else(|| {
+        let data = environment("XDG_DATA_HOME").filter(|path| Path::new(path).is_absolute()).map(PathBuf::from);
+        data.or_else(|| environment("HOME").map(|home| Path::new(&home).join(".local/share")))
+            .map(|d| d.join("doorward"))
+    });
+    let directory = directory.ok_or_else(|| {
+        Failure::new(Code::Configuration, "there is no place for the vault: HOME is not set").hint("set DOORWARD_VAULT")
+    })?;
+    Ok(Vault::new(directory, environment("DOORWARD_KEY").map(SecretString::from)))
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn program() -> Result<PathBuf, Failure> {
+    std::env::current_exe()
+        .map_err(|error| Failure::new(Code::Failed, format!("this program cannot be found: {error}")))
+}
+
+/// The user part of an address.
+fn user_of(url: &str) -> Option<String> {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest).split('/').next()?;
+    let (user, _) = authority.rsplit_once('@')?;
+    user.split(':').next().filter(|user| !user.is_empty()).map(str::to_owned)
+}
+
+/// To the person at the terminal; what goes to standard output is git's.
+fn tell(notice: &str) {
+    eprintln!("doorward: {notice}");
+}
+
+fn kind_of(secret: &SecretString) -> Option<&'static str> {
+    UnverifiedToken::parse(secret).ok().and_then(|token| token.kinds.iter().next()).map(|kind| kind.word())
+}
+
+impl Row {
+    fn of(entry: &Entry, contents: &Contents) -> Self {
+        let history = contents.history(&entry.secret);
+        Self {
+            place: entry.place.to_string(),
+            username: entry.username.clone(),
+            kind: kind_of(&entry.secret),
+            added_at: entry.added_at.to_string(),
+            accepted_at: history.accepted_at.map(|at| doorward_rules::Timestamp(at).to_string()),
+            dead: history.dead,
+        }
+    }
+}
+
+impl ChosenRow {
+    fn of(chosen: &Chosen) -> Self {
+        Self {
+            username: chosen.username.clone(),
+            kind: chosen.kind.map(|kind| kind.word()),
+            source: chosen.source.to_string(),
+            stored_for: chosen.place.to_string(),
+            why: chosen.why,
+        }
+    }
+}
+
+/// How long a host may take to say whether it takes a credential.
+const PATIENCE: Duration = Duration::from_secs(15);

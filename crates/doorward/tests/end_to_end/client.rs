@@ -1,0 +1,235 @@
+//! The client: git gets the right credential by itself, and keeps it when a host refuses it for nothing.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use doorward_testkit::{Outcome, Sandbox};
+use serde_json::Value;
+
+use crate::PROGRAM;
+
+/// A home of its own in which git asks doorward about a sandbox.
+struct Desk {
+    sandbox: Sandbox,
+}
+
+impl Desk {
+    fn new(arguments: &[&str]) -> Self {
+        let desk = Self { sandbox: Sandbox::start(PROGRAM, arguments) };
+        let address = desk.address("");
+        desk.ok(&["setup", &address], "");
+        desk
+    }
+
+    fn address(&self, repository: &str) -> String {
+        let address = format!("http://{}/{repository}", self.sandbox.host());
+        address.trim_end_matches('/').to_owned()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", self.sandbox.directory()).args(arguments);
+        command
+    }
+
+    fn run(&self, arguments: &[&str], input: &str) -> Outcome {
+        output(self.command(arguments), input).into()
+    }
+
+    fn ok(&self, arguments: &[&str], input: &str) -> String {
+        let outcome = self.run(arguments, input);
+        assert!(outcome.ok, "doorward {arguments:?}: {}", outcome.stderr);
+        outcome.stdout
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.ok(&[arguments, &["--json"]].concat(), "");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    /// Stores a credential of the sandbox.
+    fn add(&self, place: &str, kind: &str, state: &str) {
+        self.ok(&["credential", "add", &self.address(place)], self.sandbox.secret(kind, state));
+    }
+
+    fn list_refs(&self, repository: &str) -> Outcome {
+        self.sandbox.git().run(self.sandbox.directory(), &["ls-remote", &format!("{}.git", self.address(repository))])
+    }
+}
+
+fn output(mut command: Command, input: &str) -> Output {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("doorward starts");
+    // It may be done before it has read everything.
+    let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
+    child.wait_with_output().expect("doorward ends")
+}
+
+#[test]
+fn git_clones_and_pushes_with_a_token_of_each_kind_and_no_user_name_anywhere() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    for kind in ["api_token", "repository_access_token", "project_access_token", "workspace_access_token"] {
+        desk.add("", kind, "valid");
+        let (git, directory) = (desk.sandbox.git(), desk.sandbox.directory());
+        git.ok(directory, &["clone", "-q", &format!("{}.git", desk.address("acme/site")), kind]);
+        git.commit(&directory.join(kind), kind, "x\n");
+        git.ok(&directory.join(kind), &["push", "-q"]);
+        let stored = desk.json(&["credential", "list"]);
+        assert!(!stored[0]["accepted_at"].is_null(), "{stored}");
+        assert!(!stored.to_string().contains(desk.sandbox.secret(kind, "valid")));
+    }
+}
+
+#[test]
+fn case_31_a_user_name_in_the_address_does_not_keep_the_right_one_from_being_sent() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    desk.add("", "api_token", "valid");
+    let url = desk.address("acme/site.git").replace("://", "://ada%40example.org@");
+    let outcome = desk.sandbox.git().run(desk.sandbox.directory(), &["ls-remote", &url]);
+    assert!(outcome.ok, "{}", outcome.stderr);
+}
+
+#[test]
+fn the_narrowest_credential_is_used_and_explain_says_which_and_why() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    desk.add("", "api_token", "valid");
+    desk.add("acme/site", "repository_access_token", "valid");
+    let explained = desk.json(&["credential", "explain", &desk.address("acme/site.git")]);
+    assert_eq!(explained["chosen"]["username"], "x-token-auth");
+    assert_eq!(explained["chosen"]["why"], "it is the narrowest one for this place");
+    assert_eq!(explained["passed"][0]["why"], "another one comes before it");
+    let elsewhere = desk.json(&["credential", "explain", &desk.address("acme/infra")]);
+    assert_eq!(elsewhere["chosen"]["username"], "x-bitbucket-api-token-auth");
+    assert!(desk.list_refs("acme/site").ok && desk.list_refs("acme/infra").ok);
+    let told = desk.ok(&["credential", "explain", &desk.address("acme/site")], "");
+    assert!(told.contains("from       the vault, stored for http://127.0.0.1"), "{told}");
+}
+
+#[test]
+fn case_01_08_a_credential_that_a_host_refuses_for_nothing_is_kept_and_works_again() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    desk.add("", "api_token", "valid");
+    assert!(desk.list_refs("acme/site").ok);
+    desk.sandbox.control("faults", r#"{"spurious_401": "1"}"#);
+    let refused = desk.list_refs("acme/site");
+    assert!(!refused.ok && refused.stderr.contains("doorward: http://"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("it is kept, try again in half a minute"), "{}", refused.stderr);
+    desk.sandbox.control("faults", r#"{"spurious_401": "0"}"#);
+    let again = desk.list_refs("acme/site");
+    assert!(again.ok, "{}", again.stderr);
+    assert_eq!(desk.json(&["credential", "list"])[0]["dead"], Value::Null);
+}
+
+#[test]
+fn a_dead_credential_is_told_once_and_not_offered_again() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    desk.add("", "api_token", "revoked");
+    let first = desk.list_refs("acme/site");
+    assert!(first.stderr.contains("it is not offered again until it is stored anew"), "{}", first.stderr);
+    let asked = desk.sandbox.log().len();
+    let second = desk.list_refs("acme/site");
+    assert!(second.stderr.contains("is not used: the host refused it on 20"), "{}", second.stderr);
+    assert!(second.stderr.contains("could not read Username"), "{}", second.stderr);
+    // The second time git asked without any, and nothing was presented.
+    assert_eq!(desk.sandbox.log().len(), asked + 1);
+    // Stored anew, it gets its chance.
+    desk.add("", "api_token", "valid");
+    assert!(desk.list_refs("acme/site").ok);
+}
+
+#[test]
+fn what_git_was_told_by_somebody_else_is_kept_for_next_time() {
+    let desk = Desk::new(&["--at", "2026-06-01"]);
+    let url = desk.sandbox.url("ada", desk.sandbox.secret("app_password", "valid"), "acme/site");
+    desk.sandbox.git().ok(desk.sandbox.directory(), &["ls-remote", &url]);
+    let stored = desk.json(&["credential", "list"]);
+    assert_eq!((stored[0]["kind"].as_str(), stored[0]["username"].as_str()), (Some("app_password"), Some("ada")));
+    let next = desk.list_refs("acme/infra");
+    assert!(next.ok, "{}", next.stderr);
+}
+
+#[test]
+fn fifty_fetches_at_once_get_their_credential_and_lose_nothing() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    desk.add("", "api_token", "valid");
+    std::thread::scope(|scope| {
+        let fetches: Vec<_> = (0..50).map(|_| scope.spawn(|| desk.list_refs("acme/site"))).collect();
+        for fetch in fetches {
+            let outcome = fetch.join().expect("a thread");
+            assert!(outcome.ok, "{}", outcome.stderr);
+        }
+    });
+    assert_eq!(desk.json(&["credential", "list"]).as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_token_in_the_environment_goes_to_its_own_host_alone() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    let get = |variable: &str, host: &str| {
+        let mut command = desk.command(&["credential", "get"]);
+        command.env(variable, desk.sandbox.secret("api_token", "valid"));
+        let output = output(command, &format!("protocol=https\nhost={host}\n\n"));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let answer = get("BITBUCKET_API_TOKEN", "bitbucket.org");
+    assert!(answer.contains("username=x-bitbucket-api-token-auth\npassword=ATATT"), "{answer}");
+    assert_eq!(get("BITBUCKET_API_TOKEN", "evil.example"), "");
+    assert_eq!(get("DOORWARD_TOKEN", "bitbucket.org"), "");
+    assert!(get("DOORWARD_TOKEN_GIT_EXAMPLE_ORG", "git.example.org").contains("password=ATATT"));
+}
+
+#[test]
+fn askpass_answers_both_of_gits_questions_and_nothing_else() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    desk.ok(&["setup", &desk.address(""), "--undo"], "");
+    desk.add("", "workspace_access_token", "valid");
+    let link = desk.sandbox.directory().join("doorward-askpass");
+    std::os::unix::fs::symlink(PROGRAM, &link).expect("a link");
+    let url = format!("{}.git", desk.address("acme/site"));
+    let mut git = desk.sandbox.git().command(desk.sandbox.directory(), &["ls-remote", &url]);
+    let output = git.env("GIT_ASKPASS", &link).output().expect("git runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let passphrase = desk.run(&["askpass", "Enter passphrase for key '/home/ada/.ssh/id': "], "");
+    assert_eq!((passphrase.code, passphrase.stdout.as_str()), (Some(2), ""));
+    let nothing = desk.run(&["askpass", "Password for 'https://bitbucket.org': "], "");
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(3), ""));
+}
+
+#[test]
+fn setup_takes_back_what_it_has_put_in_and_nothing_else() {
+    let desk = Desk::new(&[]);
+    let file = desk.sandbox.directory().join(".gitconfig");
+    desk.ok(&["setup", &desk.address(""), "--undo"], "");
+    let theirs = "[user]\n\tname = Ada\n[credential \"https://bitbucket.org\"]\n\thelper = cache\n";
+    std::fs::write(&file, theirs).expect("written");
+    for _ in 0..2 {
+        desk.ok(&["setup"], "");
+    }
+    let git = desk.sandbox.git();
+    let helpers = git
+        .ok(desk.sandbox.directory(), &["config", "--global", "--get-all", "credential.https://bitbucket.org.helper"]);
+    assert_eq!(helpers.lines().filter(|helper| helper.ends_with(" credential")).count(), 1, "{helpers}");
+    desk.ok(&["setup", "--undo"], "");
+    let left = std::fs::read_to_string(&file).expect("there");
+    assert_eq!(left, theirs);
+}
+
+#[test]
+fn a_secret_is_never_taken_half_nor_with_white_space_nor_printed() {
+    let desk = Desk::new(&[]);
+    for secret in ["", "  \n", "two words\n"] {
+        let outcome = desk.run(&["credential", "add", "https://bitbucket.org"], secret);
+        assert_eq!(outcome.code, Some(2), "{secret:?}: {}", outcome.stderr);
+    }
+    desk.ok(&["credential", "add", "https://git.example.org", "--username", "ada"], "s3cr3t-of-ada\n");
+    for arguments in [&["credential", "list"][..], &["credential", "explain", "https://git.example.org/a/b"]] {
+        for outcome in [desk.run(arguments, ""), desk.run(&[arguments, &["--json"]].concat(), "")] {
+            assert!(!(outcome.stdout + &outcome.stderr).contains("s3cr3t"), "{arguments:?}");
+        }
+    }
+    let garbage = desk.run(&["credential", "get"], "no description\n");
+    assert_eq!((garbage.code, garbage.stdout.as_str()), (Some(2), ""));
+    desk.ok(&["credential", "remove", "https://git.example.org"], "");
+    assert_eq!(desk.run(&["credential", "remove", "https://git.example.org"], "").code, Some(3));
+}
