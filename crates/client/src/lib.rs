@@ -9,6 +9,7 @@ mod environment;
 mod helper;
 mod place;
 mod probe;
+mod retry;
 mod setup;
 mod vault;
 
@@ -18,5 +19,6 @@ pub use environment::{Environment, from_environment};
 pub use helper::{Ask, Helper, HelperError};
 pub use place::{Place, PlaceError};
 pub use probe::{Probe, probe};
+pub use retry::{Effect, Trouble, Waits, stagger};
 pub use setup::{SetupError, set_up, take_down};
 pub use vault::{Contents, Entry, History, Vault, VaultError};

@@ -84,6 +84,8 @@ pub(crate) enum Command {
         #[arg(long)]
         undo: bool,
     },
+    /// Run a command at a time of its own, and again if a host refuses it for a while
+    Run(RunFlags),
     /// Answer git's question for a user name or password (for GIT_ASKPASS, under the name doorward-askpass)
     Askpass {
         /// The question, as git puts it
@@ -92,6 +94,26 @@ pub(crate) enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunFlags {
+    /// Begin at a moment within this time that goes with the job's name, so that jobs do not begin together
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) spread: Option<Duration>,
+    /// Try again for this long, if it is certain that the command has changed nothing
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
+    pub(crate) retry_for: Duration,
+    /// Wait this long before the second attempt; each further wait is twice as long
+    /// [default: 30s after a refusal, 60s after 429, 5s after anything else]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) first_wait: Option<Duration>,
+    /// The job's name [default: the host's name, the directory and the command]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) job: Option<String>,
+    /// The command
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -574,7 +596,7 @@ pub(crate) struct Flags {
 impl Command {
     /// Whether it is for the person at a git client, and needs neither a data directory nor a configuration.
     pub(crate) fn is_clients(&self) -> bool {
-        matches!(self, Self::Credential(_) | Self::Setup { .. } | Self::Askpass { .. })
+        matches!(self, Self::Credential(_) | Self::Setup { .. } | Self::Askpass { .. } | Self::Run(_))
     }
 }
 

@@ -47,7 +47,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Token(token) => command::token::run(token, &configuration, json).await,
         Command::Audit(filter) => command::audit::run(filter, &configuration, json).await,
         Command::Why { request } => command::why::run(&request, &configuration, json).await,
-        Command::Credential(_) | Command::Setup { .. } | Command::Askpass { .. } => Ok(()),
+        Command::Credential(_) | Command::Setup { .. } | Command::Askpass { .. } | Command::Run(_) => Ok(()),
         Command::Config(config) => command::config::run(&config, &configuration, json),
     }
 }

@@ -57,6 +57,9 @@ struct PassedRow {
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let json = arguments.json;
+    if let Command::Run(flags) = arguments.command {
+        return super::run::run(flags);
+    }
     let vault = vault()?;
     match arguments.command {
         Command::Credential(command) => credential(command, &vault, json),
@@ -238,7 +241,7 @@ fn vault() -> Result<Vault, Failure> {
     Ok(Vault::new(directory, environment("DOORWARD_KEY").map(SecretString::from)))
 }
 
-fn environment(name: &str) -> Option<String> {
+pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

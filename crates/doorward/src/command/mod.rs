@@ -10,6 +10,7 @@ pub(crate) mod policy;
 pub(crate) mod project;
 pub(crate) mod repository;
 mod review;
+mod run;
 pub(crate) mod sandbox;
 pub(crate) mod serve;
 pub(crate) mod token;
@@ -39,6 +40,7 @@ fn counted(number: usize, thing: &str) -> String {
 /// A length of time as people type it: `90m`, `12h`, `30d`.
 fn length(duration: Duration) -> String {
     let seconds = duration.as_secs();
-    let unit = [(86_400, "d"), (3600, "h"), (60, "m")].into_iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
+    let fits = |(unit, _): &(u64, &str)| seconds > 0 && seconds.is_multiple_of(*unit);
+    let unit = [(86_400, "d"), (3600, "h"), (60, "m")].into_iter().find(fits);
     unit.map_or_else(|| format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
 }

@@ -7,6 +7,7 @@ use doorward_testkit::{Outcome, Sandbox};
 use serde_json::Value;
 
 use crate::PROGRAM;
+use crate::operation::await_that;
 
 /// A home of its own in which git asks doorward about a sandbox.
 struct Desk {
@@ -232,4 +233,92 @@ fn a_secret_is_never_taken_half_nor_with_white_space_nor_printed() {
     assert_eq!((garbage.code, garbage.stdout.as_str()), (Some(2), ""));
     desk.ok(&["credential", "remove", "https://git.example.org"], "");
     assert_eq!(desk.run(&["credential", "remove", "https://git.example.org"], "").code, Some(3));
+}
+
+/// Starts a command under `doorward run`, for a host that refuses it; lets the host come to itself once it has.
+fn run_through_a_bad_time(desk: &Desk, directory: &std::path::Path, command: &[&str]) -> Output {
+    desk.sandbox.control("faults", r#"{"spurious_401": "1"}"#);
+    let arguments = [&["run", "--job", "test", "--first-wait", "1s", "--retry-for", "2m", "--"], command].concat();
+    let mut run = desk.command(&arguments);
+    run.current_dir(directory).env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
+    let child =
+        run.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("doorward starts");
+    await_that("it was refused", || desk.sandbox.log().iter().any(|entry| entry["reason"] == "spurious_401"));
+    desk.sandbox.control("faults", r#"{"spurious_401": "0"}"#);
+    child.wait_with_output().expect("it ends")
+}
+
+#[test]
+fn case_01_a_job_that_is_refused_for_nothing_is_run_again_until_it_succeeds() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    let url = desk.sandbox.url("ada", desk.sandbox.secret("api_token", "valid"), "acme/site");
+    let output = run_through_a_bad_time(&desk, desk.sandbox.directory(), &["git", "ls-remote", &url]);
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{stderr}");
+    assert!(stdout.ends_with("refs/heads/main\n"), "{stdout}");
+    assert!(
+        stderr.contains("doorward run: attempt 1: the host refused the credential; the next one is in"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("doorward run: succeeded at attempt "), "{stderr}");
+    assert!(!stderr.contains("ATATT3x"), "{stderr}");
+}
+
+#[test]
+fn a_push_that_was_refused_before_anything_was_sent_is_pushed_again() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    let (git, directory) = (desk.sandbox.git(), desk.sandbox.directory());
+    let url = desk.sandbox.url("ada", desk.sandbox.secret("api_token", "valid"), "acme/site");
+    git.ok(directory, &["clone", "-q", &url, "clone"]);
+    let commit = git.commit(&directory.join("clone"), "a", "a\n");
+    let output = run_through_a_bad_time(&desk, &directory.join("clone"), &["git", "push", "-q"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(git.ok(directory, &["ls-remote", &url]).starts_with(&commit));
+}
+
+#[test]
+fn what_is_not_a_hosts_whim_is_not_tried_again_and_its_exit_code_is_passed_on() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    let secret = desk.sandbox.secret("api_token", "read_only");
+    let forbidden = desk.sandbox.url("ada", secret, "other/secret");
+    for (command, code, told) in [
+        (
+            &["git", "ls-remote", forbidden.as_str()][..],
+            128,
+            "the host refused it for good; trying again would not help",
+        ),
+        (&["sh", "-c", "exit 7"], 7, "its failure is not a host's"),
+        (&["sh", "-c", "kill -KILL $$"], 137, "its failure is not a host's"),
+    ] {
+        let outcome = desk.run(&[&["run", "--"], command].concat(), "");
+        assert_eq!(outcome.code, Some(code), "{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("gave up after 1 attempt: ") && outcome.stderr.contains(told),
+            "{}",
+            outcome.stderr
+        );
+    }
+    assert_eq!(desk.run(&["run", "--", "no-such-program"], "").code, Some(3));
+    assert_eq!(desk.run(&["run"], "").code, Some(2));
+    let fine = desk.run(&["run", "--job", "x", "--spread", "1s", "--", "echo", "fine"], "");
+    assert_eq!((fine.code, fine.stdout.as_str()), (Some(0), "fine\n"));
+    assert!(fine.stderr.contains("`x` begins in 1s, its own moment within 1s"), "{}", fine.stderr);
+}
+
+#[test]
+fn a_job_that_is_told_to_stop_stops_its_command_and_does_not_begin_again() {
+    let desk = Desk::new(&[]);
+    let marker = desk.sandbox.directory().join("marker");
+    let script = format!(
+        "trap 'echo stopped >{0}; exit 3' TERM; echo begun >{0}; while :; do sleep 0.05; done",
+        marker.display()
+    );
+    let mut child =
+        desk.command(&["run", "--", "sh", "-c", &script]).stderr(Stdio::null()).spawn().expect("doorward starts");
+    let says = |word: &str| std::fs::read_to_string(&marker).is_ok_and(|text| text.trim() == word);
+    await_that("the command runs", || says("begun"));
+    let pid = rustix::process::Pid::from_raw(child.id().cast_signed()).expect("a process");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is there");
+    assert_eq!(child.wait().expect("it ends").code(), Some(3));
+    assert!(says("stopped"));
 }
