@@ -5,6 +5,7 @@
 
 mod askpass;
 mod choose;
+pub mod doctor;
 mod environment;
 mod helper;
 mod place;

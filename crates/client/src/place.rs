@@ -97,8 +97,7 @@ impl FromStr for Place {
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host).to_ascii_lowercase();
         let default_port = if scheme == Scheme::Https { ":443" } else { ":80" };
         let host = host.strip_suffix(default_port).unwrap_or(&host).to_owned();
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-        if host.is_empty() || !host.bytes().all(allowed) {
+        if !is_host(&host) {
             return Err(error());
         }
         let mut parts = path.split('/').filter(|part| !part.is_empty()).map(str::to_ascii_lowercase);
@@ -110,6 +109,20 @@ impl FromStr for Place {
         }
         Ok(Self { scheme, host, workspace, repository })
     }
+}
+
+/// Whether a text is a host's name or address, with or without a port.
+fn is_host(text: &str) -> bool {
+    let (name, port) = match text.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, Some(port)),
+        _ => (text, None),
+    };
+    let bracketed = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let name_fits = match bracketed {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)),
+    };
+    name_fits && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
 impl fmt::Display for Place {
@@ -159,6 +172,10 @@ mod tests {
             "https://a b/c",
             "https://host/a b",
             "git@bitbucket.org/x y",
+            "git@bitbucket.org:a/b",
+            "https://ada:a/b@h/x",
+            "https://[::1/x",
+            "https://h:99999",
         ] {
             assert!(text.parse::<Place>().is_err(), "{text}");
         }

@@ -56,7 +56,7 @@ pub fn probe(
 }
 
 /// Whether a process succeeded; `None` if it had to be stopped.
-fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<bool>> {
+pub(crate) fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<bool>> {
     let deadline = Instant::now() + patience;
     loop {
         if let Some(status) = child.try_wait()? {

@@ -84,6 +84,11 @@ pub(crate) enum Command {
         #[arg(long)]
         undo: bool,
     },
+    /// Tell why a repository cannot be reached, and what to do about it
+    ///
+    /// Exit codes: 0 it can be reached, 10 you can mend it, 11 an administrator has to, 12 the host or the network has
+    /// trouble, 13 it was not found out.
+    Doctor(DoctorFlags),
     /// Run a command at a time of its own, and again if a host refuses it for a while
     Run(RunFlags),
     /// Answer git's question for a user name or password (for GIT_ASKPASS, under the name doorward-askpass)
@@ -94,6 +99,16 @@ pub(crate) enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorFlags {
+    /// An address, or a clone [default: the clone in this directory]
+    #[arg(value_name = "URL|PATH")]
+    pub(crate) subject: Option<String>,
+    /// Look at this machine alone; do not ask the host
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 #[derive(Debug, Args)]
@@ -596,7 +611,7 @@ pub(crate) struct Flags {
 impl Command {
     /// Whether it is for the person at a git client, and needs neither a data directory nor a configuration.
     pub(crate) fn is_clients(&self) -> bool {
-        matches!(self, Self::Credential(_) | Self::Setup { .. } | Self::Askpass { .. } | Self::Run(_))
+        matches!(self, Self::Credential(_) | Self::Setup { .. } | Self::Askpass { .. } | Self::Doctor(_) | Self::Run(_))
     }
 }
 

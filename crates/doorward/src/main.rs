@@ -47,7 +47,11 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Token(token) => command::token::run(token, &configuration, json).await,
         Command::Audit(filter) => command::audit::run(filter, &configuration, json).await,
         Command::Why { request } => command::why::run(&request, &configuration, json).await,
-        Command::Credential(_) | Command::Setup { .. } | Command::Askpass { .. } | Command::Run(_) => Ok(()),
+        Command::Credential(_)
+        | Command::Setup { .. }
+        | Command::Askpass { .. }
+        | Command::Doctor(_)
+        | Command::Run(_) => command::client::run(arguments),
         Command::Config(config) => command::config::run(&config, &configuration, json),
     }
 }

@@ -57,8 +57,10 @@ struct PassedRow {
 
 pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let json = arguments.json;
-    if let Command::Run(flags) = arguments.command {
-        return super::run::run(flags);
+    match arguments.command {
+        Command::Run(flags) => return super::run::run(flags),
+        Command::Doctor(flags) => return super::doctor::run(&flags, json),
+        _ => {}
     }
     let vault = vault()?;
     match arguments.command {

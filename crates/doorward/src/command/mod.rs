@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod calendar;
 pub(crate) mod client;
 pub(crate) mod config;
+mod doctor;
 pub(crate) mod permission;
 pub(crate) mod policy;
 pub(crate) mod project;

@@ -7,6 +7,7 @@ mod client;
 mod command_line;
 mod concurrency;
 mod dependencies;
+mod doctor;
 mod hostile;
 mod kill;
 mod kinds;

@@ -1,0 +1,192 @@
+//! The doctor: cases from the field, reproduced in the sandbox and on our own server, and what it makes of them.
+
+use std::process::{Command, Stdio};
+
+use doorward_testkit::{Outcome, Sandbox};
+use serde_json::Value;
+
+use crate::operation::await_that;
+use crate::{PROGRAM, server};
+
+/// The doctor in a home of its own.
+fn command(home: &std::path::Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", home);
+    command.env("GIT_CONFIG_NOSYSTEM", "1").arg("doctor").args(arguments).current_dir(home).stdin(Stdio::null());
+    command
+}
+
+/// Its verdict, its confidence, its exit code, and all of it.
+fn diagnose(command: &mut Command) -> (String, String, i32, Value) {
+    let outcome: Outcome = command.arg("--json").output().expect("doorward runs").into();
+    let value: Value =
+        serde_json::from_str(&outcome.stdout).unwrap_or_else(|error| panic!("{error}: {}", outcome.stderr));
+    let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    (text("verdict"), text("confidence"), outcome.code.unwrap_or(-1), value)
+}
+
+fn has(diagnosis: &Value, code: &str) -> bool {
+    diagnosis["findings"].as_array().is_some_and(|findings| findings.iter().any(|finding| finding["code"] == code))
+}
+
+#[test]
+fn cases_that_a_client_can_see_are_told_apart_in_the_sandbox() {
+    let sandbox = Sandbox::start(PROGRAM, &["--at", "2026-11-22"]);
+    let url = |user: &str, kind: &str, state: &str, repository: &str| {
+        sandbox.url(user, sandbox.secret(kind, state), repository)
+    };
+    let mut right = 0;
+    for (case, url, verdict, confidence, code, finding, told) in [
+        (
+            "healthy",
+            url("ada", "api_token", "valid", "acme/site"),
+            "healthy",
+            "high",
+            0,
+            "secret_in_address",
+            "can be reached",
+        ),
+        (
+            "21",
+            url("ada@example.org", "api_token", "valid", "acme/site"),
+            "fixable",
+            "high",
+            10,
+            "user_name",
+            "wants the user name x-bitbucket-api-token-auth",
+        ),
+        (
+            "24",
+            url("x-token-auth", "api_token", "valid", "acme/site"),
+            "fixable",
+            "high",
+            10,
+            "user_name",
+            "x-bitbucket-api-token-auth on git",
+        ),
+        (
+            "24",
+            url("x-bitbucket-api-token-auth", "workspace_access_token", "valid", "acme/site"),
+            "fixable",
+            "high",
+            10,
+            "user_name",
+            "wants the user name x-token-auth",
+        ),
+        (
+            "29",
+            url("9f8e@bots.bitbucket.org", "repository_access_token", "valid", "acme/site"),
+            "fixable",
+            "high",
+            10,
+            "user_name",
+            "wants the user name x-token-auth",
+        ),
+        (
+            "26",
+            url("x-bitbucket-api-token-auth", "api_token", "unscoped", "acme/site"),
+            "fixable",
+            "medium",
+            10,
+            "secret_in_address",
+            "without scopes",
+        ),
+        (
+            "48",
+            url("x-bitbucket-api-token-auth", "api_token", "expired", "acme/site"),
+            "fixable",
+            "medium",
+            10,
+            "secret_in_address",
+            "expired",
+        ),
+        (
+            "43",
+            url("ada", "app_password", "valid", "acme/site"),
+            "fixable",
+            "high",
+            10,
+            "kind_retired",
+            "app passwords are not accepted any more",
+        ),
+        (
+            "50",
+            url("ada", "api_token", "valid", "other/secret"),
+            "administrator",
+            "medium",
+            11,
+            "secret_in_address",
+            "no such repository",
+        ),
+        ("42", sandbox.url("", "", "acme/site"), "fixable", "high", 10, "no_credential", "git has no credential"),
+    ] {
+        let (found, sure, exit, diagnosis) = diagnose(&mut command(sandbox.directory(), &[&url]));
+        assert_eq!((found.as_str(), sure.as_str(), exit), (verdict, confidence, code), "case {case}: {diagnosis}");
+        assert!(has(&diagnosis, finding), "case {case}: {diagnosis}");
+        assert!(diagnosis["sentence"].as_str().is_some_and(|text| text.contains(told)), "case {case}: {diagnosis}");
+        assert!(!diagnosis.to_string().contains("ATATT3x") && !diagnosis.to_string().contains("ATBBx"), "{diagnosis}");
+        right += 1;
+    }
+    println!("{right} cases told apart");
+}
+
+#[test]
+fn case_01_a_refusal_that_means_nothing_is_the_providers_trouble() {
+    let sandbox = Sandbox::start(PROGRAM, &["--spurious-401", "1"]);
+    let url = sandbox.url("ada", sandbox.secret("api_token", "valid"), "acme/site");
+    let mut doctor = command(sandbox.directory(), &[&url]);
+    let child = doctor.arg("--json").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("doorward starts");
+    await_that("it was refused", || !sandbox.log().is_empty());
+    sandbox.control("faults", r#"{"spurious_401": "0"}"#);
+    let output = child.wait_with_output().expect("it ends");
+    let diagnosis: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!((output.status.code(), diagnosis["verdict"].as_str()), (Some(12), Some("provider")), "{diagnosis}");
+    assert!(diagnosis["remedy"].as_str().is_some_and(|remedy| remedy.contains("doorward run")));
+}
+
+#[test]
+fn our_own_server_says_itself_what_is_the_case_and_the_doctor_passes_it_on() {
+    let server = server();
+    let home = server.directory();
+    let cli = server.cli();
+    let (revoked, revoked_secret) = cli.token("admin", &["read:repository:bitbucket"], &[]);
+    cli.ok(&["token", "revoke", &revoked]);
+    let (_, unscoped) = cli.token("admin", &[], &["--no-scopes"]);
+    let (_, valid) = cli.token("admin", &["read:repository:bitbucket"], &[]);
+    for (secret, repository, verdict, told) in [
+        (valid.as_str(), "home/hello", "healthy", "can be reached"),
+        (&revoked_secret, "home/hello", "fixable", "this token was revoked at 20"),
+        (&unscoped, "home/hello", "fixable", "has no scopes"),
+        (&valid[..40], "home/hello", "fixable", "the end of this token is missing"),
+        (&valid, "home/absent", "administrator", "there is no such repository"),
+    ] {
+        let (found, sure, _, diagnosis) = diagnose(&mut command(home, &[&server.url("admin", secret, repository)]));
+        assert_eq!((found.as_str(), sure.as_str()), (verdict, "high"), "{diagnosis}");
+        assert!(diagnosis["sentence"].as_str().is_some_and(|text| text.contains(told)), "{diagnosis}");
+    }
+}
+
+#[test]
+fn traps_on_this_machine_are_found_without_asking_anybody() {
+    let home = tempfile::tempdir().expect("a directory");
+    let host = "https://bitbucket.org/acme/site.git";
+    let (_, _, code, echo) = diagnose(command(home.path(), &[host, "--offline"]).env("GIT_ASKPASS", "echo"));
+    assert_eq!((code, has(&echo, "askpass_echo")), (10, true), "{echo}");
+    for (url, finding) in [
+        ("git@bitbucket.org:acme/site.git", "remote_is_ssh"),
+        ("https://ada:a/b@bitbucket.org/acme/site.git", "remote_unreadable"),
+        ("http://ada:x@git.example.org/a/b", "in_the_clear"),
+        ("https://ada:%22dwa_quoted%22@git.example.org/a/b", "token_quoted"),
+        ("https://ada:dwa_7k2m9q4x1v3b_0123@git.example.org/a/b", "token_truncated"),
+        ("https://ada:ATBBsomethingthatwasoncetypedbyhand0@bitbucket.org/a/b", "kind_retired"),
+    ] {
+        let (_, _, code, diagnosis) = diagnose(&mut command(home.path(), &[url, "--offline"]));
+        assert!(code == 10 && has(&diagnosis, finding), "{url}: {diagnosis}");
+    }
+    let (verdict, _, code, _) = diagnose(&mut command(home.path(), &["https://bitbucket.org/a/b", "--offline"]));
+    assert_eq!((verdict.as_str(), code), ("unknown", 13));
+    let nowhere: Outcome = command(home.path(), &[]).output().expect("doorward runs").into();
+    assert_eq!(nowhere.code, Some(3), "{}", nowhere.stderr);
+    let down = diagnose(&mut command(home.path(), &["http://127.0.0.1:1/a/b"]));
+    assert_eq!((down.0.as_str(), down.2), ("provider", 12), "{}", down.3);
+}
