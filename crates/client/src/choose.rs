@@ -49,6 +49,8 @@ pub struct Chosen {
     pub place: Place,
     /// Where it came from.
     pub source: Source,
+    /// When it ends, if that is known.
+    pub expires_at: Option<Timestamp>,
     /// Why it is this one.
     pub why: &'static str,
 }
@@ -93,7 +95,8 @@ pub fn choose(
                     (true, 0) => "it is the first one for this host, and there is none for the repository that works",
                     (true, _) => "it is the narrowest one for this place",
                 };
-                choice.chosen = Some(Chosen { username, secret: entry.secret, kind, place: entry.place, source, why });
+                let Entry { secret, place, expires_at, .. } = entry;
+                choice.chosen = Some(Chosen { username, secret, kind, place, source, expires_at, why });
             }
             Err(why) => choice.passed.push(Passed { source, place: entry.place, why }),
         }
@@ -112,8 +115,11 @@ fn usable(
     if place.is_in_the_clear() {
         return Err("it would cross the network in the clear; use https".into());
     }
-    if let Some(why) = contents.history(&entry.secret).dead {
+    if let Some(why) = contents.history(place, &entry.secret).dead {
         return Err(why);
+    }
+    if let Some(end) = entry.expires_at.filter(|end| *end <= now) {
+        return Err(format!("it expired at {end}"));
     }
     let kind = match UnverifiedToken::parse(&entry.secret) {
         Ok(token) => token.kinds.iter().next(),
@@ -171,7 +177,7 @@ mod tests {
 
     fn entry(place: &str, username: Option<&str>, secret: &str) -> Entry {
         let place = place.parse().expect("a place");
-        Entry { place, username: username.map(str::to_owned), secret: secret.into(), added_at: NOW }
+        Entry { place, username: username.map(str::to_owned), secret: secret.into(), added_at: NOW, expires_at: None }
     }
 
     fn minted(kind: Kind) -> String {

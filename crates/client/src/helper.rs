@@ -1,7 +1,8 @@
 //! The credential helper: `get`, `store`, `erase`, as git runs it.
 //!
 //! A secret that git wants erased is not thrown away on one refusal if it worked before: hosts refuse valid secrets now
-//! and then. It is tried once more; what is really dead is remembered as such and never offered again.
+//! and then, in bursts, and refuse a valid one for good where its owner has nothing to look for. It is tried once more;
+//! what is really dead is remembered as such and never offered again.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 use crate::choose::Choice;
-use crate::vault::Contents;
-use crate::{Entry, Environment, Place, Probe, Vault, VaultError, choose, from_environment};
+use crate::vault::History;
+use crate::{Entry, Environment, Passed, Place, Probe, Vault, VaultError, choose, from_environment};
 
 /// What a helper works with.
 pub struct Helper<'a> {
@@ -42,13 +43,12 @@ impl Helper<'_> {
     /// What to answer git, and what to tell the person at the terminal.
     ///
     /// # Errors
-    /// [`HelperError`] if the vault cannot be opened.
+    /// [`HelperError`] if the vault cannot be opened and there is nothing else.
     pub fn get(&self, asked: &Description) -> Result<(Option<Description>, Vec<String>), HelperError> {
         let Some(place) = Place::of(asked) else { return Ok((None, Vec::new())) };
         let choice = self.explain(&place, asked.username.as_deref())?;
         let Some(chosen) = choice.chosen else {
-            let notice =
-                |passed: crate::Passed| format!("{} for {} is not used: {}", passed.source, passed.place, passed.why);
+            let notice = |passed: Passed| format!("{} for {} is not used: {}", passed.source, passed.place, passed.why);
             return Ok((None, choice.passed.into_iter().map(notice).collect()));
         };
         let answer = Description {
@@ -57,6 +57,7 @@ impl Helper<'_> {
             path: asked.path.clone(),
             username: Some(chosen.username),
             password: Some(chosen.secret),
+            password_expiry_utc: chosen.expires_at.map(|at| at.0.div_euclid(1000)),
             ..Description::default()
         };
         Ok((Some(answer), Vec::new()))
@@ -65,10 +66,15 @@ impl Helper<'_> {
     /// What would be used for a place, and why.
     ///
     /// # Errors
-    /// [`HelperError`] if the vault cannot be opened.
+    /// [`HelperError`] if the vault cannot be opened and there is nothing else.
     pub fn explain(&self, place: &Place, username: Option<&str>) -> Result<Choice, HelperError> {
         let environment = from_environment(place, self.environment);
-        Ok(choose(place, environment, &self.vault.read()?, username, self.now))
+        // A vault that cannot be used is no reason not to use what is in the environment.
+        let contents = match self.vault.read() {
+            Err(error) if environment.is_empty() => return Err(error.into()),
+            contents => contents.unwrap_or_default(),
+        };
+        Ok(choose(place, environment, &contents, username, self.now))
     }
 
     /// Notes that a host has accepted a secret, and keeps it if it came from elsewhere.
@@ -77,69 +83,95 @@ impl Helper<'_> {
     /// [`HelperError`] if the vault cannot be written.
     pub fn store(&self, told: &Description) -> Result<(), HelperError> {
         let (Some(place), Some(secret)) = (Place::of(told), &told.password) else { return Ok(()) };
-        let elsewhere = !self.is_in_the_environment(&place, secret);
+        let elsewhere = !told.ephemeral && !self.is_in_the_environment(&place, secret);
         self.vault.change(|contents| {
-            let history = contents.history_mut(secret);
-            (history.accepted_at, history.refused, history.dead) = (Some(self.now.0), 0, None);
-            if elsewhere && !contents.entries.iter().any(|entry| same(&entry.secret, secret)) {
+            contents.history_mut(&place, secret).accepted(&place, self.now);
+            let known = |entry: &Entry| entry.place.covers(&place) && same(&entry.secret, secret);
+            if elsewhere && !contents.entries.iter().any(known) {
                 contents.store(Entry {
                     place: reach(&place, secret),
                     username: told.username.clone().filter(|name| !name.starts_with("x-")),
                     secret: secret.clone(),
                     added_at: self.now,
+                    expires_at: told.password_expiry_utc.map(|at| Timestamp(at.saturating_mul(1000))),
                 });
             }
         })?;
         Ok(())
     }
 
-    /// Notes that a host has refused a secret; what to tell the person at the terminal.
+    /// Notes that a host has refused a secret; what to tell the person at the terminal. Without a secret, as a person asks
+    /// for it with `git credential reject`, what is stored for the place and the user name is forgotten.
     ///
     /// # Errors
     /// [`HelperError`] if the vault cannot be written.
     pub fn erase(&self, told: &Description, ask: Ask<'_>) -> Result<Option<String>, HelperError> {
-        let (Some(place), Some(secret)) = (Place::of(told), &told.password) else { return Ok(None) };
+        let Some(place) = Place::of(told) else { return Ok(None) };
+        let Some(secret) = &told.password else {
+            let meant = |entry: &Entry| {
+                entry.place.covers(&place) && (told.username.is_none() || entry.username == told.username)
+            };
+            self.vault.change(|contents| contents.entries.retain(|entry| !meant(entry)))?;
+            return Ok(None);
+        };
         let contents = self.vault.read()?;
-        if !self.is_ours(&place, secret, &contents) {
+        if self.is_in_the_environment(&place, secret) {
+            return Ok(Some(format!(
+                "{place} refused the credential in the environment; set its variable to another one"
+            )));
+        }
+        if !contents.entries.iter().any(|entry| entry.place.covers(&place) && same(&entry.secret, secret)) {
             return Ok(None);
         }
-        let history = contents.history(secret);
+        let history = contents.history(&place, secret);
         drop(contents);
-        let worked = history.accepted_at.is_some_and(|at| self.now.0 - at < LATELY.as_millis() as i64);
+        let worked = history.accepted_at.is_some_and(|at| self.now.0.saturating_sub(at) < LATELY);
         let found = match (worked, &told.username) {
             (true, Some(username)) => ask(&place, username, secret),
             _ => Probe::Refused,
         };
-        Ok(self.vault.change(|contents| {
-            let history = contents.history_mut(secret);
-            history.refused += 1;
-            match found {
-                Probe::Accepted => {
-                    (history.accepted_at, history.refused) = (Some(self.now.0), 0);
-                    Some(format!("{place} refused a valid credential once and takes it again; it is kept, try again"))
-                }
-                // Refusals that mean nothing come in bursts, so asking at once says little.
-                Probe::Unknown | Probe::Refused if worked && history.refused < REFUSALS => Some(format!(
-                    "{place} refused a credential that worked lately; it is kept, try again in half a minute"
-                )),
-                Probe::Unknown | Probe::Refused => {
-                    let day = &self.now.to_string()[..10];
-                    history.dead = Some(format!("the host refused it on {day}; store a new one in its place"));
-                    Some(format!(
-                        "{place} does not take this credential any more; it is not offered again until it is stored anew"
-                    ))
-                }
-            }
-        })?)
-    }
-
-    fn is_ours(&self, place: &Place, secret: &SecretString, contents: &Contents) -> bool {
-        let stored = contents.entries.iter().any(|entry| entry.place.covers(place) && same(&entry.secret, secret));
-        stored || self.is_in_the_environment(place, secret)
+        Ok(self
+            .vault
+            .change(|contents| contents.history_mut(&place, secret).refused(&place, found, worked, self.now))?)
     }
 
     fn is_in_the_environment(&self, place: &Place, secret: &SecretString) -> bool {
         from_environment(place, self.environment).iter().any(|candidate| same(&candidate.entry.secret, secret))
+    }
+}
+
+impl History {
+    fn accepted(&mut self, place: &Place, now: Timestamp) {
+        self.places.retain(|known| known != place);
+        self.places.push(place.clone());
+        if self.places.len() > PLACES {
+            self.places.remove(0);
+        }
+        (self.accepted_at, self.refused, self.refused_at, self.dead) = (Some(now.0), 0, None, None);
+    }
+
+    /// Notes a refusal; what to tell about it.
+    fn refused(&mut self, place: &Place, found: Probe, worked: bool, now: Timestamp) -> Option<String> {
+        if found == Probe::Accepted {
+            self.accepted(place, now);
+            return Some(format!("{place} refused a valid credential once and takes it again; it is kept, try again"));
+        }
+        if worked && !self.places.contains(place) {
+            return Some(format!("{place} refused a credential that its host takes for others; it is kept for those"));
+        }
+        // Of a burst, which many commands may meet at once, only the first one counts.
+        if self.refused_at.is_none_or(|at| now.0.saturating_sub(at) >= BURST) {
+            self.refused += 1;
+            self.refused_at = Some(now.0);
+        }
+        if worked && self.refused < REFUSALS {
+            return Some(format!(
+                "{place} refused a credential that worked lately; it is kept, try again in half a minute"
+            ));
+        }
+        let day = &now.to_string()[..10];
+        self.dead = Some(format!("the host refused it on {day}; store a new one in its place"));
+        Some(format!("{place} does not take this credential any more; it is not offered again until it is stored anew"))
     }
 }
 
@@ -154,7 +186,52 @@ fn same(one: &SecretString, other: &SecretString) -> bool {
     UnverifiedToken::password(one).digest == UnverifiedToken::password(other).digest
 }
 
-/// What worked this long ago is tried once more before it is given up.
-const LATELY: Duration = Duration::from_secs(30 * 86_400);
-/// How often in a row a secret that worked lately may be refused before it is given up.
+/// What worked this long ago, in milliseconds, is tried once more before it is given up.
+const LATELY: i64 = Duration::from_secs(30 * 86_400).as_millis() as i64;
+/// Refusals that come closer together than this, in milliseconds, are one.
+const BURST: i64 = Duration::from_secs(30).as_millis() as i64;
+/// How many refusals in a row end a secret that worked lately.
 const REFUSALS: u32 = 3;
+/// How many places are remembered that a secret was accepted at.
+const PLACES: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(text: &str) -> Place {
+        text.parse().expect("a place")
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp(Timestamp::utc(2026, 11, 22).0 + seconds * 1000)
+    }
+
+    #[test]
+    fn a_burst_of_refusals_is_one_and_three_of_them_are_the_end() {
+        let site = place("https://bitbucket.org/acme/site");
+        let mut history = History::default();
+        history.accepted(&site, at(0));
+        for _ in 0..50 {
+            let told = history.refused(&site, Probe::Refused, true, at(1)).expect("a notice");
+            assert!(told.contains("it is kept"), "{told}");
+        }
+        history.refused(&site, Probe::Unknown, true, at(40));
+        assert_eq!((history.refused, history.dead.is_some()), (2, false));
+        history.refused(&site, Probe::Refused, true, at(80));
+        assert!(history.dead.is_some());
+        history.accepted(&site, at(90));
+        assert_eq!((history.refused, history.dead), (0, None));
+    }
+
+    #[test]
+    fn a_repository_that_one_may_not_see_does_not_end_a_credential_that_others_take() {
+        let (site, other) = (place("https://bitbucket.org/acme/site"), place("https://bitbucket.org/other/secret"));
+        let mut history = History::default();
+        history.accepted(&site, at(0));
+        for minute in 1..10 {
+            history.refused(&other, Probe::Refused, true, at(60 * minute));
+        }
+        assert_eq!((history.refused, history.dead), (0, None));
+    }
+}

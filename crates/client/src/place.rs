@@ -32,6 +32,10 @@ impl Place {
     /// What git asks about; `None` for what is not HTTP.
     pub fn of(description: &Description) -> Option<Self> {
         let (protocol, host) = (description.protocol.as_deref()?, description.host.as_deref()?);
+        // Git decodes what is odd in a host's name; a name with such letters is not what it looks like.
+        if !is_host(&host.to_ascii_lowercase()) {
+            return None;
+        }
         let path = description.path.as_deref().unwrap_or_default();
         format!("{protocol}://{host}/{path}").parse().ok()
     }
@@ -111,6 +115,28 @@ impl FromStr for Place {
     }
 }
 
+/// A text with `%40` and the like as what they stand for.
+pub(crate) fn decoded(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
+    while let [first, tail @ ..] = rest {
+        let hex = tail
+            .get(..2)
+            .and_then(|hex| std::str::from_utf8(hex).ok())
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (first, hex) {
+            (b'%', Some(byte)) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Whether a text is a host's name or address, with or without a port.
 fn is_host(text: &str) -> bool {
     let (name, port) = match text.rsplit_once(':') {
@@ -178,6 +204,24 @@ mod tests {
             "https://h:99999",
         ] {
             assert!(text.parse::<Place>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_not_what_it_looks_like_is_none() {
+        for host in [
+            "bitbucket.org/.evil.example",
+            "evil.example@bitbucket.org",
+            "bitbucket.org%2f.evil.example",
+            "bitbucket.org?x",
+            "a b",
+        ] {
+            let asked = doorward_wire::Description {
+                protocol: Some("https".into()),
+                host: Some(host.into()),
+                ..doorward_wire::Description::default()
+            };
+            assert_eq!(Place::of(&asked), None, "{host}");
         }
     }
 

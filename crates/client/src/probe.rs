@@ -32,13 +32,18 @@ pub fn probe(
     patience: Duration,
 ) -> io::Result<Probe> {
     let Some(url) = place.repository_url() else { return Ok(Probe::Unknown) };
+    let scratch = tempfile::tempdir()?;
+    let proof = scratch.path().join("asked");
     let mut child = Command::new("git")
-        .args(["-c", "credential.helper=", "-c", "credential.interactive=false", "ls-remote", "--quiet", &url, "HEAD"])
+        // A redirect would lead the secret to another place, and no other helper is to answer.
+        .args(["-c", "credential.helper=", "-c", "http.followRedirects=false", "ls-remote", "--quiet", &url, "HEAD"])
         .env("GIT_ASKPASS", program)
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("LC_ALL", "C")
         .env(ANSWER_USERNAME, username)
         .env(ANSWER_SECRET, secret.expose_secret())
+        .env(ANSWER_PLACE, place.to_string())
+        .env(ANSWER_PROOF, &proof)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -48,7 +53,10 @@ pub fn probe(
     if let Some(mut pipe) = child.stderr.take() {
         io::Read::read_to_string(&mut pipe, &mut stderr)?;
     }
+    // Without the secret having been asked for, the answer is about something else: a repository that anybody may read.
+    let presented = proof.exists();
     Ok(match succeeded {
+        _ if !presented => Probe::Unknown,
         true => Probe::Accepted,
         false if stderr.contains("Authentication failed") => Probe::Refused,
         false => Probe::Unknown,
@@ -74,3 +82,7 @@ pub(crate) fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<b
 /// What this program answers git's questions with while it probes.
 pub(crate) const ANSWER_USERNAME: &str = "DOORWARD_ANSWER_USERNAME";
 pub(crate) const ANSWER_SECRET: &str = "DOORWARD_ANSWER_SECRET";
+/// The place whose host alone may have it.
+pub(crate) const ANSWER_PLACE: &str = "DOORWARD_ANSWER_PLACE";
+/// A file that is made when the secret is given.
+pub(crate) const ANSWER_PROOF: &str = "DOORWARD_ANSWER_PROOF";

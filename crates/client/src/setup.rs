@@ -25,11 +25,17 @@ pub enum SetupError {
 /// [`SetupError`] if git does not do it.
 pub fn set_up(host: &Place, program: &Path) -> Result<(), SetupError> {
     take_down(host)?;
-    let section = section(host);
+    let keys = Keys::of(host);
     // The empty one takes back those that were named before.
-    git(&["--add", &format!("{section}.helper"), ""])?;
-    git(&["--add", &format!("{section}.helper"), &format!("!{} credential", quoted(program))])?;
-    git(&[&format!("{section}.useHttpPath"), "true"])
+    git(&["--add", &keys.helper, ""])?;
+    git(&["--add", &keys.helper, &format!("!{} {COMMAND}", quoted(program))])?;
+    let before = values(&keys.path)?;
+    if before != ["true"] {
+        // What was there is put back afterwards.
+        git(&["--replace-all", &keys.path_before, before.last().map_or("unset", String::as_str)])?;
+        git(&["--replace-all", &keys.path, "true"])?;
+    }
+    Ok(())
 }
 
 /// Takes out what [`set_up`] has put in. What somebody else has put there stays.
@@ -37,22 +43,62 @@ pub fn set_up(host: &Place, program: &Path) -> Result<(), SetupError> {
 /// # Errors
 /// [`SetupError`] if git does not do it.
 pub fn take_down(host: &Place) -> Result<(), SetupError> {
-    let section = section(host);
-    let helpers =
-        Command::new("git").args(["config", "--global", "--get-all", &format!("{section}.helper")]).output()?;
-    let helpers = String::from_utf8_lossy(&helpers.stdout).into_owned();
-    if !helpers.lines().any(|helper| helper.ends_with(" credential") && helper.starts_with('!')) {
-        return Ok(());
+    let keys = Keys::of(host);
+    let helpers = values(&keys.helper)?;
+    let mut others: Vec<&str> = Vec::new();
+    for helper in &helpers {
+        if is_ours(helper) {
+            // With the empty one that was put in before it.
+            if others.last() == Some(&"") {
+                others.pop();
+            }
+        } else {
+            others.push(helper);
+        }
     }
-    let others: Vec<&str> =
-        helpers.lines().filter(|helper| !helper.is_empty() && !helper.ends_with(" credential")).collect();
-    git(&["--unset-all", &format!("{section}.helper")])?;
-    others.iter().try_for_each(|other| git(&["--add", &format!("{section}.helper"), other]))?;
-    git(&["--unset-all", &format!("{section}.useHttpPath")])
+    if others.len() != helpers.len() {
+        git(&["--unset-all", &keys.helper])?;
+        others.iter().try_for_each(|other| git(&["--add", &keys.helper, other]))?;
+    }
+    match values(&keys.path_before)?.last().map(String::as_str) {
+        None => return Ok(()),
+        Some("unset") if !values(&keys.path)?.is_empty() => git(&["--unset-all", &keys.path])?,
+        Some("unset") => {}
+        Some(before) => git(&["--replace-all", &keys.path, before])?,
+    }
+    git(&["--unset-all", &keys.path_before])
 }
 
-fn section(host: &Place) -> String {
-    format!("credential.{}", host.whole_host())
+/// The keys of git's configuration that are about one host.
+struct Keys {
+    helper: String,
+    path: String,
+    /// What `useHttpPath` was before.
+    path_before: String,
+}
+
+impl Keys {
+    fn of(host: &Place) -> Self {
+        let section = format!("credential.{}", host.whole_host());
+        Self {
+            helper: format!("{section}.helper"),
+            path: format!("{section}.useHttpPath"),
+            path_before: format!("{section}.doorwardUseHttpPathBefore"),
+        }
+    }
+}
+
+/// Whether a helper is one that [`set_up`] has written, wherever the program was then.
+fn is_ours(helper: &str) -> bool {
+    let program = helper.strip_prefix("!'").and_then(|rest| rest.strip_suffix(&format!("' {COMMAND}")));
+    program.is_some_and(|program| program.rsplit('/').next().is_some_and(|name| name.starts_with("doorward")))
+}
+
+/// All values of a key, in their order.
+fn values(key: &str) -> Result<Vec<String>, SetupError> {
+    let output = Command::new("git").args(["config", "--global", "--null", "--get-all", key]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(text.strip_suffix('\0').map_or_else(Vec::new, |text| text.split('\0').map(str::to_owned).collect()))
 }
 
 /// A path for the shell that git runs helpers with.
@@ -65,5 +111,8 @@ fn git(arguments: &[&str]) -> Result<(), SetupError> {
     if output.status.success() {
         return Ok(());
     }
-    Err(SetupError::Git(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(SetupError::Git(if said.is_empty() { format!("`git config {}` failed", arguments.join(" ")) } else { said }))
 }
+
+const COMMAND: &str = "credential";

@@ -23,7 +23,8 @@ use crate::Place;
 /// The file and its key.
 #[derive(Debug, Clone)]
 pub struct Vault {
-    directory: PathBuf,
+    /// Nowhere, if there is no home: then it is empty, and nothing can be stored.
+    directory: Option<PathBuf>,
     /// The key from the environment, in hexadecimal, in place of the key's file.
     key: Option<SecretString>,
 }
@@ -39,17 +40,25 @@ pub struct Entry {
     pub secret: SecretString,
     /// When it was stored.
     pub added_at: Timestamp,
+    /// When it ends, if git was told so.
+    pub expires_at: Option<Timestamp>,
 }
 
-/// What became of a secret.
+/// What became of a secret at a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
     /// When a host last accepted it, in milliseconds since 1970.
     #[serde(default)]
     pub accepted_at: Option<i64>,
-    /// How often it was refused since.
+    /// Where it was accepted: the latest places, the last one last.
+    #[serde(default)]
+    pub places: Vec<Place>,
+    /// How often it was refused since; refusals that come close together are one.
     #[serde(default)]
     pub refused: u32,
+    /// When the last of those was.
+    #[serde(default)]
+    pub refused_at: Option<i64>,
     /// Why it is not offered any more.
     #[serde(default)]
     pub dead: Option<String>,
@@ -80,11 +89,14 @@ pub enum VaultError {
     /// The key in the environment is none.
     #[error("DOORWARD_KEY is not 64 hexadecimal digits")]
     Key,
+    /// There is no place for it.
+    #[error("there is no place for the vault, since HOME is not set")]
+    Nowhere,
 }
 
 impl Vault {
-    /// The vault in a directory, which need not be there yet.
-    pub fn new(directory: PathBuf, key: Option<SecretString>) -> Self {
+    /// The vault in a directory, which need not be there yet, or nowhere.
+    pub fn new(directory: Option<PathBuf>, key: Option<SecretString>) -> Self {
         Self { directory, key }
     }
 
@@ -93,7 +105,8 @@ impl Vault {
     /// # Errors
     /// [`VaultError`] if it is there and cannot be opened.
     pub fn read(&self) -> Result<Contents, VaultError> {
-        let path = self.directory.join(FILE);
+        let Some(directory) = &self.directory else { return Ok(Contents::default()) };
+        let path = directory.join(FILE);
         match fs::read(&path) {
             Ok(bytes) => self.open(&path, bytes),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Contents::default()),
@@ -107,20 +120,21 @@ impl Vault {
     /// [`VaultError`] if it cannot be opened or written; then it is as it was.
     pub fn change<T>(&self, change: impl FnOnce(&mut Contents) -> T) -> Result<T, VaultError> {
         let file = |path: PathBuf| move |source| VaultError::File { path, source };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.directory)
-            .map_err(file(self.directory.clone()))?;
-        let lock = self.directory.join("credentials.lock");
+        let directory = self.directory()?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(file(directory.to_owned()))?;
+        let lock = directory.join("credentials.lock");
         let held = File::options().create(true).truncate(false).write(true).mode(0o600).open(&lock);
         let held = held.and_then(|held| held.lock().map(|()| held)).map_err(file(lock))?;
         let mut contents = self.read()?;
         let result = change(&mut contents);
         let sealed = self.seal(&contents)?;
-        write_private(&self.directory, FILE, &sealed).map_err(file(self.directory.join(FILE)))?;
+        write_private(directory, FILE, &sealed).map_err(file(directory.join(FILE)))?;
         drop(held);
         Ok(result)
+    }
+
+    fn directory(&self) -> Result<&Path, VaultError> {
+        self.directory.as_deref().ok_or(VaultError::Nowhere)
     }
 
     fn open(&self, path: &Path, mut bytes: Vec<u8>) -> Result<Contents, VaultError> {
@@ -140,12 +154,13 @@ impl Vault {
             Some(key) => key,
             None => self.make_key()?,
         };
+        let path = self.directory()?.join(FILE);
         let mut nonce = [0; NONCE];
         fill(&mut nonce);
-        let mut bytes = serde_json::to_vec(&Stored::from(contents))
-            .map_err(|error| VaultError::File { path: self.directory.join(FILE), source: error.into() })?;
+        let unwritable = |error: serde_json::Error| VaultError::File { path: path.clone(), source: error.into() };
+        let mut bytes = serde_json::to_vec(&Stored::from(contents)).map_err(unwritable)?;
         let sealed = key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(VERSION), &mut bytes);
-        sealed.map_err(|_| VaultError::Sealed(self.directory.join(FILE)))?;
+        sealed.map_err(|_| VaultError::Sealed(path))?;
         Ok([&nonce[..], &bytes].concat())
     }
 
@@ -154,7 +169,7 @@ impl Vault {
         let text = match &self.key {
             Some(key) => key.clone(),
             None => {
-                let path = self.directory.join(KEY_FILE);
+                let path = self.directory()?.join(KEY_FILE);
                 match fs::read_to_string(&path) {
                     Ok(text) => text.into(),
                     Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -169,25 +184,30 @@ impl Vault {
         let mut bytes = [0; 32];
         fill(&mut bytes);
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        write_private(&self.directory, KEY_FILE, format!("{text}\n").as_bytes())
-            .map_err(|source| VaultError::File { path: self.directory.join(KEY_FILE), source })?;
+        let directory = self.directory()?;
+        write_private(directory, KEY_FILE, format!("{text}\n").as_bytes())
+            .map_err(|source| VaultError::File { path: directory.join(KEY_FILE), source })?;
         Ok(key_of(&bytes))
     }
 }
 
 impl Contents {
-    /// What became of a secret.
-    pub fn history(&self, secret: &SecretString) -> History {
-        self.histories.get(&fingerprint(secret)).cloned().unwrap_or_default()
+    /// What became of a secret at the host of a place.
+    pub fn history(&self, place: &Place, secret: &SecretString) -> History {
+        self.histories.get(&key(place, secret)).cloned().unwrap_or_default()
     }
 
-    /// What became of a secret, to be changed.
-    pub fn history_mut(&mut self, secret: &SecretString) -> &mut History {
-        self.histories.entry(fingerprint(secret)).or_default()
+    /// What became of a secret at the host of a place, to be changed.
+    pub fn history_mut(&mut self, place: &Place, secret: &SecretString) -> &mut History {
+        self.histories.entry(key(place, secret)).or_default()
     }
 
     /// Stores a secret, in place of the one of the same owner for the same place.
     pub fn store(&mut self, entry: Entry) {
+        // What became of secrets that are gone matters no more, but for the latest.
+        while self.histories.len() >= HISTORIES {
+            self.histories.pop_first();
+        }
         self.entries.retain(|stored| stored.place != entry.place || stored.username != entry.username);
         self.entries.push(entry);
     }
@@ -207,6 +227,8 @@ struct StoredEntry {
     username: Option<String>,
     secret: String,
     added_at: i64,
+    #[serde(default)]
+    expires_at: Option<i64>,
 }
 
 impl From<Stored> for Contents {
@@ -216,6 +238,7 @@ impl From<Stored> for Contents {
             username: entry.username,
             secret: entry.secret.into(),
             added_at: Timestamp(entry.added_at),
+            expires_at: entry.expires_at.map(Timestamp),
         };
         Self { entries: stored.entries.into_iter().map(entry).collect(), histories: stored.histories }
     }
@@ -228,15 +251,17 @@ impl From<&Contents> for Stored {
             username: entry.username.clone(),
             secret: entry.secret.expose_secret().to_owned(),
             added_at: entry.added_at.0,
+            expires_at: entry.expires_at.map(|at| at.0),
         };
         Self { entries: contents.entries.iter().map(entry).collect(), histories: contents.histories.clone() }
     }
 }
 
-/// What a secret is remembered by once it is gone.
-fn fingerprint(secret: &SecretString) -> String {
+/// What a secret at a host is remembered by once it is gone.
+fn key(place: &Place, secret: &SecretString) -> String {
     let digest = digest(&SHA256, secret.expose_secret().trim().as_bytes());
-    digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let fingerprint: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("{} {fingerprint}", place.host())
 }
 
 fn key_of(bytes: &[u8; 32]) -> LessSafeKey {
@@ -272,6 +297,7 @@ fn write_private(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 const FILE: &str = "credentials";
 const KEY_FILE: &str = "credentials.key";
 const NONCE: usize = 12;
+const HISTORIES: usize = 1000;
 const VERSION: &[u8] = b"doorward credentials 1";
 
 #[cfg(test)]
@@ -280,19 +306,32 @@ mod tests {
 
     fn entry(place: &str, username: &str, secret: &str) -> Entry {
         let place = place.parse().expect("a place");
-        Entry { place, username: Some(username.into()), secret: secret.into(), added_at: Timestamp(5) }
+        Entry {
+            place,
+            username: Some(username.into()),
+            secret: secret.into(),
+            added_at: Timestamp(5),
+            expires_at: None,
+        }
     }
 
     #[test]
     fn what_is_stored_is_read_back_and_stands_in_no_file_in_the_clear() {
         let directory = tempfile::tempdir().expect("a directory");
-        let vault = Vault::new(directory.path().join("new"), None);
+        let vault = Vault::new(Some(directory.path().join("new")), None);
         assert!(vault.read().expect("empty").entries.is_empty());
         vault.change(|contents| contents.store(entry("https://bitbucket.org", "ada", "s3cr3t"))).expect("stored");
-        vault.change(|contents| contents.history_mut(&"s3cr3t".into()).accepted_at = Some(7)).expect("noted");
+        vault
+            .change(|contents| {
+                contents.history_mut(&"bitbucket.org".parse().expect("a place"), &"s3cr3t".into()).accepted_at = Some(7)
+            })
+            .expect("noted");
         let contents = vault.read().expect("there");
         assert_eq!(contents.entries[0].secret.expose_secret(), "s3cr3t");
-        assert_eq!(contents.history(&"s3cr3t\n".into()).accepted_at, Some(7));
+        assert_eq!(
+            contents.history(&"https://bitbucket.org/a".parse().expect("a place"), &"s3cr3t\n".into()).accepted_at,
+            Some(7)
+        );
         for file in fs::read_dir(directory.path().join("new")).expect("files") {
             let path = file.expect("a file").path();
             assert!(!String::from_utf8_lossy(&fs::read(&path).expect("read")).contains("s3cr3t"), "{}", path.display());
@@ -305,7 +344,7 @@ mod tests {
     #[test]
     fn another_key_or_a_damaged_file_is_an_error_and_nothing_is_lost() {
         let directory = tempfile::tempdir().expect("a directory");
-        let vault = |key: Option<&str>| Vault::new(directory.path().into(), key.map(|key| key.into()));
+        let vault = |key: Option<&str>| Vault::new(Some(directory.path().into()), key.map(|key| key.into()));
         let key = "ab".repeat(32);
         vault(Some(&key)).change(|contents| contents.store(entry("bitbucket.org", "ada", "s"))).expect("stored");
         assert!(matches!(vault(Some(&"cd".repeat(32))).read(), Err(VaultError::Sealed(_))));
@@ -322,7 +361,7 @@ mod tests {
     #[test]
     fn changes_of_many_at_once_are_all_kept() {
         let directory = tempfile::tempdir().expect("a directory");
-        let vault = Vault::new(directory.path().into(), None);
+        let vault = Vault::new(Some(directory.path().into()), None);
         std::thread::scope(|scope| {
             for number in 0..20 {
                 let vault = &vault;

@@ -137,7 +137,7 @@ pub(crate) enum CredentialCommand {
     Add {
         /// What it is for: a host, a workspace or a repository
         #[arg(value_name = "URL")]
-        place: Place,
+        url: String,
         /// The user name of its owner; tokens do without
         #[arg(long, value_name = "NAME")]
         username: Option<String>,
@@ -167,6 +167,8 @@ pub(crate) enum CredentialCommand {
     Erase,
     /// Tell git what this helper can do (git runs this)
     Capability,
+    #[command(external_subcommand)]
+    Other(Vec<OsString>),
 }
 
 #[derive(Debug, Args)]

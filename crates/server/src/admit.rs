@@ -181,7 +181,16 @@ impl App {
         self.tally_as(context, wish.subject(), decision).await
     }
 
-    async fn tally_as(&self, context: &Context, subject: String, decision: Decision) -> Result<RequestId, Refusal> {
+    async fn tally_as(
+        &self,
+        context: &Context,
+        mut subject: String,
+        mut decision: Decision,
+    ) -> Result<RequestId, Refusal> {
+        // Decided before the tag is made, so that the id leads to the count.
+        if decision.reason.is_some() && !self.may_count_apart(context.at, decision.tag(&subject)) {
+            (subject, decision.address) = (MANY.into(), None);
+        }
         let id = context.id.tagged(decision.tag(&subject));
         self.recorder.tally(context.at, subject, decision).await?;
         Ok(id)
@@ -273,6 +282,9 @@ impl App {
                 Some(id) => self.may_record_holder(context.at, id),
                 None => self.may_record_stranger(context.at),
             };
+        if !by_itself && holder.is_some() {
+            return self.tally_as(context, MANY_REFUSALS.into(), decision).await;
+        }
         if !by_itself {
             return self.tally(context, wish, decision).await;
         }
@@ -321,6 +333,8 @@ impl Asked {
 /// The code of refusals that are counted together, and what they are counted under.
 const TOO_MANY: &str = "too_many_attempts";
 const MANY: &str = "(many attempts)";
+/// What further refusals of a credential are counted under.
+const MANY_REFUSALS: &str = "(many refusals)";
 /// How long a wait for a place may take before the kernel is asked again.
 const LONG: Duration = Duration::from_millis(500);
 

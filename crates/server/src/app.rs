@@ -31,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) attempts: Attempts,
     /// Refusals of this minute of those who have proven a secret.
     refused: PerMinute<CredentialId>,
+    /// The counts of refusals that were begun in this minute, by their tags.
+    counted: PerMinute<u32>,
     pub(crate) sandbox: Option<Sandbox>,
     /// What goes on after its request was answered: records of pushes.
     pub(crate) tasks: TaskTracker,
@@ -58,6 +60,7 @@ impl App {
             clock,
             attempts: Attempts::default(),
             refused: PerMinute::default(),
+            counted: PerMinute::default(),
             settings,
             store,
             repositories,
@@ -91,6 +94,12 @@ impl App {
         strangers.1 <= STRANGERS
     }
 
+    /// Whether a refusal may have a count of its own in this minute. Whoever is refused can name what it likes, from as many
+    /// addresses as it has, and each name would be a row.
+    pub(crate) fn may_count_apart(&self, at: Timestamp, tag: u32) -> bool {
+        self.0.counted.keeps(at, tag, COUNTS)
+    }
+
     /// Whether one more refusal of a credential may be recorded by itself in this minute: also who has proven a secret
     /// that has ended must not fill the disk.
     pub(crate) fn may_record_holder(&self, at: Timestamp, id: CredentialId) -> bool {
@@ -110,6 +119,8 @@ impl App {
     }
 }
 
+/// How many different counts of refusals there may be in a minute; the rest are one.
+const COUNTS: usize = 2000;
 /// Refusals of one credential that are recorded one by one in a minute.
 const HOLDERS: usize = 60;
 /// Refusals of strangers that are recorded one by one in a second.

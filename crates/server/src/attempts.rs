@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use doorward_rules::{CredentialId, Timestamp};
@@ -45,20 +45,38 @@ impl<K> Default for PerMinute<K> {
 }
 
 impl<K: Eq + Hash> PerMinute<K> {
+    /// Whether a key is among the first `most` of this minute.
+    pub(crate) fn keeps(&self, at: Timestamp, key: K, most: usize) -> bool {
+        let mut minute = self.of(at);
+        if minute.1.len() >= most && !minute.1.contains_key(&key) {
+            return false;
+        }
+        minute.1.entry(key).or_insert(0);
+        true
+    }
+
     /// Counts one more; how many there are now. A flood of different keys is not counted key by key, so that memory is
     /// bounded: what there is no room for counts as none.
     pub(crate) fn count(&self, at: Timestamp, key: K) -> usize {
-        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = at.0.div_euclid(MINUTE);
-        if minute.0 != number {
-            *minute = (number, HashMap::new());
-        }
+        let mut minute = self.of(at);
         if minute.1.len() >= KEYS && !minute.1.contains_key(&key) {
             return 0;
         }
         let count = minute.1.entry(key).or_insert(0);
         *count += 1;
         *count
+    }
+}
+
+impl<K> PerMinute<K> {
+    /// The counts of the minute that a moment is in.
+    fn of(&self, at: Timestamp) -> MutexGuard<'_, (i64, HashMap<K, usize>)> {
+        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = at.0.div_euclid(MINUTE);
+        if minute.0 != number {
+            *minute = (number, HashMap::new());
+        }
+        minute
     }
 }
 

@@ -12,7 +12,7 @@ use axum::http::header::HOST;
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use axum::middleware::Next;
 use bytes::Bytes;
-use doorward_rules::OwnFault;
+use doorward_rules::{OwnFault, Surface};
 use doorward_store::Decision;
 use doorward_wire::{RequestId, redact};
 use futures_util::FutureExt;
@@ -105,7 +105,10 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         // comes between its first request and the one with the credential.
         AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(request = %context.id, "a request was not answered for a mistake in this program");
-            Refusal::unavailable(OwnFault::Bug).respond(context.id)
+            app.metrics.refused(OwnFault::Bug.code());
+            let api = ["/2.0/", "/api/2.0/"].iter().any(|prefix| line.path.starts_with(prefix));
+            let surface = if api { Surface::Rest } else { Surface::Git };
+            Refusal::unavailable(OwnFault::Bug).on(surface).respond(context.id)
         })
     } else {
         app.metrics.refused("too_many_requests");
@@ -131,7 +134,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
 /// HTTP/2 has the name of the host in another place.
 fn name_host(request: &mut Request) {
     let authority = request.uri().authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-    if let (false, Some(authority)) = (request.headers().contains_key(HOST), authority) {
+    if let Some(authority) = authority {
         request.headers_mut().insert(HOST, authority);
     }
 }

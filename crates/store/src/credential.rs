@@ -136,7 +136,7 @@ impl Store {
         let Credential { kind, place, .. } = self.credential(id).await?;
         self.check_kind(kind, now).await?;
         let longest = match place.as_deref().and_then(|place| place.split('/').next()?.parse().ok()) {
-            Some(slug) => self.policy(&slug).await?.longest,
+            Some(slug) => self.check_allowed(&slug, kind).await?,
             None => None,
         };
         let mut change = self.change(now).await?;
@@ -198,7 +198,7 @@ impl Store {
             .bind(new.id.as_str())
             .execute(change.connection())
             .await?;
-        sqlx::query("UPDATE credential SET revoked_at = $1 WHERE id = $2")
+        sqlx::query("UPDATE credential SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL")
             .bind(now.0)
             .bind(new.id.as_str())
             .execute(change.connection())
@@ -334,14 +334,7 @@ impl Store {
             Holder::Project(name) => &name.workspace,
             Holder::Repository(name) => &name.workspace,
         };
-        let policy = self.policy(slug).await?;
-        if policy.kinds.is_some_and(|kinds| !kinds.contains(new.kind)) {
-            return Err(StoreError::State(format!(
-                "`{slug}` does not allow {}s; `doorward policy show {slug}` tells what it allows",
-                new.kind.phrase()
-            )));
-        }
-        let Some(longest) = policy.longest else { return Ok(()) };
+        let Some(longest) = self.check_allowed(slug, new.kind).await? else { return Ok(()) };
         if new.expires_at.is_some_and(|at| at <= now.after(longest)) {
             return Ok(());
         }
@@ -349,6 +342,18 @@ impl Store {
         Err(StoreError::State(format!(
             "`{slug}` lets tokens last {days} days at most; make it with `--expires {days}d` or less"
         )))
+    }
+
+    /// Whether a workspace allows a kind; how long it lets it last.
+    async fn check_allowed(&self, slug: &WorkspaceSlug, kind: Kind) -> Result<Option<Duration>, StoreError> {
+        let policy = self.policy(slug).await?;
+        if policy.kinds.is_some_and(|kinds| !kinds.contains(kind)) {
+            return Err(StoreError::State(format!(
+                "`{slug}` does not allow {}s; `doorward policy show {slug}` tells what it allows",
+                kind.phrase()
+            )));
+        }
+        Ok(policy.longest)
     }
 
     async fn belonging(&self, holder: Holder<'_>) -> Result<Belonging, StoreError> {

@@ -80,8 +80,7 @@ impl Store {
         if self.epoch.settled().is_none() {
             let change = self.change(Timestamp(0)).await?;
             let unsaid = |error: std::io::Error| StoreError::Unavailable(error.into());
-            change.epoch.begin().await.map_err(unsaid)?;
-            change.epoch.end().map_err(unsaid)?;
+            drop(change.epoch.clone().begin().await.map_err(unsaid)?);
             change.commit_records().await?;
         }
         Ok(())
@@ -144,10 +143,11 @@ impl Change {
         record.insert(self.connection()).await?;
         // Whoever cannot be told of the change must not be surprised by it.
         let unsaid = |error: std::io::Error| StoreError::Unavailable(error.into());
-        self.epoch.begin().await.map_err(unsaid)?;
+        let epoch = self.epoch.clone();
+        let committing = epoch.begin().await.map_err(unsaid)?;
         let committed = sqlx::raw_sql("COMMIT").execute(self.connection()).await;
         self.committed = committed.is_ok();
-        self.epoch.end().map_err(unsaid)?;
+        drop(committing);
         committed?;
         Ok(())
     }

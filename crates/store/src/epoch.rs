@@ -20,6 +20,11 @@ use crate::database::fill_random;
 #[derive(Debug)]
 pub(crate) struct Epoch(File);
 
+/// Held while a change is committed. Whatever comes of it, afterwards the number is another one and even; were it not, because
+/// the file cannot be written, everybody would ask the database, and nothing would be wrong.
+#[derive(Debug)]
+pub(crate) struct Committing<'a>(&'a Epoch);
+
 /// A number that stands for all changes that were made before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Settled(u64);
@@ -36,26 +41,24 @@ impl Epoch {
         self.read().filter(|number| number.is_multiple_of(2)).map(Settled)
     }
 
-    /// Says that a change is being committed, until [`Self::end`]. Called with the write lock of the database held, so
-    /// that whoever else has the file's lock has committed already and is about to let go of it.
-    pub(crate) async fn begin(&self) -> io::Result<()> {
+    /// Says that a change is being committed, for as long as what this returns is held. Called with the write lock of the
+    /// database held, so that whoever else has the file's lock has committed already and is about to let go of it.
+    pub(crate) async fn begin(&self) -> io::Result<Committing<'_>> {
         let deadline = Instant::now() + PATIENCE;
-        while let Err(TryLockError::WouldBlock) = self.0.try_lock() {
-            if Instant::now() > deadline {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "another program holds doorward.epoch"));
+        loop {
+            match self.0.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(error),
+                Err(TryLockError::WouldBlock) if Instant::now() > deadline => {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "another program holds doorward.epoch"));
+                }
+                Err(TryLockError::WouldBlock) => sleep(Duration::from_millis(1)).await,
             }
-            sleep(Duration::from_millis(1)).await;
         }
+        let committing = Committing(self);
         let number = self.read().unwrap_or_else(unused);
-        self.write(number + 1 + number % 2)
-    }
-
-    /// Says that the change was committed, or was not.
-    pub(crate) fn end(&self) -> io::Result<()> {
-        let number = self.read().unwrap_or_else(unused);
-        let written = self.write(number + 2 - number % 2);
-        self.0.unlock()?;
-        written
+        self.write(number + 1 + number % 2)?;
+        Ok(committing)
     }
 
     /// Written twice, so that half a write is noticed.
@@ -74,6 +77,16 @@ impl Epoch {
         bytes[..8].copy_from_slice(&number.to_le_bytes());
         bytes[8..].copy_from_slice(&(!number).to_le_bytes());
         self.0.write_all_at(&bytes, 0)
+    }
+}
+
+impl Drop for Committing<'_> {
+    fn drop(&mut self) {
+        let number = self.0.read().unwrap_or_else(unused);
+        let ended = self.0.write(number + 2 - number % 2).and_then(|()| self.0.0.unlock());
+        if let Err(error) = ended {
+            tracing::error!(%error, "doorward.epoch cannot be written; every decision asks the database");
+        }
     }
 }
 
@@ -98,25 +111,23 @@ mod tests {
             (Epoch::open(directory.path()).expect("ours"), Epoch::open(directory.path()).expect("theirs"));
         assert_eq!(theirs.settled(), None);
         for _ in 0..3 {
-            ours.begin().await.expect("begun");
+            let committing = ours.begin().await.expect("begun");
             assert_eq!(theirs.settled(), None);
-            ours.end().expect("ended");
+            drop(committing);
             let settled = theirs.settled();
             assert!(settled.is_some());
-            // Somebody was killed here.
+            // Somebody was killed here: its lock is gone, and it did not say that it was done.
             let killed = Epoch::open(directory.path()).expect("a third");
-            killed.begin().await.expect("begun");
+            std::mem::forget(killed.begin().await.expect("begun"));
             drop(killed);
             assert_eq!(theirs.settled(), None);
-            theirs.begin().await.expect("begun");
-            theirs.end().expect("ended");
+            drop(theirs.begin().await.expect("begun"));
             assert!(ours.settled().is_some() && ours.settled() != settled);
         }
         let before = theirs.settled();
         std::fs::write(directory.path().join("doorward.epoch"), [7; 16]).expect("written");
         assert_eq!(ours.settled(), None);
-        ours.begin().await.expect("begun");
-        ours.end().expect("ended");
+        drop(ours.begin().await.expect("begun"));
         assert!(theirs.settled().is_some() && theirs.settled() != before);
     }
 
@@ -124,12 +135,14 @@ mod tests {
     async fn of_two_that_commit_one_waits_until_the_other_has_said_so() {
         let directory = tempfile::tempdir().expect("a directory");
         let (one, other) = (Epoch::open(directory.path()).expect("one"), Epoch::open(directory.path()).expect("other"));
-        one.begin().await.expect("begun");
+        let committing = one.begin().await.expect("begun");
         let mut waiting = std::pin::pin!(other.begin());
         let late = tokio::time::timeout(std::time::Duration::from_millis(50), &mut waiting).await;
         assert!(late.is_err(), "{late:?}");
-        one.end().expect("ended");
-        waiting.await.expect("begun");
+        drop(committing);
+        let committing = waiting.await.expect("begun");
         assert_eq!(one.settled(), None);
+        drop(committing);
+        assert!(one.settled().is_some());
     }
 }

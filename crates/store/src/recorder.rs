@@ -119,9 +119,6 @@ impl Batch {
             Entry::Tally { at, subject, decision } => {
                 let decision = Decision { agent: None, ..*decision };
                 self.uses.note(at, &subject, &decision);
-                // Who has proven nothing can name what it likes, and each name would be a row.
-                let crowded = decision.credential.is_none() && self.tallies.len() >= DISTINCT;
-                let subject = if crowded { OTHERS.to_owned() } else { subject };
                 let minute = minute(at);
                 let none =
                     || Tally { minute, subject: subject.clone(), decision: decision.clone(), requests: 0, last_at: at };
@@ -168,10 +165,6 @@ impl Batch {
     }
 }
 
-/// How many different tallies are kept in a second before strangers' requests are counted together.
-const DISTINCT: usize = 1000;
-/// What those are counted under.
-const OTHERS: &str = "(many others)";
 /// How many entries may wait.
 const QUEUE: usize = 4096;
 /// How many are written in one transaction.

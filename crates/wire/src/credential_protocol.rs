@@ -27,6 +27,8 @@ pub struct Description {
     pub capabilities: Vec<String>,
     /// What a helper wants to be told again about this credential.
     pub state: Vec<String>,
+    /// That it is not to be kept.
+    pub ephemeral: bool,
     /// That no other helper is to be asked, nor the user.
     pub quit: bool,
 }
@@ -64,12 +66,13 @@ impl Description {
             if line.is_empty() {
                 return Ok(description);
             }
-            let text = String::from_utf8(line).map_err(|_| DescriptionError::Malformed)?;
-            let (key, value) = text.split_once('=').ok_or(DescriptionError::Malformed)?;
-            if value.contains('\0') {
-                return Err(DescriptionError::Malformed);
+            let equals = line.iter().position(|byte| *byte == b'=').ok_or(DescriptionError::Malformed)?;
+            let (key, value) = (String::from_utf8_lossy(&line[..equals]), &line[equals + 1..]);
+            // Headers of servers are passed on as they are, whatever they are written in.
+            if USED.contains(&key.as_ref()) {
+                let value = std::str::from_utf8(value).ok().filter(|value| !value.contains('\0'));
+                description.set(&key, value.ok_or(DescriptionError::Malformed)?);
             }
-            description.set(key, value);
             if ended {
                 return Ok(description);
             }
@@ -124,6 +127,7 @@ impl Description {
             "username" => self.username = text(),
             "password" => self.password = Some(value.into()),
             "password_expiry_utc" => self.password_expiry_utc = value.parse().ok(),
+            "ephemeral" => self.ephemeral = matches!(value, "1" | "true"),
             "quit" => self.quit = matches!(value, "1" | "true"),
             // An empty one takes back those before it.
             "capability[]" if value.is_empty() => self.capabilities.clear(),
@@ -147,6 +151,19 @@ impl fmt::Debug for Description {
     }
 }
 
+/// The attributes that are read.
+const USED: &[&str] = &[
+    "protocol",
+    "host",
+    "path",
+    "username",
+    "password",
+    "password_expiry_utc",
+    "ephemeral",
+    "quit",
+    "capability[]",
+    "state[]",
+];
 /// The longest description that is read: a secret of some kilobytes, and what comes with it.
 const LIMIT: usize = 64 * 1024;
 
@@ -178,6 +195,8 @@ mod tests {
         assert!(matches!(read("host=a\0b\n"), Err(DescriptionError::Malformed)));
         assert!(matches!(Description::read(&b"host=\xff\n"[..]), Err(DescriptionError::Malformed)));
         assert!(matches!(Description::read(io::BufReader::new(io::repeat(b'x'))), Err(DescriptionError::TooLong)));
+        let foreign = Description::read(&b"wwwauth[]=Basic realm=\"Ger\xe4t\"\nhost=a\n"[..]);
+        assert!(foreign.is_ok_and(|description| description.host.as_deref() == Some("a")));
         assert!(read("").is_ok_and(|description| description.host.is_none()));
         assert!(read("host=a").is_ok_and(|description| description.host.as_deref() == Some("a")));
         assert!(read("host=a\r\n\r\n").is_ok_and(|description| description.host.as_deref() == Some("a")));

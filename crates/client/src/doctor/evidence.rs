@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use doorward_wire::Description;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::place::decoded;
 use crate::{Environment, Place};
 
 /// What was found, without asking the host.
@@ -102,27 +103,6 @@ fn user_part(url: &str) -> (Option<String>, Option<SecretString>) {
     let (name, secret) = user.split_once(':').map_or((user, None), |(name, secret)| (name, Some(secret)));
     let name = Some(decoded(name)).filter(|name| !name.is_empty());
     (name, secret.map(|secret| decoded(secret).into()))
-}
-
-fn decoded(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    while let [first, tail @ ..] = rest {
-        let hex = tail
-            .get(..2)
-            .and_then(|hex| std::str::from_utf8(hex).ok())
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (first, hex) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn git(directory: &Path) -> Command {

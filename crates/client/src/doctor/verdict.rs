@@ -111,6 +111,10 @@ pub fn examine(evidence: &Evidence, host: HostKind, now: Timestamp) -> Vec<Findi
         let sentence = "http.extraHeader has an Authorization header, which is sent whatever the helpers have".into();
         add(false, "extra_header", sentence, "git config --show-origin --get-all http.extraHeader".into());
     }
+    if evidence.netrc {
+        let sentence = "~/.netrc has something for this host, which is sent before any helper is asked".into();
+        add(false, "netrc", sentence, "take it out of ~/.netrc if it is not the credential you mean".into());
+    }
     if !evidence.proxies.is_empty() {
         let sentence = format!("requests go through a proxy: {}", evidence.proxies.join(", "));
         add(false, "proxy", sentence, "if the proxy answers in the host's place, set no_proxy".into());

@@ -108,7 +108,17 @@ fn credential(command: CredentialCommand, vault: &Vault, json: bool) -> Result<(
             Ok(())
         }
         CredentialCommand::Capability => print::line("version 0"),
-        CredentialCommand::Add { place, username } => add(vault, place, username, json),
+        CredentialCommand::Add { url, username } => {
+            let place: Place = url.parse().map_err(|error| Failure::new(Code::Usage, error))?;
+            add(vault, place, username.or_else(|| user_of(&url)), json)
+        }
+        // Later versions of git may ask for more, and want silence from who does not know what.
+        CredentialCommand::Other(_) if !io::stdin().is_terminal() => Ok(()),
+        CredentialCommand::Other(words) => {
+            let word = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
+            Err(Failure::new(Code::Usage, format!("there is no `doorward credential {word}`"))
+                .hint("`doorward credential --help` lists what there is"))
+        }
         CredentialCommand::Remove { place, username } => {
             let removed = vault.change(|contents| {
                 let before = contents.entries.len();
@@ -145,9 +155,9 @@ fn add(vault: &Vault, place: Place, username: Option<String>, json: bool) -> Res
             .hint("copy it again, without quotes and line breaks; nothing was stored"));
     }
     let row = vault.change(|contents| {
-        let history = contents.history_mut(&secret);
+        let history = contents.history_mut(&place, &secret);
         (history.dead, history.refused) = (None, 0);
-        let entry = Entry { place, username, secret, added_at: now() };
+        let entry = Entry { place, username, secret, added_at: now(), expires_at: None };
         let row = Row::of(&entry, contents);
         contents.store(entry);
         row
@@ -230,16 +240,18 @@ fn read_secret(place: &Place) -> Result<SecretString, Failure> {
     Ok(line.trim().to_owned().into())
 }
 
-/// The vault of the person who runs this.
+/// The vault of the person who runs this; nowhere if there is no home.
 fn vault() -> Result<Vault, Failure> {
-    let directory = environment("DOORWARD_VAULT").map(PathBuf::from).or_else(|| {
+    let named = environment("DOORWARD_VAULT").map(PathBuf::from);
+    if named.as_ref().is_some_and(|path| !path.is_absolute()) {
+        // It would be another one in each directory, and the secrets in somebody's repository.
+        return Err(Failure::new(Code::Configuration, "DOORWARD_VAULT is not an absolute path").hint("begin it with /"));
+    }
+    let directory = named.or_else(|| {
         let data = environment("XDG_DATA_HOME").filter(|path| Path::new(path).is_absolute()).map(PathBuf::from);
-        data.or_else(|| environment("HOME").map(|home| Path::new(&home).join(".local/share")))
-            .map(|d| d.join("doorward"))
+        let data = data.or_else(|| environment("HOME").map(|home| Path::new(&home).join(".local/share")));
+        data.map(|data| data.join("doorward"))
     });
-    let directory = directory.ok_or_else(|| {
-        Failure::new(Code::Configuration, "there is no place for the vault: HOME is not set").hint("set DOORWARD_VAULT")
-    })?;
     Ok(Vault::new(directory, environment("DOORWARD_KEY").map(SecretString::from)))
 }
 
@@ -270,7 +282,7 @@ fn kind_of(secret: &SecretString) -> Option<&'static str> {
 
 impl Row {
     fn of(entry: &Entry, contents: &Contents) -> Self {
-        let history = contents.history(&entry.secret);
+        let history = contents.history(&entry.place, &entry.secret);
         Self {
             place: entry.place.to_string(),
             username: entry.username.clone(),

@@ -123,6 +123,49 @@ fn case_01_08_a_credential_that_a_host_refuses_for_nothing_is_kept_and_works_aga
 }
 
 #[test]
+fn a_host_that_takes_it_again_when_it_is_asked_once_more_is_believed() {
+    // With this seed the third of six requests with a credential is refused: git makes two for each question.
+    let desk = Desk::new(&["--at", "2026-11-22", "--spurious-401", "0.5,1", "--seed", "22"]);
+    desk.add("", "api_token", "valid");
+    assert!(desk.list_refs("acme/site").ok);
+    let refused = desk.list_refs("acme/site");
+    assert!(refused.stderr.contains("takes it again; it is kept, try again"), "{}", refused.stderr);
+}
+
+#[test]
+fn what_anybody_may_read_is_no_proof_of_a_credential() {
+    let server = crate::server();
+    let cli = server.cli();
+    cli.ok(&["repository", "create", "home/open", "--public"]);
+    let (id, secret) = cli.token("admin", &["read:repository:bitbucket", "write:repository:bitbucket"], &[]);
+    let command = |arguments: &[&str], input: &str| -> Outcome {
+        let mut command = Command::new(PROGRAM);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", server.directory());
+        output(
+            {
+                command.args(arguments);
+                command
+            },
+            input,
+        )
+        .into()
+    };
+    let address = server.up().address.clone();
+    assert!(command(&["setup", &address], "").ok && command(&["credential", "add", &address], &secret).ok);
+    let git = server.git();
+    git.ok(server.directory(), &["init", "-q", "open"]);
+    let clone = server.directory().join("open");
+    git.commit(&clone, "a", "a\n");
+    let url = server.url("", "", "home/open");
+    git.ok(&clone, &["push", "-q", &url, "HEAD:refs/heads/main"]);
+    cli.ok(&["token", "revoke", &id]);
+    git.commit(&clone, "a", "b\n");
+    let refused = git.run(&clone, &["push", "-q", &url, "HEAD:refs/heads/main"]);
+    assert!(refused.stderr.contains("refused a credential that worked lately"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("takes it again"), "{}", refused.stderr);
+}
+
+#[test]
 fn a_dead_credential_is_told_once_and_not_offered_again() {
     let desk = Desk::new(&["--at", "2026-11-22"]);
     desk.add("", "api_token", "revoked");
@@ -214,6 +257,25 @@ fn setup_takes_back_what_it_has_put_in_and_nothing_else() {
     desk.ok(&["setup", "--undo"], "");
     let left = std::fs::read_to_string(&file).expect("there");
     assert_eq!(left, theirs);
+    // What others have put there stays, in its order: a helper of another program with a command of the same name, its
+    // own reset, and another mind about paths.
+    let others =
+        "[credential \"https://bitbucket.org\"]\n\thelper =\n\thelper = !vaulttool credential\n\tuseHttpPath = false\n";
+    std::fs::write(&file, others).expect("written");
+    desk.ok(&["setup"], "");
+    let path =
+        git.ok(desk.sandbox.directory(), &["config", "--global", "credential.https://bitbucket.org.useHttpPath"]);
+    assert_eq!(path, "true");
+    for _ in 0..2 {
+        desk.ok(&["setup", "--undo"], "");
+        let listed = git.ok(desk.sandbox.directory(), &["config", "--global", "--list"]);
+        let expected = "credential.https://bitbucket.org.helper=\n\
+             credential.https://bitbucket.org.helper=!vaulttool credential\n\
+             credential.https://bitbucket.org.usehttppath=false";
+        let mut lines: Vec<&str> = listed.lines().collect();
+        lines.sort_by_key(|line| line.contains("usehttppath"));
+        assert_eq!(lines.join("\n"), expected);
+    }
 }
 
 #[test]
@@ -229,6 +291,8 @@ fn a_secret_is_never_taken_half_nor_with_white_space_nor_printed() {
             assert!(!(outcome.stdout + &outcome.stderr).contains("s3cr3t"), "{arguments:?}");
         }
     }
+    let unknown = desk.run(&["credential", "frobnicate"], "host=a\n\n");
+    assert_eq!((unknown.code, unknown.stdout.as_str()), (Some(0), ""), "{}", unknown.stderr);
     let garbage = desk.run(&["credential", "get"], "no description\n");
     assert_eq!((garbage.code, garbage.stdout.as_str()), (Some(2), ""));
     desk.ok(&["credential", "remove", "https://git.example.org"], "");

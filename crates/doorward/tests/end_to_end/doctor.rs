@@ -136,7 +136,7 @@ fn case_01_a_refusal_that_means_nothing_is_the_providers_trouble() {
     let url = sandbox.url("ada", sandbox.secret("api_token", "valid"), "acme/site");
     let mut doctor = command(sandbox.directory(), &[&url]);
     let child = doctor.arg("--json").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("doorward starts");
-    await_that("it was refused", || !sandbox.log().is_empty());
+    await_that("it was refused", || sandbox.log().iter().any(|entry| entry["reason"] == "spurious_401"));
     sandbox.control("faults", r#"{"spurious_401": "0"}"#);
     let output = child.wait_with_output().expect("it ends");
     let diagnosis: Value = serde_json::from_slice(&output.stdout).expect("JSON");

@@ -62,7 +62,7 @@ impl Quotas {
         if !reached {
             spent.push_back(context.at);
         }
-        let reset = spent.front().map_or(0, |first| (first.0 + HOUR - context.at.0) / 1000);
+        let reset = spent.front().map_or(0, |first| (first.0 + HOUR - context.at.0 + 999) / 1000);
         let teller = match credential {
             _ if surface != Surface::Rest => None,
             None => Some(Teller::Anonymous),
@@ -85,7 +85,7 @@ impl Spent {
             Some(Teller::AccessToken) => Diagnostics::default()
                 .with("x-ratelimit-limit", self.limit.to_string())
                 .with("x-ratelimit-resource", "api".into())
-                .with("x-ratelimit-nearlimit", (self.left < self.limit / 5).to_string()),
+                .with("x-ratelimit-nearlimit", (self.left * 5 < self.limit).to_string()),
             Some(Teller::Anonymous) => Diagnostics::default()
                 .with("x-ratelimit-limit", format!("{0}, {0};w=3600", self.limit))
                 .with("x-ratelimit-remaining", self.left.to_string())
