@@ -123,6 +123,16 @@ impl Helper<'_> {
         if !contents.entries.iter().any(|entry| entry.place.covers(&place) && same(&entry.secret, secret)) {
             return Ok(None);
         }
+        // Under another user name than the one that goes with it, a refusal says nothing about the secret.
+        let choice = choose(&place, Vec::new(), &contents, told.username.as_deref(), self.now);
+        let right = choice.chosen.filter(|chosen| same(&chosen.secret, secret)).map(|chosen| chosen.username);
+        if let (Some(right), Some(sent)) = (&right, &told.username)
+            && right != sent
+        {
+            return Ok(Some(format!(
+                "{place} refused a credential under another user name than `{right}`, which goes with it; it is kept"
+            )));
+        }
         let history = contents.history(&place, secret);
         drop(contents);
         let worked = history.accepted_at.is_some_and(|at| self.now.0.saturating_sub(at) < LATELY);

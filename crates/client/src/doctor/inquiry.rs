@@ -6,7 +6,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::probe::wait;
+use secrecy::ExposeSecret;
+
+use super::Evidence;
+use crate::probe::{ANSWER_PLACE, ANSWER_SECRET, ANSWER_USERNAME, wait};
 
 /// What a host answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -46,13 +49,23 @@ impl Inquiry {
 
 /// Asks for the refs of a repository, as git in a directory would, and nobody at the terminal.
 ///
+/// What git's helpers have answered is presented, but they are not there for this question: a refusal must not make one
+/// of them throw a credential away. `program` is this program, which git asks in their place.
+///
 /// # Errors
 /// If git cannot be run.
-pub fn inquire(url: &str, directory: &Path, patience: Duration) -> std::io::Result<Inquiry> {
+pub fn inquire(evidence: &Evidence, directory: &Path, program: &Path, patience: Duration) -> std::io::Result<Inquiry> {
     let scratch = tempfile::tempdir()?;
     let trace = scratch.path().join("trace");
-    let mut child = Command::new("git")
-        .args(["ls-remote", "--quiet", url, "HEAD"])
+    let mut command = Command::new("git");
+    if let (Some((name, secret)), Some(place)) = (&evidence.presented, &evidence.place) {
+        command.env("GIT_ASKPASS", program).env(ANSWER_USERNAME, name).env(ANSWER_SECRET, secret.expose_secret());
+        command.env(ANSWER_PLACE, place.to_string());
+    } else {
+        command.env("GIT_ASKPASS", "");
+    }
+    let mut child = command
+        .args(["-c", "credential.helper=", "ls-remote", "--quiet", &evidence.url, "HEAD"])
         .current_dir(directory)
         .env("LC_ALL", "C")
         .env("GIT_TERMINAL_PROMPT", "0")

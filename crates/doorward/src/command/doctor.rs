@@ -10,7 +10,7 @@ use doorward_client::doctor::{
 use doorward_wire::UnverifiedToken;
 use serde::Serialize;
 
-use super::client::environment;
+use super::client::{environment, program};
 use crate::arguments::DoctorFlags;
 use crate::data::now;
 use crate::failure::{Code, Failure};
@@ -53,7 +53,8 @@ pub(crate) fn run(flags: &DoctorFlags, json: bool) -> Result<(), Failure> {
             .hint("install git, or put it into the search path")
     };
     let evidence = gather(&url, &directory, &environment).map_err(unusable)?;
-    let ask = || inquire(&url, &directory, PATIENCE).map_err(unusable);
+    let program = program()?;
+    let ask = || inquire(&evidence, &directory, &program, PATIENCE).map_err(unusable);
     let inquiry = if flags.offline || evidence.place.is_none() { None } else { Some(ask()?) };
     let host = inquiry.as_ref().map_or(HostKind::Unknown, |inquiry| inquiry.host);
     let findings = examine(&evidence, host, now());

@@ -386,3 +386,29 @@ fn a_job_that_is_told_to_stop_stops_its_command_and_does_not_begin_again() {
     assert_eq!(child.wait().expect("it ends").code(), Some(3));
     assert!(says("stopped"));
 }
+
+#[test]
+fn the_doctor_makes_nobody_throw_a_credential_away() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    desk.add("", "api_token", "valid");
+    let (git, directory) = (desk.sandbox.git(), desk.sandbox.directory());
+    git.ok(directory, &["clone", "-q", &format!("{}.git", desk.address("acme/site")), "clone"]);
+    let clone = directory.join("clone").to_string_lossy().into_owned();
+    assert_eq!(desk.json(&["doctor", &clone])["verdict"], "healthy");
+    // The same secret in the address, under a name that is wrong for it, beside another helper that has it, too.
+    let store = directory.join(".git-credentials");
+    let secret = desk.sandbox.secret("api_token", "valid");
+    let stored = format!("http://ada%40example.org:{secret}@{}\n", desk.sandbox.host());
+    std::fs::write(&store, &stored).expect("written");
+    git.ok(directory, &["config", "--global", "--add", &format!("credential.{}.helper", desk.address("")), "store"]);
+    let wrong = desk.sandbox.url("ada@example.org", secret, "acme/site");
+    let outcome = desk.run(&["doctor", &wrong, "--json"], "");
+    let diagnosis: Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+    assert_eq!((outcome.code, &diagnosis["statuses"]), (Some(10), &serde_json::json!([401, 401])), "{diagnosis}");
+    assert_eq!(std::fs::read_to_string(&store).expect("there"), stored);
+    assert_eq!(desk.json(&["credential", "list"])[0]["dead"], Value::Null);
+    // Git itself has its helpers erase it; ours knows better.
+    let refused = git.run(directory, &["ls-remote", &wrong]);
+    assert!(refused.stderr.contains("under another user name than `x-bitbucket-api-token-auth`"), "{}", refused.stderr);
+    assert!(desk.list_refs("acme/site").ok);
+}
