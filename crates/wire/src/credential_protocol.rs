@@ -70,7 +70,7 @@ impl Description {
             let (key, value) = (String::from_utf8_lossy(&line[..equals]), &line[equals + 1..]);
             // Headers of servers are passed on as they are, whatever they are written in.
             if USED.contains(&key.as_ref()) {
-                let value = std::str::from_utf8(value).ok().filter(|value| !value.contains('\0'));
+                let value = std::str::from_utf8(value).ok().filter(|value| !value.contains(ENDS));
                 description.set(&key, value.ok_or(DescriptionError::Malformed)?);
             }
             if ended {
@@ -87,7 +87,7 @@ impl Description {
         let mut lines = String::new();
         let mut line = |key: &str, value: &str| {
             // A line's end within a value would be an attribute of its own.
-            if value.contains(['\n', '\0']) {
+            if value.contains(ENDS) {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("the {key} has more than one line")));
             }
             lines.push_str(&format!("{key}={value}\n"));
@@ -151,6 +151,8 @@ impl fmt::Debug for Description {
     }
 }
 
+/// What no value has: some programs take each of them for the end of a line or of a text.
+const ENDS: [char; 3] = ['\n', '\r', '\0'];
 /// The attributes that are read.
 const USED: &[&str] = &[
     "protocol",
@@ -206,5 +208,9 @@ mod tests {
     fn a_value_cannot_smuggle_in_another_attribute() {
         let description = Description { username: Some("ada\nhost=evil.example".into()), ..Description::default() };
         assert!(description.write(Vec::new()).is_err());
+        // A carriage return is the end of a line to some, and so nothing that a value may have.
+        assert!(matches!(read("username=ada\r\r\n"), Err(DescriptionError::Malformed)));
+        let returned = Description { username: Some("ada\r".into()), ..Description::default() };
+        assert!(returned.write(Vec::new()).is_err());
     }
 }
