@@ -184,7 +184,7 @@ impl Change {
             Self::Shorten => {
                 let longest =
                     facts.workspace.as_ref().and_then(|workspace| workspace.policy.longest).unwrap_or_default();
-                format!("create one that expires within {} days", longest.as_secs() / 86_400)
+                format!("create one that expires within {} days", crate::reason::days(longest))
             }
             Self::Move => "connect from a network that the workspace allows".into(),
             Self::TwoStep => "set up two-step verification for your account".into(),

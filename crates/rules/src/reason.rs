@@ -403,7 +403,7 @@ fn form_for(kind: Kind, surface: Surface) -> Option<Form> {
     crate::bitbucket_cloud::FORMS.iter().find(|row| row.kind == kind && row.surface == surface).map(|row| row.form)
 }
 
-fn days(duration: Duration) -> u64 {
+pub(crate) fn days(duration: Duration) -> u64 {
     duration.as_secs() / 86_400
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, StatusCode};
 use doorward_git::Placed;
 use doorward_rules::{
     Action, Ask, Calendar, CredentialId, Limit, OwnFault, Permit, Presented, Reason, RuleSet, Rules, Surface, Verdict,
@@ -104,14 +104,12 @@ impl App {
         let rules = Rules { set: self.settings.rules, calendar: &asked.calendar };
         let Verdict { outcome, trail } = decide(rules, &asked.ask, &asked.found.facts, context.at);
         let decision = describe(&asked, context, trail.settled_by());
-        let noted = noted.by(&decision).telling(self.diagnostics(&asked, context));
-        let mut noted = noted;
+        let mut noted = noted.by(&decision).telling(self.diagnostics(&asked, context));
         if let Some(sandbox) = self.sandbox.as_ref().filter(|_| !wish.again) {
             let instead = sandbox.instead(&asked, &outcome, wish, context);
             noted = noted.telling(instead.diagnostics);
             if let Some(refusal) = instead.refusal {
                 self.metrics.refused(refusal.code);
-                let noted = if refusal.status == StatusCode::UNAUTHORIZED { noted.silent() } else { noted };
                 return Err(TurnedAway {
                     noted: noted.refused(refusal.code),
                     refusal,
@@ -133,11 +131,7 @@ impl App {
         }
         self.metrics.refused(refusal.code);
         let decision = decision.refused(refusal.code);
-        let mut noted = noted.refused(refusal.code);
-        if self.sandbox.is_some() && refusal.status == StatusCode::UNAUTHORIZED {
-            // Bitbucket Cloud tells nobody anything whom it has not let in that far.
-            noted = noted.silent();
-        }
+        let noted = noted.refused(refusal.code);
         let holder = asked.found.facts.credential().map(|credential| credential.id);
         match self.record_refusal(context, wish, decision, holder, &refusal).await {
             Ok(id) => Err(TurnedAway { refusal, id, noted, recorded: true }),

@@ -58,11 +58,6 @@ impl Noted {
         self
     }
 
-    /// Without any.
-    pub(crate) fn silent(self) -> Self {
-        Self { diagnostics: Diagnostics::default(), ..self }
-    }
-
     pub(crate) fn by(mut self, decision: &Decision) -> Self {
         self.account.clone_from(&decision.account);
         self.credential.clone_from(&decision.credential);
@@ -119,7 +114,11 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
     }
     let mut noted = response.extensions_mut().remove::<Noted>().unwrap_or_default();
-    std::mem::take(&mut noted.diagnostics).put(response.headers_mut());
+    let diagnostics = std::mem::take(&mut noted.diagnostics);
+    // Bitbucket Cloud tells nobody anything whom it has not let in that far.
+    if app.sandbox.is_none() || response.status() != StatusCode::UNAUTHORIZED {
+        diagnostics.put(response.headers_mut());
+    }
     if app.sandbox.is_some() {
         let status = response.status();
         sandbox::dress(&line.path, status, id, response.headers_mut());

@@ -23,9 +23,14 @@ use std::time::Duration;
 
 use doorward_rules::Timestamp;
 
+/// The day of a moment, for lists.
+fn day(at: Timestamp) -> String {
+    at.to_string()[..10].to_owned()
+}
+
 /// The day of a moment, for lists, or a word for none.
-fn day(at: Option<Timestamp>, none: &str) -> String {
-    at.map_or_else(|| none.to_owned(), |at| at.to_string()[..10].to_owned())
+fn day_or(at: Option<Timestamp>, none: &str) -> String {
+    at.map_or_else(|| none.to_owned(), day)
 }
 
 /// A moment, or a word for none.

@@ -5,7 +5,7 @@ use doorward_store::{Affected, describe_policy};
 use serde::Serialize;
 
 use super::token::short;
-use super::{counted, day};
+use super::{counted, day_or};
 use crate::arguments::{OrAny, PolicyCommand, PolicyFlags, Ranges, Switch};
 use crate::config::Configuration;
 use crate::data::{Data, now};
@@ -97,7 +97,8 @@ fn tell(affected: &[Affected], rows: Vec<AffectedRow>, verb: &str) -> Result<(),
         return print::line("no token that was accepted so far is refused by it");
     }
     print::line(&format!("{} {verb} refused there:\n", counted(rows.len(), "token")))?;
-    let last = affected.iter().map(|affected| day(affected.credential.last_use.as_ref().map(|last| last.at), "never"));
+    let last =
+        affected.iter().map(|affected| day_or(affected.credential.last_use.as_ref().map(|last| last.at), "never"));
     let cells = rows
         .into_iter()
         .zip(last)

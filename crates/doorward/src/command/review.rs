@@ -6,6 +6,7 @@ use doorward_rules::{Action, Phase, Scope, Scopes, Timestamp};
 use doorward_store::{Credential, Store};
 use serde::Serialize;
 
+use super::day;
 use super::token::{owner, state};
 use crate::failure::Failure;
 use crate::print;
@@ -111,8 +112,4 @@ impl Row {
 fn is_of_use(scope: Scope) -> bool {
     let effective = Scopes::of(&[scope]).effective();
     Action::ALL.into_iter().any(|action| effective.meets(action.scopes()))
-}
-
-fn day(at: Timestamp) -> String {
-    at.to_string()[..10].to_owned()
 }

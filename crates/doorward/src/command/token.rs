@@ -6,7 +6,7 @@ use doorward_wire::{AccountName, ProjectName, RepositoryName, UnverifiedToken, W
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-use super::{day, moment, review};
+use super::{day_or, moment, review};
 use crate::arguments::{TokenCommand, TokenKind};
 use crate::config::Configuration;
 use crate::data::{Data, now};
@@ -236,8 +236,8 @@ fn show(credentials: &[Credential], calendar: &Calendar, now: Timestamp) -> Resu
             owner(credential),
             credential.name.clone(),
             state(credential, calendar, now).into(),
-            day(credential.expires_at, "never"),
-            day(credential.last_use.as_ref().map(|last| last.at), "never"),
+            day_or(credential.expires_at, "never"),
+            day_or(credential.last_use.as_ref().map(|last| last.at), "never"),
         ]
     });
     print::table(["id", "kind", "owner", "name", "state", "expires", "last used"], &cells.collect::<Vec<_>>())

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use base64::Engine;
 use doorward_testkit::{Response, Sandbox};
 use serde_json::{Value, json};
 
@@ -16,16 +17,7 @@ fn sandbox(arguments: &[&str]) -> Sandbox {
 }
 
 pub(crate) fn base64(text: &str) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut encoded = String::new();
-    for chunk in text.as_bytes().chunks(3) {
-        let bits = chunk.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let letter = char::from(LETTERS[(bits >> (18 - 6 * place) & 63) as usize]);
-            encoded.push(if place <= chunk.len() { letter } else { '=' });
-        }
-    }
-    encoded
+    base64::engine::general_purpose::STANDARD.encode(text)
 }
 
 /// How a credential is presented.
