@@ -49,6 +49,8 @@ pub struct Chosen {
     pub place: Place,
     /// Where it came from.
     pub source: Source,
+    /// The user name of its owner, if it was stored with one.
+    pub owner: Option<String>,
     /// When it ends, if that is known.
     pub expires_at: Option<Timestamp>,
     /// Why it is this one.
@@ -95,8 +97,8 @@ pub fn choose(
                     (true, 0) => "it is the first one for this host, and there is none for the repository that works",
                     (true, _) => "it is the narrowest one for this place",
                 };
-                let Entry { secret, place, expires_at, .. } = entry;
-                choice.chosen = Some(Chosen { username, secret, kind, place, source, expires_at, why });
+                let Entry { secret, place, expires_at, username: owner, .. } = entry;
+                choice.chosen = Some(Chosen { username, secret, kind, place, source, owner, expires_at, why });
             }
             Err(why) => choice.passed.push(Passed { source, place: entry.place, why }),
         }

@@ -69,6 +69,14 @@ pub fn take_down(host: &Place) -> Result<(), SetupError> {
     git(&["--unset-all", &keys.path_before])
 }
 
+/// Whether git asks this program about a host.
+///
+/// # Errors
+/// [`SetupError`] if git cannot be run.
+pub fn is_set_up(host: &Place) -> Result<bool, SetupError> {
+    Ok(values(&Keys::of(host).helper)?.iter().any(|helper| is_ours(helper)))
+}
+
 /// The keys of git's configuration that are about one host.
 struct Keys {
     helper: String,

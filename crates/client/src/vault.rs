@@ -133,6 +133,14 @@ impl Vault {
         Ok(result)
     }
 
+    /// A directory beside it.
+    ///
+    /// # Errors
+    /// [`VaultError::Nowhere`] if it is nowhere itself.
+    pub fn directory_of(&self, name: &str) -> Result<PathBuf, VaultError> {
+        Ok(self.directory()?.join(name))
+    }
+
     fn directory(&self) -> Result<&Path, VaultError> {
         self.directory.as_deref().ok_or(VaultError::Nowhere)
     }

@@ -89,6 +89,11 @@ pub(crate) enum Command {
     /// Exit codes: 0 it can be reached, 10 you can mend it, 11 an administrator has to, 12 the host or the network has
     /// trouble, 13 it was not found out.
     Doctor(DoctorFlags),
+    /// Find app passwords and other old forms on this machine, and move them to the token that works today
+    ///
+    /// Looks at your own files (git's configuration, .netrc, helper stores, shell files, those of pip, npm and Composer) and
+    /// at everything below the paths that git does not ignore. Writes nothing without --apply.
+    Migrate(MigrateFlags),
     /// Run a command at a time of its own, and again if a host refuses it for a while
     Run(RunFlags),
     /// Answer git's question for a user name or password (for GIT_ASKPASS, under the name doorward-askpass)
@@ -107,6 +112,28 @@ pub(crate) struct DoctorFlags {
     #[arg(value_name = "URL|PATH")]
     pub(crate) subject: Option<String>,
     /// Look at this machine alone; do not ask the host
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateFlags {
+    /// Where to look, besides your own files [default: this directory]
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Make the changes, all or none, and ask each changed remote once
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Put back what the last one has changed
+    #[arg(long, conflicts_with_all = ["apply", "paths"])]
+    pub(crate) undo: bool,
+    /// The host whose credentials are moved
+    #[arg(long, value_name = "URL", default_value = "https://bitbucket.org")]
+    pub(crate) host: Place,
+    /// The e-mail address of the token's owner, which REST wants as user name
+    #[arg(long)]
+    pub(crate) email: Option<Email>,
+    /// Do not ask the changed remotes
     #[arg(long)]
     pub(crate) offline: bool,
 }
@@ -613,7 +640,15 @@ pub(crate) struct Flags {
 impl Command {
     /// Whether it is for the person at a git client, and needs neither a data directory nor a configuration.
     pub(crate) fn is_clients(&self) -> bool {
-        matches!(self, Self::Credential(_) | Self::Setup { .. } | Self::Askpass { .. } | Self::Doctor(_) | Self::Run(_))
+        matches!(
+            self,
+            Self::Credential(_)
+                | Self::Setup { .. }
+                | Self::Askpass { .. }
+                | Self::Doctor(_)
+                | Self::Migrate(_)
+                | Self::Run(_)
+        )
     }
 }
 

@@ -7,6 +7,7 @@ mod data;
 mod failure;
 mod log;
 mod print;
+mod progress;
 #[cfg(test)]
 mod refusals;
 
@@ -51,6 +52,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         | Command::Setup { .. }
         | Command::Askpass { .. }
         | Command::Doctor(_)
+        | Command::Migrate(_)
         | Command::Run(_) => command::client::run(arguments),
         Command::Config(config) => command::config::run(&config, &configuration, json),
     }

@@ -9,3 +9,4 @@ mod verdict;
 pub use evidence::{Evidence, gather};
 pub use inquiry::{HostKind, Inquiry, inquire};
 pub use verdict::{Confidence, Finding, Standing, Verdict, examine, judge};
+pub(crate) use verdict::{echoes, form_of};

@@ -98,7 +98,7 @@ pub fn examine(evidence: &Evidence, host: HostKind, now: Timestamp) -> Vec<Findi
         );
     }
     if let Some((name, program)) = &evidence.askpass
-        && ECHOES.contains(&program.rsplit('/').next().unwrap_or_default())
+        && echoes(program)
     {
         let sentence = format!("{name} is `{program}`, which answers git with the text of its own question");
         add(true, "askpass_echo", sentence, format!("unset {name}, or use doorward-askpass"));
@@ -332,8 +332,13 @@ fn told_by_doorward(inquiry: &Inquiry) -> Verdict {
     }
 }
 
+/// Whether a program answers git with git's own question, or with nothing.
+pub(crate) fn echoes(program: &str) -> bool {
+    ECHOES.contains(&program.rsplit('/').next().unwrap_or_default())
+}
+
 /// The form of a user name, as far as it can be told without knowing whose the token is.
-fn form_of(name: &str) -> NameForm {
+pub(crate) fn form_of(name: &str) -> NameForm {
     match name {
         "" => NameForm::Empty,
         "x-token-auth" => NameForm::TokenAuth,

@@ -64,6 +64,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let vault = vault()?;
     match arguments.command {
+        Command::Migrate(flags) => super::migrate::run(&flags, &vault, json),
         Command::Credential(command) => credential(command, &vault, json),
         Command::Setup { host, undo: false } => {
             set_up(&host, &program()?)?;

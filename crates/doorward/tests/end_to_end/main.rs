@@ -12,6 +12,7 @@ mod hostile;
 mod kill;
 mod kinds;
 mod layers;
+mod migrate;
 mod operation;
 mod protocol;
 mod push;
