@@ -98,7 +98,7 @@ pub fn askpass(
         Err(error) if from_environment.is_empty() => return Err(error.into()),
         contents => contents.unwrap_or_default(),
     };
-    let choice = choose(place, from_environment, &contents, user, now);
+    let choice = choose(place, from_environment, &contents, user, &|entry| vault.secret(entry), now);
     match (choice.chosen, prompt) {
         (Some(chosen), Prompt::Username(_)) => Ok(chosen.username.into()),
         (Some(chosen), Prompt::Password(..)) => Ok(chosen.secret.expose_secret().trim().into()),

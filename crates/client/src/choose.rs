@@ -7,7 +7,7 @@ use doorward_wire::UnverifiedToken;
 use secrecy::SecretString;
 
 use crate::vault::Contents;
-use crate::{Entry, Place};
+use crate::{Entry, Held, KeyringError, Place};
 
 /// A secret that might be used, and where it came from.
 #[derive(Debug, Clone)]
@@ -23,8 +23,10 @@ pub struct Candidate {
 pub enum Source {
     /// This variable.
     Environment(String),
-    /// The vault.
+    /// The vault's file.
     Vault,
+    /// The keyring of the desktop.
+    Keyring,
 }
 
 /// What is used, and what is not.
@@ -68,17 +70,22 @@ pub struct Passed {
     pub why: String,
 }
 
+/// Gives the secret of an entry, or says why it cannot be had now.
+pub type Open<'a> = &'a dyn Fn(&Entry) -> Result<SecretString, KeyringError>;
+
 /// Chooses among what the environment and the vault have for a place. The narrowest one counts, and of two that are as
-/// narrow, the environment's. `username` is the one that a URL names, if it does.
+/// narrow, the environment's. `username` is the one that a URL names, if it does; `secret` opens a candidate, and is asked
+/// only for those that come into question.
 pub fn choose(
     place: &Place,
     environment: Vec<Candidate>,
     contents: &Contents,
     username: Option<&str>,
+    secret: Open<'_>,
     now: Timestamp,
 ) -> Choice {
     let stored = contents.entries.iter().filter(|entry| entry.place.covers(place));
-    let stored = stored.map(|entry| Candidate { entry: entry.clone(), source: Source::Vault });
+    let stored = stored.map(|entry| Candidate { entry: entry.clone(), source: entry.into() });
     let mut candidates: Vec<Candidate> = environment.into_iter().chain(stored).collect();
     // Stable: what is as narrow stays in the order of its sources.
     candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.entry.place.depth()));
@@ -88,16 +95,16 @@ pub fn choose(
         let Candidate { entry, source } = candidate;
         let usable = match &choice.chosen {
             Some(_) => Err("another one comes before it".into()),
-            None => usable(place, &entry, contents, username, now),
+            None => usable(place, &entry, contents, username, secret, now),
         };
         match usable {
-            Ok((username, kind)) => {
+            Ok((username, secret, kind)) => {
                 let why = match (several, entry.place.depth()) {
                     (false, _) => "it is the only one for this place",
                     (true, 0) => "it is the first one for this host, and there is none for the repository that works",
                     (true, _) => "it is the narrowest one for this place",
                 };
-                let Entry { secret, place, expires_at, username: owner, .. } = entry;
+                let Entry { place, expires_at, username: owner, .. } = entry;
                 choice.chosen = Some(Chosen { username, secret, kind, place, source, owner, expires_at, why });
             }
             Err(why) => choice.passed.push(Passed { source, place: entry.place, why }),
@@ -112,18 +119,20 @@ fn usable(
     entry: &Entry,
     contents: &Contents,
     wanted: Option<&str>,
+    open: Open<'_>,
     now: Timestamp,
-) -> Result<(String, Option<Kind>), String> {
+) -> Result<(String, SecretString, Option<Kind>), String> {
     if place.is_in_the_clear() {
         return Err("it would cross the network in the clear; use https".into());
     }
-    if let Some(why) = contents.history(place, &entry.secret).dead {
+    if let Some(why) = contents.history(place, &entry.fingerprint()).dead {
         return Err(why);
     }
     if let Some(end) = entry.expires_at.filter(|end| *end <= now) {
         return Err(format!("it expired at {end}"));
     }
-    let kind = match UnverifiedToken::parse(&entry.secret) {
+    let secret = open(entry).map_err(|error| error.to_string())?;
+    let kind = match UnverifiedToken::parse(&secret) {
         Ok(token) => token.kinds.iter().next(),
         Err(Fault::Truncated) => return Err("its end is missing; store it again, whole".into()),
         Err(Fault::Altered) => return Err("it was changed on its way: its checksum does not fit".into()),
@@ -158,7 +167,16 @@ fn usable(
         Some(kind) => fixed(kind),
     };
     let username = username.ok_or("a user name is needed with it, and none is known; store it with one")?;
-    Ok((username, kind))
+    Ok((username, secret, kind))
+}
+
+impl From<&Entry> for Source {
+    fn from(entry: &Entry) -> Self {
+        match entry.held {
+            Held::Here(_) => Self::Vault,
+            Held::InKeyring { .. } => Self::Keyring,
+        }
+    }
 }
 
 impl fmt::Display for Source {
@@ -166,6 +184,7 @@ impl fmt::Display for Source {
         match self {
             Self::Environment(name) => write!(f, "the variable {name}"),
             Self::Vault => f.write_str("the vault"),
+            Self::Keyring => f.write_str("the keyring"),
         }
     }
 }
@@ -173,13 +192,20 @@ impl fmt::Display for Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Vault;
     use doorward_wire::{MintedToken, TokenShape};
 
     const NOW: Timestamp = Timestamp::utc(2026, 11, 22);
 
     fn entry(place: &str, username: Option<&str>, secret: &str) -> Entry {
         let place = place.parse().expect("a place");
-        Entry { place, username: username.map(str::to_owned), secret: secret.into(), added_at: NOW, expires_at: None }
+        Entry {
+            place,
+            username: username.map(str::to_owned),
+            held: Held::Here(secret.into()),
+            added_at: NOW,
+            expires_at: None,
+        }
     }
 
     fn minted(kind: Kind) -> String {
@@ -190,7 +216,14 @@ mod tests {
     fn chosen(place: &str, entries: Vec<Entry>, username: Option<&str>, at: Timestamp) -> Choice {
         let mut contents = Contents::default();
         contents.entries = entries;
-        choose(&place.parse().expect("a place"), Vec::new(), &contents, username, at)
+        choose(
+            &place.parse().expect("a place"),
+            Vec::new(),
+            &contents,
+            username,
+            &|entry| Vault::new(None, None).secret(entry),
+            at,
+        )
     }
 
     #[test]

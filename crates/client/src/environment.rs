@@ -4,7 +4,7 @@ use doorward_rules::Timestamp;
 use secrecy::SecretString;
 
 use crate::choose::{Candidate, Source};
-use crate::{Entry, Place};
+use crate::{Entry, Held, Place};
 
 /// The environment: every variable, as text.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -20,7 +20,8 @@ pub fn from_environment(place: &Place, environment: Environment<'_>) -> Vec<Cand
     let mut add = |name: &str, username: Option<String>| {
         let Some(secret) = environment(name).filter(|secret| !secret.trim().is_empty()) else { return };
         let secret = SecretString::from(secret.trim().to_owned());
-        let entry = Entry { place: place.whole_host(), username, secret, added_at: Timestamp(0), expires_at: None };
+        let (place, held) = (place.whole_host(), Held::Here(secret));
+        let entry = Entry { place, username, held, added_at: Timestamp(0), expires_at: None };
         found.push(Candidate { entry, source: Source::Environment(name.to_owned()) });
     };
     if let Some(host) = variable(place.host()) {

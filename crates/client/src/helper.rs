@@ -13,8 +13,8 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 use crate::choose::Choice;
-use crate::vault::History;
-use crate::{Entry, Environment, Passed, Place, Probe, Vault, VaultError, choose, from_environment};
+use crate::vault::{History, fingerprint};
+use crate::{Entry, Environment, Held, Keep, Passed, Place, Probe, Vault, VaultError, choose, from_environment};
 
 /// What a helper works with.
 pub struct Helper<'a> {
@@ -74,7 +74,7 @@ impl Helper<'_> {
             Err(error) if environment.is_empty() => return Err(error.into()),
             contents => contents.unwrap_or_default(),
         };
-        Ok(choose(place, environment, &contents, username, self.now))
+        Ok(choose(place, environment, &contents, username, &|entry| self.vault.secret(entry), self.now))
     }
 
     /// Notes that a host has accepted a secret, and keeps it if it came from elsewhere.
@@ -84,19 +84,21 @@ impl Helper<'_> {
     pub fn store(&self, told: &Description) -> Result<(), HelperError> {
         let (Some(place), Some(secret)) = (Place::of(told), &told.password) else { return Ok(()) };
         let elsewhere = !told.ephemeral && !self.is_in_the_environment(&place, secret);
-        self.vault.change(|contents| {
-            contents.history_mut(&place, secret).accepted(&place, self.now);
-            let known = |entry: &Entry| entry.place.covers(&place) && same(&entry.secret, secret);
-            if elsewhere && !contents.entries.iter().any(known) {
-                contents.store(Entry {
-                    place: reach(&place, secret),
-                    username: told.username.clone().filter(|name| !name.starts_with("x-")),
-                    secret: secret.clone(),
-                    added_at: self.now,
-                    expires_at: told.password_expiry_utc.map(|at| Timestamp(at.saturating_mul(1000))),
-                });
-            }
+        let fingerprint = fingerprint(secret);
+        let known = self.vault.change(|contents| {
+            contents.history_mut(&place, &fingerprint).accepted(&place, self.now);
+            contents.entries.iter().any(|entry| entry.place.covers(&place) && entry.fingerprint() == fingerprint)
         })?;
+        if elsewhere && !known {
+            let entry = Entry {
+                place: reach(&place, secret),
+                username: told.username.clone().filter(|name| !name.starts_with("x-")),
+                held: Held::Here(secret.clone()),
+                added_at: self.now,
+                expires_at: told.password_expiry_utc.map(|at| Timestamp(at.saturating_mul(1000))),
+            };
+            self.vault.store(entry, Keep::Anywhere)?;
+        }
         Ok(())
     }
 
@@ -111,7 +113,7 @@ impl Helper<'_> {
             let meant = |entry: &Entry| {
                 entry.place.covers(&place) && (told.username.is_none() || entry.username == told.username)
             };
-            self.vault.change(|contents| contents.entries.retain(|entry| !meant(entry)))?;
+            self.vault.remove(meant)?;
             return Ok(None);
         };
         let contents = self.vault.read()?;
@@ -120,12 +122,23 @@ impl Helper<'_> {
                 "{place} refused the credential in the environment; set its variable to another one"
             )));
         }
-        if !contents.entries.iter().any(|entry| entry.place.covers(&place) && same(&entry.secret, secret)) {
+        let fingerprint = fingerprint(secret);
+        if !contents.entries.iter().any(|entry| entry.place.covers(&place) && entry.fingerprint() == fingerprint) {
             return Ok(None);
         }
         // Under another user name than the one that goes with it, a refusal says nothing about the secret.
-        let choice = choose(&place, Vec::new(), &contents, told.username.as_deref(), self.now);
-        let right = choice.chosen.filter(|chosen| same(&chosen.secret, secret)).map(|chosen| chosen.username);
+        let choice = choose(
+            &place,
+            Vec::new(),
+            &contents,
+            told.username.as_deref(),
+            &|entry| self.vault.secret(entry),
+            self.now,
+        );
+        let right = choice
+            .chosen
+            .filter(|chosen| crate::vault::fingerprint(&chosen.secret) == fingerprint)
+            .map(|chosen| chosen.username);
         if let (Some(right), Some(sent)) = (&right, &told.username)
             && right != sent
         {
@@ -133,7 +146,7 @@ impl Helper<'_> {
                 "{place} refused a credential under another user name than `{right}`, which goes with it; it is kept"
             )));
         }
-        let history = contents.history(&place, secret);
+        let history = contents.history(&place, &fingerprint);
         drop(contents);
         let worked = history.accepted_at.is_some_and(|at| self.now.0.saturating_sub(at) < LATELY);
         let found = match (worked, &told.username) {
@@ -142,11 +155,13 @@ impl Helper<'_> {
         };
         Ok(self
             .vault
-            .change(|contents| contents.history_mut(&place, secret).refused(&place, found, worked, self.now))?)
+            .change(|contents| contents.history_mut(&place, &fingerprint).refused(&place, found, worked, self.now))?)
     }
 
     fn is_in_the_environment(&self, place: &Place, secret: &SecretString) -> bool {
-        from_environment(place, self.environment).iter().any(|candidate| same(&candidate.entry.secret, secret))
+        from_environment(place, self.environment)
+            .iter()
+            .any(|candidate| candidate.entry.fingerprint() == fingerprint(secret))
     }
 }
 
@@ -189,11 +204,6 @@ impl History {
 fn reach(place: &Place, secret: &SecretString) -> Place {
     let kind = UnverifiedToken::parse(secret).ok().and_then(|token| token.kinds.iter().next());
     if kind.is_some_and(Kind::is_access_token) { place.clone() } else { place.whole_host() }
-}
-
-/// Whether two secrets are the same, in a time that does not depend on where they differ.
-fn same(one: &SecretString, other: &SecretString) -> bool {
-    UnverifiedToken::password(one).digest == UnverifiedToken::password(other).digest
 }
 
 /// What worked this long ago, in milliseconds, is tried once more before it is given up.

@@ -1,13 +1,14 @@
 //! The client: finds the credential that git, or a person, needs for a host, and remembers what became of it.
 //!
 //! Knows the kernel's table of forms and nothing of the server. It asks nobody over the network but through git itself,
-//! and writes one file.
+//! and writes one file; secrets are in the desktop's keyring, where there is one.
 
 mod askpass;
 mod choose;
 pub mod doctor;
 mod environment;
 mod helper;
+mod keyring;
 pub mod migrate;
 mod place;
 mod probe;
@@ -16,11 +17,12 @@ mod setup;
 mod vault;
 
 pub use askpass::{AskpassError, Prompt, askpass};
-pub use choose::{Candidate, Choice, Chosen, Passed, Source, choose};
+pub use choose::{Candidate, Choice, Chosen, Open, Passed, Source, choose};
 pub use environment::{Environment, from_environment};
 pub use helper::{Ask, Helper, HelperError};
+pub use keyring::{Keyring, KeyringError};
 pub use place::{Place, PlaceError};
 pub use probe::{Probe, probe};
 pub use retry::{Effect, Trouble, Waits, stagger};
 pub use setup::{SetupError, is_set_up, set_up, take_down};
-pub use vault::{Contents, Entry, History, Vault, VaultError};
+pub use vault::{Contents, Entry, Held, History, Keep, Kept, Vault, VaultError};

@@ -10,7 +10,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use doorward_rules::Timestamp;
+use doorward_rules::{Kind, Timestamp};
+use doorward_wire::UnverifiedToken;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -18,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::Place;
+use crate::{Keyring, KeyringError, Place};
 
 /// The file and its key.
 #[derive(Debug, Clone)]
@@ -27,6 +28,8 @@ pub struct Vault {
     directory: Option<PathBuf>,
     /// The key from the environment, in hexadecimal, in place of the key's file.
     key: Option<SecretString>,
+    /// The keyring of the desktop, where there is one.
+    keyring: Option<Keyring>,
 }
 
 /// One stored secret.
@@ -36,12 +39,50 @@ pub struct Entry {
     pub place: Place,
     /// The user name of its owner, if it was given.
     pub username: Option<String>,
-    /// The secret.
-    pub secret: SecretString,
+    /// The secret, or where it is.
+    pub held: Held,
     /// When it was stored.
     pub added_at: Timestamp,
     /// When it ends, if git was told so.
     pub expires_at: Option<Timestamp>,
+}
+
+/// A secret, or what is known of one that a keyring holds.
+#[derive(Debug, Clone)]
+pub enum Held {
+    /// The secret itself.
+    Here(SecretString),
+    /// In the keyring.
+    InKeyring {
+        /// Under this id.
+        id: String,
+        /// What it is known by.
+        fingerprint: String,
+        /// Its kind, if its looks told.
+        kind: Option<Kind>,
+    },
+}
+
+/// Where a secret is to be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// In the keyring if there is one that takes it, and else in the file.
+    Anywhere,
+    /// In the keyring, or not at all.
+    InKeyring,
+    /// In the file.
+    InFile,
+}
+
+/// Where a secret was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// In the keyring.
+    InKeyring,
+    /// In the file, since there is no keyring or none was asked for.
+    InFile,
+    /// In the file, since the keyring did not take it.
+    InFileSince(KeyringError),
 }
 
 /// What became of a secret at a host.
@@ -89,6 +130,9 @@ pub enum VaultError {
     /// The key in the environment is none.
     #[error("DOORWARD_KEY is not 64 hexadecimal digits")]
     Key,
+    /// The keyring does not do it.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
     /// There is no place for it.
     #[error("there is no place for the vault, since HOME is not set")]
     Nowhere,
@@ -97,7 +141,70 @@ pub enum VaultError {
 impl Vault {
     /// The vault in a directory, which need not be there yet, or nowhere.
     pub fn new(directory: Option<PathBuf>, key: Option<SecretString>) -> Self {
-        Self { directory, key }
+        Self { directory, key, keyring: None }
+    }
+
+    /// The same with a keyring for its secrets.
+    #[must_use]
+    pub fn with_keyring(self, keyring: Option<Keyring>) -> Self {
+        Self { keyring, ..self }
+    }
+
+    /// The secret of an entry.
+    ///
+    /// # Errors
+    /// [`KeyringError`] if it is in a keyring and cannot be had now.
+    pub fn secret(&self, entry: &Entry) -> Result<SecretString, KeyringError> {
+        match (&entry.held, &self.keyring) {
+            (Held::Here(secret), _) => Ok(secret.clone()),
+            (Held::InKeyring { id, .. }, Some(keyring)) => keyring.read(id),
+            (Held::InKeyring { .. }, None) => Err(KeyringError::Failed("this session has none".into())),
+        }
+    }
+
+    /// Stores a secret, in place of the one of the same owner for the same place.
+    ///
+    /// # Errors
+    /// [`VaultError`] if it is not stored.
+    pub fn store(&self, mut entry: Entry, keep: Keep) -> Result<Kept, VaultError> {
+        let (secret, mut kept) = (self.secret(&entry)?, Kept::InFile);
+        let written = match (keep, &self.keyring) {
+            (Keep::InFile, _) | (Keep::Anywhere, None) => None,
+            (Keep::InKeyring, None) => return Err(KeyringError::Failed("this session has none".into()).into()),
+            (_, Some(keyring)) => Some(keyring.write(&entry.label(), &secret)),
+        };
+        match written {
+            None => {}
+            Some(Ok(id)) => {
+                kept = Kept::InKeyring;
+                entry.held = Held::InKeyring { id, fingerprint: entry.fingerprint(), kind: entry.kind() };
+            }
+            Some(Err(error)) if keep == Keep::InKeyring => return Err(error.into()),
+            Some(Err(error)) => kept = Kept::InFileSince(error),
+        }
+        let replaced = self.change(|contents| contents.store(entry))?;
+        self.forget_secrets(&replaced);
+        Ok(kept)
+    }
+
+    /// Forgets entries; how many there were.
+    ///
+    /// # Errors
+    /// [`VaultError`] if it cannot be written.
+    pub fn remove(&self, meant: impl Fn(&Entry) -> bool) -> Result<usize, VaultError> {
+        let removed: Vec<Entry> =
+            self.change(|contents| contents.entries.extract_if(.., |entry| meant(entry)).collect())?;
+        self.forget_secrets(&removed);
+        Ok(removed.len())
+    }
+
+    /// What a keyring still holds of entries that are gone is of no use to anybody; that it may not be had is no error.
+    fn forget_secrets(&self, gone: &[Entry]) {
+        for entry in gone {
+            if let (Held::InKeyring { id, .. }, Some(keyring)) = (&entry.held, &self.keyring) {
+                let _ = keyring.remove(id);
+            }
+        }
     }
 
     /// What is in it; nothing if there is none yet.
@@ -200,24 +307,50 @@ impl Vault {
 }
 
 impl Contents {
-    /// What became of a secret at the host of a place.
-    pub fn history(&self, place: &Place, secret: &SecretString) -> History {
-        self.histories.get(&key(place, secret)).cloned().unwrap_or_default()
+    /// What became of the secret with a fingerprint at the host of a place.
+    pub fn history(&self, place: &Place, fingerprint: &str) -> History {
+        self.histories.get(&key(place, fingerprint)).cloned().unwrap_or_default()
     }
 
-    /// What became of a secret at the host of a place, to be changed.
-    pub fn history_mut(&mut self, place: &Place, secret: &SecretString) -> &mut History {
-        self.histories.entry(key(place, secret)).or_default()
+    /// What became of the secret with a fingerprint at the host of a place, to be changed.
+    pub fn history_mut(&mut self, place: &Place, fingerprint: &str) -> &mut History {
+        self.histories.entry(key(place, fingerprint)).or_default()
     }
 
-    /// Stores a secret, in place of the one of the same owner for the same place.
-    pub fn store(&mut self, entry: Entry) {
+    /// Puts an entry in place of those of the same owner for the same place, which it returns.
+    fn store(&mut self, entry: Entry) -> Vec<Entry> {
         // What became of secrets that are gone matters no more, but for the latest.
         while self.histories.len() >= HISTORIES {
             self.histories.pop_first();
         }
-        self.entries.retain(|stored| stored.place != entry.place || stored.username != entry.username);
+        let same = |stored: &mut Entry| stored.place == entry.place && stored.username == entry.username;
+        let replaced = self.entries.extract_if(.., same).collect();
         self.entries.push(entry);
+        replaced
+    }
+}
+
+impl Entry {
+    /// What its secret is known by.
+    pub fn fingerprint(&self) -> String {
+        match &self.held {
+            Held::Here(secret) => fingerprint(secret),
+            Held::InKeyring { fingerprint, .. } => fingerprint.clone(),
+        }
+    }
+
+    /// The kind of its secret, if the looks of it tell.
+    pub fn kind(&self) -> Option<Kind> {
+        match &self.held {
+            Held::Here(secret) => UnverifiedToken::parse(secret).ok().and_then(|token| token.kinds.iter().next()),
+            Held::InKeyring { kind, .. } => *kind,
+        }
+    }
+
+    /// What a person sees of it in the keyring.
+    fn label(&self) -> String {
+        let owner = self.username.as_ref().map_or_else(String::new, |name| format!(" ({name})"));
+        format!("{}{owner}, kept by doorward", self.place)
     }
 }
 
@@ -233,10 +366,21 @@ struct Stored {
 struct StoredEntry {
     place: Place,
     username: Option<String>,
-    secret: String,
+    /// Unless it is in the keyring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keyring: Option<StoredKeyring>,
     added_at: i64,
     #[serde(default)]
     expires_at: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredKeyring {
+    id: String,
+    fingerprint: String,
+    kind: Option<String>,
 }
 
 impl From<Stored> for Contents {
@@ -244,7 +388,12 @@ impl From<Stored> for Contents {
         let entry = |entry: StoredEntry| Entry {
             place: entry.place,
             username: entry.username,
-            secret: entry.secret.into(),
+            held: match entry.keyring {
+                Some(StoredKeyring { id, fingerprint, kind }) => {
+                    Held::InKeyring { id, fingerprint, kind: kind.and_then(|word| Kind::from_word(&word)) }
+                }
+                None => Held::Here(entry.secret.unwrap_or_default().into()),
+            },
             added_at: Timestamp(entry.added_at),
             expires_at: entry.expires_at.map(Timestamp),
         };
@@ -254,22 +403,36 @@ impl From<Stored> for Contents {
 
 impl From<&Contents> for Stored {
     fn from(contents: &Contents) -> Self {
-        let entry = |entry: &Entry| StoredEntry {
-            place: entry.place.clone(),
-            username: entry.username.clone(),
-            secret: entry.secret.expose_secret().to_owned(),
-            added_at: entry.added_at.0,
-            expires_at: entry.expires_at.map(|at| at.0),
+        let entry = |entry: &Entry| {
+            let (secret, keyring) = match &entry.held {
+                Held::Here(secret) => (Some(secret.expose_secret().to_owned()), None),
+                Held::InKeyring { id, fingerprint, kind } => {
+                    let kind = kind.map(|kind| kind.word().to_owned());
+                    (None, Some(StoredKeyring { id: id.clone(), fingerprint: fingerprint.clone(), kind }))
+                }
+            };
+            StoredEntry {
+                place: entry.place.clone(),
+                username: entry.username.clone(),
+                secret,
+                keyring,
+                added_at: entry.added_at.0,
+                expires_at: entry.expires_at.map(|at| at.0),
+            }
         };
         Self { entries: contents.entries.iter().map(entry).collect(), histories: contents.histories.clone() }
     }
 }
 
 /// What a secret at a host is remembered by once it is gone.
-fn key(place: &Place, secret: &SecretString) -> String {
-    let digest = digest(&SHA256, secret.expose_secret().trim().as_bytes());
-    let fingerprint: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+fn key(place: &Place, fingerprint: &str) -> String {
     format!("{} {fingerprint}", place.host())
+}
+
+/// What a secret is known by.
+pub(crate) fn fingerprint(secret: &SecretString) -> String {
+    let digest = digest(&SHA256, secret.expose_secret().trim().as_bytes());
+    digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn key_of(bytes: &[u8; 32]) -> LessSafeKey {
@@ -317,7 +480,7 @@ mod tests {
         Entry {
             place,
             username: Some(username.into()),
-            secret: secret.into(),
+            held: Held::Here(secret.into()),
             added_at: Timestamp(5),
             expires_at: None,
         }
@@ -328,16 +491,17 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let vault = Vault::new(Some(directory.path().join("new")), None);
         assert!(vault.read().expect("empty").entries.is_empty());
-        vault.change(|contents| contents.store(entry("https://bitbucket.org", "ada", "s3cr3t"))).expect("stored");
+        vault.store(entry("https://bitbucket.org", "ada", "s3cr3t"), Keep::Anywhere).expect("stored");
+        let secret = fingerprint(&"s3cr3t\n".into());
         vault
             .change(|contents| {
-                contents.history_mut(&"bitbucket.org".parse().expect("a place"), &"s3cr3t".into()).accepted_at = Some(7)
+                contents.history_mut(&"bitbucket.org".parse().expect("a place"), &secret).accepted_at = Some(7)
             })
             .expect("noted");
         let contents = vault.read().expect("there");
-        assert_eq!(contents.entries[0].secret.expose_secret(), "s3cr3t");
+        assert_eq!(vault.secret(&contents.entries[0]).expect("there").expose_secret(), "s3cr3t");
         assert_eq!(
-            contents.history(&"https://bitbucket.org/a".parse().expect("a place"), &"s3cr3t\n".into()).accepted_at,
+            contents.history(&"https://bitbucket.org/a".parse().expect("a place"), &secret).accepted_at,
             Some(7)
         );
         for file in fs::read_dir(directory.path().join("new")).expect("files") {
@@ -354,7 +518,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let vault = |key: Option<&str>| Vault::new(Some(directory.path().into()), key.map(|key| key.into()));
         let key = "ab".repeat(32);
-        vault(Some(&key)).change(|contents| contents.store(entry("bitbucket.org", "ada", "s"))).expect("stored");
+        vault(Some(&key)).store(entry("bitbucket.org", "ada", "s"), Keep::Anywhere).expect("stored");
         assert!(matches!(vault(Some(&"cd".repeat(32))).read(), Err(VaultError::Sealed(_))));
         assert!(matches!(vault(Some("ab")).read(), Err(VaultError::Key)));
         assert!(matches!(vault(None).change(|_| ()), Err(VaultError::Sealed(_))));
@@ -375,7 +539,7 @@ mod tests {
                 let vault = &vault;
                 scope.spawn(move || {
                     let name = number.to_string();
-                    vault.change(|contents| contents.store(entry("bitbucket.org", &name, "s"))).expect("stored");
+                    vault.store(entry("bitbucket.org", &name, "s"), Keep::Anywhere).expect("stored");
                 });
             }
         });

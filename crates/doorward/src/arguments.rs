@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use doorward_client::Place;
+use doorward_client::{Keep, Place};
 use doorward_rules::{IpNet, Kind, Kinds, Privilege, Scope, Timestamp};
 use doorward_server::{Latency, SANDBOX_EARLIEST, SpuriousRefusals};
 use doorward_wire::{
@@ -168,6 +168,9 @@ pub(crate) enum CredentialCommand {
         /// The user name of its owner; tokens do without
         #[arg(long, value_name = "NAME")]
         username: Option<String>,
+        /// Where to keep it [default: the keyring if there is one, else the file]
+        #[arg(long = "in", value_name = "PLACE")]
+        keep: Option<KeepWord>,
     },
     /// Tell which credential would be used, where it comes from, and why not another
     Explain {
@@ -584,6 +587,13 @@ pub(crate) enum TokenKind {
     Workspace,
 }
 
+/// Where a secret is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeepWord {
+    Keyring,
+    File,
+}
+
 /// The kinds that can be planned for, and allowed or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KindWord {
@@ -670,6 +680,17 @@ impl Arguments {
             _ => None,
         };
         Flags { data: self.data.clone(), config: self.config.clone(), listen }
+    }
+}
+
+impl KeepWord {
+    /// Where that is.
+    pub(crate) fn or_anywhere(word: Option<Self>) -> Keep {
+        match word {
+            None => Keep::Anywhere,
+            Some(Self::Keyring) => Keep::InKeyring,
+            Some(Self::File) => Keep::InFile,
+        }
     }
 }
 

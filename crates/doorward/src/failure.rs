@@ -94,6 +94,7 @@ impl From<VaultError> for Failure {
         let remedy = match &error {
             VaultError::File { .. } => "check the directory and its owner",
             VaultError::Sealed(_) => "or set DOORWARD_KEY to the key that it was made with",
+            VaultError::Keyring(_) => "or keep it in the file, with --in file",
             VaultError::Nowhere => "set HOME or DOORWARD_VAULT",
             VaultError::Key => "take it from the file credentials.key, or leave it unset",
         };

@@ -7,22 +7,23 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use doorward_client::{
-    Chosen, Contents, Entry, Helper, Place, Probe, Prompt, Vault, askpass, probe, set_up, take_down,
+    Chosen, Contents, Entry, Held, Helper, Keep, Kept, Keyring, Place, Probe, Prompt, Vault, askpass, probe, set_up,
+    take_down,
 };
-use doorward_wire::{Description, UnverifiedToken};
+use doorward_wire::Description;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::counted;
-use crate::arguments::{Arguments, Command, CredentialCommand};
+use crate::arguments::{Arguments, Command, CredentialCommand, KeepWord};
 use crate::data::now;
 use crate::failure::{Code, Failure};
 use crate::print;
 
 /// What is stored, without the secret.
 #[derive(Debug, Serialize)]
-struct Row {
+pub(super) struct Row {
     place: String,
     username: Option<String>,
     kind: Option<&'static str>,
@@ -109,9 +110,9 @@ fn credential(command: CredentialCommand, vault: &Vault, json: bool) -> Result<(
             Ok(())
         }
         CredentialCommand::Capability => print::line("version 0"),
-        CredentialCommand::Add { url, username } => {
+        CredentialCommand::Add { url, username, keep } => {
             let place: Place = url.parse().map_err(|error| Failure::new(Code::Usage, error))?;
-            add(vault, place, username.or_else(|| user_of(&url)), json)
+            add(vault, place, username.or_else(|| user_of(&url)), KeepWord::or_anywhere(keep), json)
         }
         // Later versions of git may ask for more, and want silence from who does not know what.
         CredentialCommand::Other(_) if !io::stdin().is_terminal() => Ok(()),
@@ -121,16 +122,11 @@ fn credential(command: CredentialCommand, vault: &Vault, json: bool) -> Result<(
                 .hint("`doorward credential --help` lists what there is"))
         }
         CredentialCommand::Remove { place, username } => {
-            let removed = vault.change(|contents| {
-                let before = contents.entries.len();
-                let meant = |entry: &Entry| entry.place == place && (username.is_none() || entry.username == username);
-                contents.entries.retain(|entry| !meant(entry));
-                before - contents.entries.len()
-            })?;
-            match removed {
+            let meant = |entry: &Entry| entry.place == place && (username.is_none() || entry.username == username);
+            match vault.remove(meant)? {
                 0 => Err(Failure::new(Code::NotFound, format!("there is nothing stored for {place}"))
                     .hint("`doorward credential list` shows what there is")),
-                _ => print::line(&format!("forgot {}", counted(removed, "credential"))),
+                removed => print::line(&format!("forgot {}", counted(removed, "credential"))),
             }
         }
         CredentialCommand::List => {
@@ -145,7 +141,7 @@ fn credential(command: CredentialCommand, vault: &Vault, json: bool) -> Result<(
     }
 }
 
-fn add(vault: &Vault, place: Place, username: Option<String>, json: bool) -> Result<(), Failure> {
+fn add(vault: &Vault, place: Place, username: Option<String>, keep: Keep, json: bool) -> Result<(), Failure> {
     let secret = read_secret(&place)?;
     if secret.expose_secret().is_empty() {
         return Err(Failure::new(Code::Usage, "no secret came on standard input")
@@ -155,20 +151,29 @@ fn add(vault: &Vault, place: Place, username: Option<String>, json: bool) -> Res
         return Err(Failure::new(Code::Usage, "there is white space within the secret")
             .hint("copy it again, without quotes and line breaks; nothing was stored"));
     }
-    let row = vault.change(|contents| {
-        let history = contents.history_mut(&place, &secret);
-        (history.dead, history.refused) = (None, 0);
-        let entry = Entry { place, username, secret, added_at: now(), expires_at: None };
-        let row = Row::of(&entry, contents);
-        contents.store(entry);
-        row
-    })?;
+    let entry = Entry { place, username, held: Held::Here(secret), added_at: now(), expires_at: None };
+    let (row, kept) = store(vault, entry, keep)?;
     if json {
         return print::json(&row);
     }
     let what =
         row.kind.map_or_else(|| "a secret of unknown kind".into(), |kind| format!("a secret of the kind {kind}"));
-    print::line(&format!("stored {what} for {}", row.place))
+    let kept = match kept {
+        Kept::InKeyring => "in the keyring".into(),
+        Kept::InFile => "in the vault".into(),
+        Kept::InFileSince(error) => format!("in the vault, since {error}"),
+    };
+    print::line(&format!("stored {what} for {}, {kept}", row.place))
+}
+
+/// Stores a credential that a person gives, whatever has become of it before.
+pub(super) fn store(vault: &Vault, entry: Entry, keep: Keep) -> Result<(Row, Kept), Failure> {
+    let row = vault.change(|contents| {
+        let history = contents.history_mut(&entry.place, &entry.fingerprint());
+        (history.dead, history.refused) = (None, 0);
+        Row::of(&entry, contents)
+    })?;
+    Ok((row, vault.store(entry, keep)?))
 }
 
 fn explain(helper: &Helper<'_>, place: Place, username: Option<String>, json: bool) -> Result<(), Failure> {
@@ -253,7 +258,8 @@ fn vault() -> Result<Vault, Failure> {
         let data = data.or_else(|| environment("HOME").map(|home| Path::new(&home).join(".local/share")));
         data.map(|data| data.join("doorward"))
     });
-    Ok(Vault::new(directory, environment("DOORWARD_KEY").map(SecretString::from)))
+    let keyring = Keyring::of_session(&environment);
+    Ok(Vault::new(directory, environment("DOORWARD_KEY").map(SecretString::from)).with_keyring(keyring))
 }
 
 pub(super) fn environment(name: &str) -> Option<String> {
@@ -277,17 +283,13 @@ fn tell(notice: &str) {
     eprintln!("doorward: {notice}");
 }
 
-fn kind_of(secret: &SecretString) -> Option<&'static str> {
-    UnverifiedToken::parse(secret).ok().and_then(|token| token.kinds.iter().next()).map(|kind| kind.word())
-}
-
 impl Row {
     fn of(entry: &Entry, contents: &Contents) -> Self {
-        let history = contents.history(&entry.place, &entry.secret);
+        let history = contents.history(&entry.place, &entry.fingerprint());
         Self {
             place: entry.place.to_string(),
             username: entry.username.clone(),
-            kind: kind_of(&entry.secret),
+            kind: entry.kind().map(|kind| kind.word()),
             added_at: entry.added_at.to_string(),
             accepted_at: history.accepted_at.map(|at| doorward_rules::Timestamp(at).to_string()),
             dead: history.dead,

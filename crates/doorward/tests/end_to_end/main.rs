@@ -9,6 +9,7 @@ mod concurrency;
 mod dependencies;
 mod doctor;
 mod hostile;
+mod keyring;
 mod kill;
 mod kinds;
 mod layers;
