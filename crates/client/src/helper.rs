@@ -12,7 +12,7 @@ use doorward_wire::{Description, UnverifiedToken};
 use secrecy::SecretString;
 use thiserror::Error;
 
-use crate::choose::Choice;
+use crate::choose::{Choice, Chosen, Source};
 use crate::vault::{History, fingerprint};
 use crate::{Entry, Environment, Held, Keep, Passed, Place, Probe, Vault, VaultError, choose, from_environment};
 
@@ -44,23 +44,65 @@ impl Helper<'_> {
     ///
     /// # Errors
     /// [`HelperError`] if the vault cannot be opened and there is nothing else.
-    pub fn get(&self, asked: &Description) -> Result<(Option<Description>, Vec<String>), HelperError> {
+    pub fn get(&self, asked: &Description, ask: Ask<'_>) -> Result<(Option<Description>, Vec<String>), HelperError> {
         let Some(place) = Place::of(asked) else { return Ok((None, Vec::new())) };
-        let choice = self.explain(&place, asked.username.as_deref())?;
+        let mut choice = self.explain(&place, asked.username.as_deref())?;
+        let mut notices = Vec::new();
+        if let Some(chosen) = &choice.chosen
+            && let Some(notice) = self.offer(&place, chosen, ask)?
+        {
+            notices.push(notice);
+            // It may be dead now.
+            choice = self.explain(&place, asked.username.as_deref())?;
+        }
         let Some(chosen) = choice.chosen else {
             let notice = |passed: Passed| format!("{} for {} is not used: {}", passed.source, passed.place, passed.why);
-            return Ok((None, choice.passed.into_iter().map(notice).collect()));
+            notices.extend(choice.passed.into_iter().map(notice));
+            return Ok((None, notices));
         };
-        let answer = Description {
+        let can = |what: &str| asked.capabilities.iter().any(|capability| capability == what);
+        let named = |scheme: &str| asked.challenges.iter().any(|challenge| challenge == scheme);
+        let bearer = can(AUTHTYPE) && named("bearer") && !named("basic");
+        let mut answer = Description {
             protocol: asked.protocol.clone(),
             host: asked.host.clone(),
             path: asked.path.clone(),
-            username: Some(chosen.username),
-            password: Some(chosen.secret),
             password_expiry_utc: chosen.expires_at.map(|at| at.0.div_euclid(1000)),
             ..Description::default()
         };
-        Ok((Some(answer), Vec::new()))
+        if bearer {
+            answer.capabilities.push(AUTHTYPE.into());
+            (answer.authtype, answer.credential) = (Some("Bearer".into()), Some(chosen.secret));
+        } else {
+            (answer.username, answer.password) = (Some(chosen.username), Some(chosen.secret));
+        }
+        if can(STATE) {
+            answer.capabilities.push(STATE.into());
+            answer.state.push(format!("{OFFERED}{}", self.now.0));
+        }
+        Ok((Some(answer), notices))
+    }
+
+    /// Notes that a credential is offered. If nothing came of the last time, it may have been refused in a way that git
+    /// does not tell its helpers of: then the host is asked, and what it says is returned.
+    fn offer(&self, place: &Place, chosen: &Chosen, ask: Ask<'_>) -> Result<Option<String>, HelperError> {
+        let fingerprint = fingerprint(&chosen.secret);
+        let history = self.vault.read().unwrap_or_default().history(place, &fingerprint);
+        let since = |at: Option<i64>| at.map(|at| self.now.0.saturating_sub(at));
+        if matches!(chosen.source, Source::Environment(_)) || since(history.accepted_at).is_some_and(|ago| ago < HOUR) {
+            return Ok(None);
+        }
+        let found = match since(history.offered_at) {
+            Some(ago) if ago >= UNANSWERED => Some(ask(place, &chosen.username, &chosen.secret)),
+            Some(_) => return Ok(None),
+            None => None,
+        };
+        let worked = history.accepted_at.is_some();
+        Ok(self.vault.change(|contents| {
+            let history = contents.history_mut(place, &fingerprint);
+            history.offered_at = Some(self.now.0);
+            found.and_then(|found| history.found(place, found, worked, self.now))
+        })?)
     }
 
     /// What would be used for a place, and why.
@@ -82,7 +124,7 @@ impl Helper<'_> {
     /// # Errors
     /// [`HelperError`] if the vault cannot be written.
     pub fn store(&self, told: &Description) -> Result<(), HelperError> {
-        let (Some(place), Some(secret)) = (Place::of(told), &told.password) else { return Ok(()) };
+        let (Some(place), Some(secret)) = (Place::of(told), secret_of(told)) else { return Ok(()) };
         let elsewhere = !told.ephemeral && !self.is_in_the_environment(&place, secret);
         let fingerprint = fingerprint(secret);
         let known = self.vault.change(|contents| {
@@ -109,7 +151,7 @@ impl Helper<'_> {
     /// [`HelperError`] if the vault cannot be written.
     pub fn erase(&self, told: &Description, ask: Ask<'_>) -> Result<Option<String>, HelperError> {
         let Some(place) = Place::of(told) else { return Ok(None) };
-        let Some(secret) = &told.password else {
+        let Some(secret) = secret_of(told) else {
             let meant = |entry: &Entry| {
                 entry.place.covers(&place) && (told.username.is_none() || entry.username == told.username)
             };
@@ -148,6 +190,11 @@ impl Helper<'_> {
         }
         let history = contents.history(&place, &fingerprint);
         drop(contents);
+        // A question that was asked before the host last said yes is no news.
+        let asked_at = told.state.iter().find_map(|state| state.strip_prefix(OFFERED)?.parse::<i64>().ok());
+        if asked_at.is_some_and(|at| history.accepted_at.is_some_and(|accepted| at < accepted)) {
+            return Ok(Some(format!("{place} refused a credential that it has taken since; it is kept, try again")));
+        }
         let worked = history.accepted_at.is_some_and(|at| self.now.0.saturating_sub(at) < LATELY);
         let found = match (worked, &told.username) {
             (true, Some(username)) => ask(&place, username, secret),
@@ -172,11 +219,39 @@ impl History {
         if self.places.len() > PLACES {
             self.places.remove(0);
         }
-        (self.accepted_at, self.refused, self.refused_at, self.dead) = (Some(now.0), 0, None, None);
+        (self.accepted_at, self.offered_at) = (Some(now.0), None);
+        (self.refused, self.refused_at, self.dead) = (0, None, None);
+    }
+
+    /// Notes what a host says of a credential of which git has told nothing; what to tell about it.
+    fn found(&mut self, place: &Place, found: Probe, worked: bool, now: Timestamp) -> Option<String> {
+        let day = &now.to_string()[..10];
+        match found {
+            Probe::Unknown => None,
+            Probe::Accepted => {
+                self.accepted(place, now);
+                None
+            }
+            Probe::Refused => self.refused(place, Probe::Refused, worked, now),
+            Probe::Gone(told) => {
+                self.dead = Some(format!("the host said on {day} that it is gone: {told}"));
+                Some(format!("{place} has ended credentials of this kind: {told}"))
+            }
+            // It has never been of use, and is not by itself.
+            Probe::Forbidden(told) if !worked && told.contains("scope") => {
+                self.dead = Some(format!("the host said on {day}: {told}"));
+                Some(format!("{place} knows this credential, and it may not do this: {told}"))
+            }
+            Probe::Forbidden(told) => Some(format!("{place} knows this credential, which is kept, and says: {told}")),
+        }
     }
 
     /// Notes a refusal; what to tell about it.
     fn refused(&mut self, place: &Place, found: Probe, worked: bool, now: Timestamp) -> Option<String> {
+        self.offered_at = None;
+        if matches!(found, Probe::Gone(_) | Probe::Forbidden(_)) {
+            return self.found(place, found, worked, now);
+        }
         if found == Probe::Accepted {
             self.accepted(place, now);
             return Some(format!("{place} refused a valid credential once and takes it again; it is kept, try again"));
@@ -200,12 +275,26 @@ impl History {
     }
 }
 
+/// The secret of a description, in whichever form it has it.
+fn secret_of(description: &Description) -> Option<&SecretString> {
+    description.password.as_ref().or(description.credential.as_ref())
+}
+
 /// Where a secret that was typed for a place is of use: a repository's own token there alone.
 fn reach(place: &Place, secret: &SecretString) -> Place {
     let kind = UnverifiedToken::parse(secret).ok().and_then(|token| token.kinds.iter().next());
     if kind.is_some_and(Kind::is_access_token) { place.clone() } else { place.whole_host() }
 }
 
+/// What both sides can do: present a credential otherwise than as Basic, and remember something about it.
+const AUTHTYPE: &str = "authtype";
+const STATE: &str = "state";
+/// When a credential was offered, in milliseconds since 1970, as git is asked to tell again.
+const OFFERED: &str = "doorward.offered=";
+/// What a host has taken within this time, in milliseconds, is not watched.
+const HOUR: i64 = Duration::from_secs(3600).as_millis() as i64;
+/// When nothing has come of an offer for this long, in milliseconds, nothing will.
+const UNANSWERED: i64 = Duration::from_secs(60).as_millis() as i64;
 /// What worked this long ago, in milliseconds, is tried once more before it is given up.
 const LATELY: i64 = Duration::from_secs(30 * 86_400).as_millis() as i64;
 /// Refusals that come closer together than this, in milliseconds, are one.
@@ -218,6 +307,104 @@ const PLACES: usize = 50;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A helper with a vault of its own, at a time.
+    fn with_helper<T>(vault: &Vault, now: Timestamp, work: impl FnOnce(&Helper<'_>) -> T) -> T {
+        work(&Helper { environment: &|_| None, vault, program: Path::new("doorward"), now })
+    }
+
+    fn question(text: &str) -> Description {
+        Description::read(text.as_bytes()).expect("a description")
+    }
+
+    fn stored(directory: &Path, secret: &str) -> Vault {
+        let vault = Vault::new(Some(directory.to_owned()), None);
+        let (place, held) = (place("https://git.example.org"), Held::Here(secret.into()));
+        let entry = Entry { place, username: Some("ada".into()), held, added_at: at(0), expires_at: None };
+        vault.store(entry, Keep::Anywhere).expect("stored");
+        vault
+    }
+
+    const QUESTION: &str = "protocol=https\nhost=git.example.org\npath=a/b\n";
+
+    #[test]
+    fn what_git_does_not_tell_of_is_found_out_and_what_is_gone_is_not_offered_again() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let vault = stored(scratch.path(), "old");
+        let nobody: Ask<'_> = &|_, _, _| panic!("nobody is asked");
+        for seconds in [0, 5, 59] {
+            let (answer, notices) =
+                with_helper(&vault, at(seconds), |h| h.get(&question(QUESTION), nobody)).expect("got");
+            assert!(answer.is_some() && notices.is_empty());
+        }
+        let gone: Ask<'_> = &|_, _, _| Probe::Gone("CHANGE-3222".into());
+        let (answer, notices) = with_helper(&vault, at(61), |h| h.get(&question(QUESTION), gone)).expect("got");
+        assert!(
+            answer.is_none() && notices[0].contains("has ended credentials of this kind: CHANGE-3222"),
+            "{notices:?}"
+        );
+        let (answer, notices) = with_helper(&vault, at(200), |h| h.get(&question(QUESTION), nobody)).expect("got");
+        assert!(answer.is_none() && notices[0].contains("that it is gone"), "{notices:?}");
+    }
+
+    #[test]
+    fn one_that_may_not_do_this_is_kept_if_it_ever_worked_and_an_answer_ends_the_watch() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let vault = stored(scratch.path(), "s");
+        let nobody: Ask<'_> = &|_, _, _| panic!("nobody is asked");
+        let told = question(&format!("{QUESTION}username=ada\npassword=s\n"));
+        with_helper(&vault, at(0), |h| h.get(&question(QUESTION), nobody)).expect("got");
+        with_helper(&vault, at(1), |h| h.store(&told)).expect("stored");
+        with_helper(&vault, at(3000), |h| h.get(&question(QUESTION), nobody)).expect("got");
+        with_helper(&vault, at(4000), |h| h.get(&question(QUESTION), nobody)).expect("got");
+        let forbidden: Ask<'_> = &|_, _, _| Probe::Forbidden("it lacks a scope".into());
+        let (answer, notices) = with_helper(&vault, at(5000), |h| h.get(&question(QUESTION), forbidden)).expect("got");
+        assert!(answer.is_some() && notices[0].contains("which is kept"), "{notices:?}");
+        // Not asked about again at once.
+        with_helper(&vault, at(5010), |h| h.get(&question(QUESTION), nobody)).expect("got");
+    }
+
+    #[test]
+    fn a_host_that_wants_bearer_gets_it_from_a_git_that_can_and_basic_otherwise() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let vault = stored(scratch.path(), "s");
+        let get = |more: &str| {
+            let asked = question(&format!("{QUESTION}{more}"));
+            let (answer, _) = with_helper(&vault, at(0), |h| h.get(&asked, &|_, _, _| Probe::Unknown)).expect("got");
+            let mut written = Vec::new();
+            answer.expect("an answer").write(&mut written).expect("written");
+            String::from_utf8(written).expect("text")
+        };
+        let can = "capability[]=authtype\ncapability[]=state\n";
+        let bearer = get(&format!("{can}wwwauth[]=Bearer realm=\"x\"\n"));
+        assert!(bearer.contains("authtype=Bearer\ncredential=s\n") && bearer.contains("state[]=doorward.offered="));
+        assert!(!bearer.contains("password="), "{bearer}");
+        for basic in [get(can), get(&format!("{can}wwwauth[]=Bearer\nwwwauth[]=Basic\n")), get("wwwauth[]=Bearer\n")] {
+            assert!(basic.contains("username=ada\npassword=s\n") && !basic.contains("credential="), "{basic}");
+        }
+        assert!(!get("").contains("capability"));
+        let told = question(&format!("{QUESTION}authtype=Bearer\ncredential=s\n"));
+        with_helper(&vault, at(1), |h| h.store(&told)).expect("stored");
+        let contents = vault.read().expect("there");
+        assert_eq!(
+            contents.history(&place("https://git.example.org"), &fingerprint(&"s".into())).accepted_at,
+            Some(at(1).0)
+        );
+    }
+
+    #[test]
+    fn a_refusal_of_a_question_that_is_older_than_the_last_yes_is_no_news() {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let vault = stored(scratch.path(), "s");
+        let told = format!("{QUESTION}username=ada\npassword=s\n");
+        with_helper(&vault, at(10), |h| h.store(&question(&told))).expect("stored");
+        let late = question(&format!("{told}capability[]=state\nstate[]=doorward.offered={}\n", at(9).0));
+        let nobody: Ask<'_> = &|_, _, _| panic!("nobody is asked");
+        let notice = with_helper(&vault, at(12), |h| h.erase(&late, nobody)).expect("done").expect("a notice");
+        assert!(notice.contains("it has taken since"), "{notice}");
+        let contents = vault.read().expect("there");
+        assert_eq!(contents.history(&place("https://git.example.org"), &fingerprint(&"s".into())).refused, 0);
+    }
 
     fn place(text: &str) -> Place {
         text.parse().expect("a place")

@@ -10,12 +10,16 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::Place;
 
 /// What came of asking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
     /// It was let in.
     Accepted,
     /// It was refused as a credential.
     Refused,
+    /// It is of no use any more, and never will be (410), in the host's words.
+    Gone(String),
+    /// It is known, and may not do this (403), in the host's words.
+    Forbidden(String),
     /// Neither: the host cannot be reached, or has something else to say. Nothing follows from it.
     Unknown,
 }
@@ -53,12 +57,19 @@ pub fn probe(
     if let Some(mut pipe) = child.stderr.take() {
         io::Read::read_to_string(&mut pipe, &mut stderr)?;
     }
+    let told = || {
+        let lines = stderr.lines().filter_map(|line| line.strip_prefix("remote: ")).map(str::trim_end);
+        let told: Vec<&str> = lines.filter(|line| !line.is_empty()).take(3).collect();
+        doorward_wire::redact(&told.join(" ")).chars().take(300).collect()
+    };
     // Without the secret having been asked for, the answer is about something else: a repository that anybody may read.
     let presented = proof.exists();
     Ok(match succeeded {
         _ if !presented => Probe::Unknown,
         true => Probe::Accepted,
         false if stderr.contains("Authentication failed") => Probe::Refused,
+        false if stderr.contains("returned error: 410") => Probe::Gone(told()),
+        false if stderr.contains("returned error: 403") => Probe::Forbidden(told()),
         false => Probe::Unknown,
     })
 }

@@ -100,6 +100,10 @@ pub struct History {
     /// When the last of those was.
     #[serde(default)]
     pub refused_at: Option<i64>,
+    /// When it was last offered without anything having come of it yet. Git tells a helper of a success and of 401, and of
+    /// no other refusal.
+    #[serde(default)]
+    pub offered_at: Option<i64>,
     /// Why it is not offered any more.
     #[serde(default)]
     pub dead: Option<String>,

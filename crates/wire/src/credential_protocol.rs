@@ -21,6 +21,12 @@ pub struct Description {
     pub username: Option<String>,
     /// The secret.
     pub password: Option<SecretString>,
+    /// How the credential is presented, if not as Basic: `Bearer`.
+    pub authtype: Option<String>,
+    /// The secret that goes with `authtype`, in place of a user name and a password.
+    pub credential: Option<SecretString>,
+    /// The schemes that the host's challenges name, in lower case (`wwwauth[]`).
+    pub challenges: Vec<String>,
     /// When the secret ends, in seconds since 1970.
     pub password_expiry_utc: Option<i64>,
     /// What both sides can do besides: `authtype`, `state`.
@@ -68,8 +74,10 @@ impl Description {
             }
             let equals = line.iter().position(|byte| *byte == b'=').ok_or(DescriptionError::Malformed)?;
             let (key, value) = (String::from_utf8_lossy(&line[..equals]), &line[equals + 1..]);
-            // Headers of servers are passed on as they are, whatever they are written in.
-            if USED.contains(&key.as_ref()) {
+            // Headers of servers are passed on as they are, whatever they are written in; the scheme alone counts.
+            if key == "wwwauth[]" {
+                description.challenge(&String::from_utf8_lossy(value));
+            } else if USED.contains(&key.as_ref()) {
                 let value = std::str::from_utf8(value).ok().filter(|value| !value.contains(ENDS));
                 description.set(&key, value.ok_or(DescriptionError::Malformed)?);
             }
@@ -106,6 +114,10 @@ impl Description {
         if let Some(password) = &self.password {
             line("password", password.expose_secret())?;
         }
+        if let (Some(authtype), Some(credential)) = (&self.authtype, &self.credential) {
+            line("authtype", authtype)?;
+            line("credential", credential.expose_secret())?;
+        }
         if let Some(expiry) = self.password_expiry_utc {
             line("password_expiry_utc", &expiry.to_string())?;
         }
@@ -118,6 +130,14 @@ impl Description {
         output.write_all(lines.as_bytes())
     }
 
+    fn challenge(&mut self, header: &str) {
+        match header.split([' ', ',']).next().filter(|scheme| !scheme.is_empty()) {
+            Some(scheme) => self.challenges.push(scheme.to_ascii_lowercase()),
+            // An empty one takes back those before it.
+            None => self.challenges.clear(),
+        }
+    }
+
     fn set(&mut self, key: &str, value: &str) {
         let text = || Some(value.to_owned());
         match key {
@@ -126,6 +146,8 @@ impl Description {
             "path" => self.path = text(),
             "username" => self.username = text(),
             "password" => self.password = Some(value.into()),
+            "authtype" => self.authtype = text(),
+            "credential" => self.credential = Some(value.into()),
             "password_expiry_utc" => self.password_expiry_utc = value.parse().ok(),
             "ephemeral" => self.ephemeral = matches!(value, "1" | "true"),
             "quit" => self.quit = matches!(value, "1" | "true"),
@@ -160,6 +182,8 @@ const USED: &[&str] = &[
     "path",
     "username",
     "password",
+    "authtype",
+    "credential",
     "password_expiry_utc",
     "ephemeral",
     "quit",
@@ -189,6 +213,18 @@ mod tests {
         let expected = text.replace("wwwauth[]=Basic realm=\"x\"\n", "").replace("\n\nrest", "\n");
         assert_eq!(String::from_utf8_lossy(&written), expected);
         assert!(!format!("{description:?}").contains("a=b"));
+        assert_eq!(description.challenges, ["basic"]);
+    }
+
+    #[test]
+    fn a_credential_without_a_user_name_is_read_and_written() {
+        let text = "capability[]=authtype\nprotocol=https\nhost=h\nauthtype=Bearer\ncredential=a=b\n";
+        let description = read(text).expect("a description");
+        let mut written = Vec::new();
+        description.write(&mut written).expect("written");
+        assert_eq!(String::from_utf8_lossy(&written), text);
+        let headers = "wwwauth[]=Negotiate\nwwwauth[]=\nwwwauth[]=BEARER realm=\"x\"\nwwwauth[]=Basic\n";
+        assert_eq!(read(headers).expect("a description").challenges, ["bearer", "basic"]);
     }
 
     #[test]

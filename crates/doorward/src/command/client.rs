@@ -90,9 +90,12 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
 fn credential(command: CredentialCommand, vault: &Vault, json: bool) -> Result<(), Failure> {
     let program = program()?;
     let helper = Helper { environment: &environment, vault, program: &program, now: now() };
+    let ask = |place: &Place, username: &str, secret: &SecretString| {
+        probe(place, username, secret, &program, PATIENCE).unwrap_or(Probe::Unknown)
+    };
     match command {
         CredentialCommand::Get => {
-            let (answer, notices) = helper.get(&question()?)?;
+            let (answer, notices) = helper.get(&question()?, &ask)?;
             notices.iter().for_each(|notice| tell(notice));
             match answer {
                 Some(answer) => answer.write(io::stdout().lock()).map_err(|error| Failure::new(Code::Failed, error)),
@@ -101,15 +104,12 @@ fn credential(command: CredentialCommand, vault: &Vault, json: bool) -> Result<(
         }
         CredentialCommand::Store => Ok(helper.store(&question()?)?),
         CredentialCommand::Erase => {
-            let ask = |place: &Place, username: &str, secret: &SecretString| {
-                probe(place, username, secret, &program, PATIENCE).unwrap_or(Probe::Unknown)
-            };
             if let Some(notice) = helper.erase(&question()?, &ask)? {
                 tell(&notice);
             }
             Ok(())
         }
-        CredentialCommand::Capability => print::line("version 0"),
+        CredentialCommand::Capability => print::line("version 0\ncapability authtype\ncapability state"),
         CredentialCommand::Add { url, username, keep } => {
             let place: Place = url.parse().map_err(|error| Failure::new(Code::Usage, error))?;
             add(vault, place, username.or_else(|| user_of(&url)), KeepWord::or_anywhere(keep), json)
