@@ -142,6 +142,8 @@ fn usable(
         Err(_) => None,
     };
     if let (Some(wanted), Some(owner)) = (wanted.filter(|name| !name.starts_with("x-")), &entry.username)
+        // An e-mail address and a user name may be the same person's.
+        && wanted.contains('@') == owner.contains('@')
         && !wanted.eq_ignore_ascii_case(owner)
     {
         return Err(format!("it is `{owner}`'s, and the address names `{wanted}`"));

@@ -281,7 +281,7 @@ fn secret_of(description: &Description) -> Option<&SecretString> {
 }
 
 /// Where a secret that was typed for a place is of use: a repository's own token there alone.
-fn reach(place: &Place, secret: &SecretString) -> Place {
+pub fn reach(place: &Place, secret: &SecretString) -> Place {
     let kind = UnverifiedToken::parse(secret).ok().and_then(|token| token.kinds.iter().next());
     if kind.is_some_and(Kind::is_access_token) { place.clone() } else { place.whole_host() }
 }

@@ -79,6 +79,14 @@ impl Place {
         self.scheme == Scheme::Http && !loopback
     }
 
+    /// Where its REST begins.
+    pub fn rest_base(&self) -> String {
+        if self.is_bitbucket_cloud() {
+            return "https://api.bitbucket.org/2.0".into();
+        }
+        format!("{}/2.0", self.whole_host())
+    }
+
     /// The address of the repository, for git; `None` if it is not one.
     pub fn repository_url(&self) -> Option<String> {
         self.repository.as_ref().map(|_| format!("{self}.git"))

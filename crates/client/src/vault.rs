@@ -434,7 +434,7 @@ fn key(place: &Place, fingerprint: &str) -> String {
 }
 
 /// What a secret is known by.
-pub(crate) fn fingerprint(secret: &SecretString) -> String {
+pub fn fingerprint(secret: &SecretString) -> String {
     let digest = digest(&SHA256, secret.expose_secret().trim().as_bytes());
     digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }

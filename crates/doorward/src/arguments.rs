@@ -75,6 +75,8 @@ pub(crate) enum Command {
     /// Give git the right credential for each host and repository (a git credential helper)
     #[command(subcommand)]
     Credential(CredentialCommand),
+    /// Store a token: tells which page makes one and what to tick there, tries it on git and REST, and has git use it
+    Login(LoginFlags),
     /// Make doorward the credential helper for a host, in your own git configuration
     Setup {
         /// The host
@@ -112,6 +114,31 @@ pub(crate) struct DoctorFlags {
     #[arg(value_name = "URL|PATH")]
     pub(crate) subject: Option<String>,
     /// Look at this machine alone; do not ask the host
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Do what the verdict says, if a program can, and look again
+    #[arg(long, conflicts_with = "offline")]
+    pub(crate) fix: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoginFlags {
+    /// The host, or a repository to try the token on
+    #[arg(value_name = "URL", default_value = "https://bitbucket.org")]
+    pub(crate) place: Place,
+    /// The e-mail address of your Atlassian account; asked for if it is needed
+    #[arg(long)]
+    pub(crate) email: Option<Email>,
+    /// What the token is for, which decides what it needs
+    #[arg(long = "for", value_name = "JOB", default_value = "push")]
+    pub(crate) job: Job,
+    /// Where to keep it [default: the keyring if there is one, else the file]
+    #[arg(long = "in", value_name = "PLACE")]
+    pub(crate) keep: Option<KeepWord>,
+    /// Do not make doorward the credential helper
+    #[arg(long)]
+    pub(crate) no_setup: bool,
+    /// Do not try it
     #[arg(long)]
     pub(crate) offline: bool,
 }
@@ -587,6 +614,15 @@ pub(crate) enum TokenKind {
     Workspace,
 }
 
+/// What a token is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Job {
+    /// To clone and fetch
+    Fetch,
+    /// To push as well
+    Push,
+}
+
 /// Where a secret is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KeepWord {
@@ -656,6 +692,7 @@ impl Command {
                 | Self::Setup { .. }
                 | Self::Askpass { .. }
                 | Self::Doctor(_)
+                | Self::Login(_)
                 | Self::Migrate(_)
                 | Self::Run(_)
         )
@@ -680,6 +717,14 @@ impl Arguments {
             _ => None,
         };
         Flags { data: self.data.clone(), config: self.config.clone(), listen }
+    }
+}
+
+impl Job {
+    /// The scopes that a token for it needs.
+    pub(crate) fn scopes(self) -> impl Iterator<Item = &'static str> {
+        let push = (self == Self::Push).then_some("write:repository:bitbucket");
+        ["read:repository:bitbucket"].into_iter().chain(push).chain(["read:user:bitbucket"])
     }
 }
 

@@ -10,6 +10,8 @@ mod print;
 mod progress;
 #[cfg(test)]
 mod refusals;
+mod style;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -52,6 +54,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         | Command::Setup { .. }
         | Command::Askpass { .. }
         | Command::Doctor(_)
+        | Command::Login(_)
         | Command::Migrate(_)
         | Command::Run(_) => command::client::run(arguments),
         Command::Config(config) => command::config::run(&config, &configuration, json),

@@ -33,6 +33,37 @@ pub(crate) fn pairs(pairs: &[(&str, String)]) -> Result<(), Failure> {
     pairs.iter().try_for_each(|(name, value)| line(format!("{name:width$}  {value}").trim_end()))
 }
 
+/// Prints a sentence in lines that fit the terminal, the second and further ones indented.
+pub(crate) fn wrapped(text: &str, indent: usize) -> Result<(), Failure> {
+    let width = rustix::termios::tcgetwinsize(io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    wrap(text, width, indent).iter().try_for_each(|text| line(text))
+}
+
+/// A text in lines of a width, as far as its words allow; 0 is no limit. Codes for colours take no room.
+fn wrap(text: &str, width: usize, indent: usize) -> Vec<String> {
+    let shown = |text: &str| {
+        let mut within = false;
+        let letters = text.chars().filter(|letter| {
+            let shown = !within && *letter != '\u{1b}';
+            within = (within || *letter == '\u{1b}') && *letter != 'm';
+            shown
+        });
+        letters.count()
+    };
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if width == 0 || shown(line) + 1 + shown(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) => lines.push(format!("{}{word}", " ".repeat(indent))),
+            None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Prints one line. A reader that has gone, as `head` does, is no failure.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
     match writeln!(io::stdout().lock(), "{text}") {
@@ -83,7 +114,13 @@ pub(crate) fn check_document(path: &str, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{columns, fit};
+    use super::{columns, fit, wrap};
+
+    #[test]
+    fn a_sentence_fits_its_terminal_and_colours_take_no_room() {
+        assert_eq!(wrap("  one \u{1b}[1mtwo\u{1b}[0m three", 9, 4), ["  one \u{1b}[1mtwo\u{1b}[0m", "    three"]);
+        assert_eq!(wrap("one two", 0, 4), ["one two"]);
+    }
 
     #[test]
     fn a_table_fits_its_terminal_and_cuts_the_widest_columns_first() {

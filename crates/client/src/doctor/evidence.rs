@@ -4,11 +4,15 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use doorward_wire::Description;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
+use super::{Remedy, Step};
+use crate::migrate::netrc::{Machine, machines};
 use crate::place::decoded;
+use crate::probe::wait;
 use crate::{Environment, Place};
 
 /// What was found, without asking the host.
@@ -16,6 +20,8 @@ use crate::{Environment, Place};
 pub struct Evidence {
     /// The address of the repository, as it is written.
     pub url: String,
+    /// The name of the remote, if the address is a clone's.
+    pub remote: Option<String>,
     /// What it names, if it is an HTTP address that can be read.
     pub place: Option<Place>,
     /// The user name in the address.
@@ -24,23 +30,52 @@ pub struct Evidence {
     pub url_secret: Option<SecretString>,
     /// The program that answers git's questions, and what names it.
     pub askpass: Option<(String, String)>,
-    /// The helpers that are configured, each with its key.
-    pub helpers: Vec<String>,
+    /// The helpers that git asks for this address, in their order, and what each answers by itself.
+    pub helpers: Vec<HelperAnswer>,
     /// An `Authorization` header that git is told to send.
     pub extra_header: Option<SecretString>,
+    /// Where that stands: `global` or `local`, and its key.
+    pub extra_header_key: Option<(&'static str, String)>,
     /// What git would present: user name and secret.
     pub presented: Option<(String, SecretString)>,
+    /// Whether the helpers have something only if the user name of the address is left out.
+    pub has_another_name: bool,
     /// Variables that send requests through a proxy.
     pub proxies: Vec<String>,
-    /// Whether `~/.netrc` has something for the host.
+    /// Whether it is `~/.netrc` that has what git would present.
     pub netrc: bool,
+    /// Whether the clone has submodules.
+    pub has_submodules: bool,
+}
+
+/// One of git's helpers.
+#[derive(Debug, Clone)]
+pub struct HelperAnswer {
+    /// As it is configured.
+    pub command: String,
+    /// The user name and secret that it answers, if it has any.
+    pub answer: Option<(String, SecretString)>,
+    /// Whether it took longer than one would wait.
+    pub late: bool,
+}
+
+impl HelperAnswer {
+    /// As it is shown to a person.
+    pub fn shown(&self) -> String {
+        doorward_wire::redact(&self.command).chars().take(100).collect()
+    }
 }
 
 /// Finds out what git in a directory would do about an address.
 ///
 /// # Errors
 /// If git cannot be run.
-pub fn gather(url: &str, directory: &Path, environment: Environment<'_>) -> std::io::Result<Evidence> {
+pub fn gather(
+    url: &str,
+    remote: Option<&str>,
+    directory: &Path,
+    environment: Environment<'_>,
+) -> std::io::Result<Evidence> {
     let place: Option<Place> = url.parse().ok();
     let (url_user, url_secret) = user_part(url);
     let config = |arguments: &[&str]| -> std::io::Result<Option<String>> {
@@ -54,35 +89,88 @@ pub fn gather(url: &str, directory: &Path, environment: Environment<'_>) -> std:
         (None, None, Some(program)) => Some(("SSH_ASKPASS".to_owned(), program)),
         (None, None, None) => None,
     };
-    let helpers = config(&["--get-regexp", r"^credential\..*helper$"])?.unwrap_or_default();
+    let helpers = if place.is_some() { helpers(url, directory)? } else { Vec::new() };
     let headers = config(&["--get-urlmatch", "http.extraHeader", url])?.unwrap_or_default();
     let authorization = headers.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization:"));
+    let netrc = place.as_ref().and_then(|place| from_netrc(place, url_user.as_deref(), environment));
+    let by_netrc = url_secret.is_none() && netrc.is_some();
     let presented = match (&url_user, &url_secret) {
         (Some(user), Some(secret)) => Some((user.clone(), secret.clone())),
-        _ if place.is_some() => fill(url, directory)?,
+        // The transport looks there before git asks its helpers.
+        _ if by_netrc => netrc,
+        _ if place.is_some() => fill(url, directory, None)?.answer,
         _ => None,
     };
-    let host = place.as_ref().map_or("", |place| place.host().split(':').next().unwrap_or_default()).to_owned();
-    let netrc = environment("HOME").and_then(|home| fs::read_to_string(Path::new(&home).join(".netrc")).ok());
+    let without_name =
+        place.as_ref().filter(|_| presented.is_none() && url_user.is_some()).and_then(Place::repository_url);
+    let has_another_name = match without_name {
+        Some(url) => fill(&url, directory, None)?.answer.is_some(),
+        None => false,
+    };
     Ok(Evidence {
         url: url.to_owned(),
+        remote: remote.map(str::to_owned),
         place,
         url_user,
         url_secret,
         askpass,
-        helpers: helpers.lines().map(str::to_owned).collect(),
+        helpers,
+        extra_header_key: authorization.and_then(|_| header_key(directory)),
         extra_header: authorization.map(|line| line.to_owned().into()),
         presented,
+        has_another_name,
         proxies: PROXIES.iter().filter(|name| environment(name).is_some()).map(|name| (*name).to_owned()).collect(),
-        netrc: netrc.is_some_and(|text| text.split_whitespace().any(|word| word == host)),
+        netrc: by_netrc,
+        has_submodules: directory.join(".gitmodules").is_file(),
     })
 }
 
-/// What git's helpers and askpass answer; nobody is asked at the terminal.
-fn fill(url: &str, directory: &Path) -> std::io::Result<Option<(String, SecretString)>> {
-    let mut child = git(directory)
+/// What `~/.netrc` has for a host, under a user name if that is given.
+fn from_netrc(place: &Place, user: Option<&str>, environment: Environment<'_>) -> Option<(String, SecretString)> {
+    let host = place.host().rsplit_once(':').map_or(place.host(), |(host, _)| host);
+    let text = fs::read_to_string(Path::new(&environment("HOME")?).join(".netrc")).ok()?;
+    let entry = |machine: Machine| {
+        let (login, password) = (&text[machine.login?], &text[machine.password?]);
+        let fits = text[machine.host].eq_ignore_ascii_case(host) && user.is_none_or(|user| user == login);
+        fits.then(|| (login.to_owned(), password.into()))
+    };
+    machines(&text).into_iter().find_map(entry)
+}
+
+/// What each helper answers that git would ask for an address.
+fn helpers(url: &str, directory: &Path) -> std::io::Result<Vec<HelperAnswer>> {
+    let listed = git(directory).args(["config", "--null", "--get-regexp", r"^credential\..*helper$"]).output()?;
+    let mut commands: Vec<String> = Vec::new();
+    for entry in String::from_utf8_lossy(&listed.stdout).split('\0').filter(|entry| !entry.is_empty()) {
+        let (key, command) = entry.split_once('\n').unwrap_or((entry, ""));
+        if !is_for(key, url) {
+            continue;
+        }
+        // An empty one takes back those before it.
+        if command.is_empty() { commands.clear() } else { commands.push(command.to_owned()) }
+    }
+    commands.iter().take(MOST_HELPERS).map(|command| fill(url, directory, Some(command))).collect()
+}
+
+/// Whether a key `credential.helper` or `credential.<url>.helper` is about an address: of the same scheme and host.
+fn is_for(key: &str, url: &str) -> bool {
+    let Some(scope) = key.strip_prefix("credential.").and_then(|rest| rest.strip_suffix(".helper")) else {
+        return true;
+    };
+    let (Ok(scope), Ok(place)) = (scope.parse::<Place>(), url.parse::<Place>()) else { return false };
+    scope.covers(&place)
+}
+
+/// What git's helpers and askpass answer, or one helper alone; nobody is asked at the terminal, nor in a window.
+fn fill(url: &str, directory: &Path, helper: Option<&str>) -> std::io::Result<HelperAnswer> {
+    let mut command = git(directory);
+    if let Some(helper) = helper {
+        command.args(["-c", "credential.helper=", "-c", &format!("credential.helper={helper}")]).env("GIT_ASKPASS", "");
+    }
+    let mut child = command
         .args(["credential", "fill"])
         .env("GIT_TERMINAL_PROMPT", "0")
+        .env("GCM_INTERACTIVE", "never")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -91,9 +179,25 @@ fn fill(url: &str, directory: &Path) -> std::io::Result<Option<(String, SecretSt
         // A helper may have ended before it has read the question.
         let _ = input.write_all(format!("url={url}\n\n").as_bytes());
     }
-    let output = child.wait_with_output()?;
-    let answer = Description::read(output.stdout.as_slice()).unwrap_or_default();
-    Ok(answer.username.zip(answer.password))
+    let ended = wait(&mut child, PATIENCE)?;
+    let output = child.stdout.take().filter(|_| ended.is_some());
+    let answer = output.and_then(|output| Description::read(std::io::BufReader::new(output)).ok()).unwrap_or_default();
+    let command = helper.unwrap_or_default().to_owned();
+    Ok(HelperAnswer { command, answer: answer.username.zip(answer.password), late: ended.is_none() })
+}
+
+/// Where a header that is sent with every request is configured.
+fn header_key(directory: &Path) -> Option<(&'static str, String)> {
+    let arguments = ["config", "--show-scope", "--get-regexp", r"^http\.(.*\.)?extraheader$", "^[Aa]uthorization"];
+    let output = git(directory).args(arguments).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut words = text.lines().last()?.split_whitespace();
+    let scope = match words.next()? {
+        "global" => "global",
+        "local" => "local",
+        _ => return None,
+    };
+    Some((scope, words.next()?.to_owned()))
 }
 
 /// User name and secret in an address, with `%40` and the like as what they stand for.
@@ -112,22 +216,46 @@ fn git(directory: &Path) -> Command {
 }
 
 impl Evidence {
+    /// Has git present, under the right name, what it presents now.
+    pub(super) fn keep_and_set_up(&self, place: &Place) -> Remedy {
+        let mut steps = vec![Step::Store(place.whole_host()), Step::SetUp(place.clone())];
+        steps.extend(self.clean_url(place));
+        Remedy::Steps(steps)
+    }
+
+    /// Has git present a new credential.
+    pub(super) fn log_in(&self, place: &Place) -> Remedy {
+        let mut steps = vec![Step::LogIn(place.clone())];
+        steps.extend(self.clean_url(place));
+        if self.netrc {
+            steps.push(Step::Migrate(place.clone()));
+        }
+        Remedy::Steps(steps)
+    }
+
+    /// The remote's address without a user part, if it has one that stands in a helper's way.
+    pub(super) fn clean_url(&self, place: &Place) -> Option<Step> {
+        let remote = self.remote.clone()?;
+        self.url_user.as_ref()?;
+        Some(Step::SetUrl(remote, place.repository_url()?))
+    }
+
     /// The address without what is secret in it.
     pub fn shown_url(&self) -> String {
         doorward_wire::redact(&self.url).into_owned()
     }
-
-    /// The secret that git would present, without what git itself takes off its end.
-    pub(super) fn secret(&self) -> Option<&str> {
-        self.presented.as_ref().map(|(_, secret)| secret.expose_secret())
-    }
 }
 
+/// How long a helper may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// More helpers than anybody has.
+const MOST_HELPERS: usize = 8;
 const PROXIES: &[&str] = &["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secrecy::ExposeSecret;
 
     #[test]
     fn the_user_part_of_an_address_is_read_as_git_reads_it() {

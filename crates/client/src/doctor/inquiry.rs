@@ -41,6 +41,11 @@ pub enum HostKind {
 }
 
 impl Inquiry {
+    /// Whether the host has said something for the person at the terminal.
+    pub(super) fn says(&self, text: &str) -> bool {
+        self.told.iter().any(|line| line.contains(text))
+    }
+
     /// The status of the last answer.
     pub fn status(&self) -> Option<u16> {
         self.statuses.last().copied()

@@ -1,25 +1,7 @@
-//! From evidence to findings, and from findings and the host's answer to a verdict.
+//! From findings and the answers of a host to a verdict.
 
-use doorward_rules::{
-    Fault, Form, Kind, NameForm, Phase, RuleSet, Rules, Surface, Timestamp, bitbucket_cloud, present,
-};
-use doorward_wire::UnverifiedToken;
-use secrecy::SecretString;
-
-use super::{Evidence, HostKind, Inquiry};
-
-/// Something that is wrong, or worth knowing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
-    /// The stable name.
-    pub code: &'static str,
-    /// What is the case.
-    pub sentence: String,
-    /// What to do about it: a command, or a sentence.
-    pub remedy: String,
-    /// Whether it keeps the repository from being reached.
-    pub serious: bool,
-}
+use super::{Evidence, Finding, HostKind, Inquiry, Remedy};
+use crate::{RestAnswer, RestError};
 
 /// What to conclude.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +10,8 @@ pub struct Verdict {
     pub standing: Standing,
     /// Why.
     pub sentence: String,
-    /// What to do; empty if nothing is to be done.
-    pub remedy: String,
+    /// What to do.
+    pub remedy: Remedy,
     /// How sure that is.
     pub confidence: Confidence,
 }
@@ -60,302 +42,217 @@ pub enum Confidence {
     Low,
 }
 
-/// What is wrong on this machine.
-pub fn examine(evidence: &Evidence, host: HostKind, now: Timestamp) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut add =
-        |serious, code, sentence: String, remedy: String| findings.push(Finding { code, sentence, remedy, serious });
-    let Some(place) = &evidence.place else {
-        if evidence.url.contains("ssh://") || (evidence.url.contains('@') && !evidence.url.contains("://")) {
-            add(
-                true,
-                "remote_is_ssh",
-                "this address is for SSH, which has keys and no tokens".into(),
-                "git remote set-url origin https://…".into(),
-            );
-        } else {
-            let sentence = format!(
-                "`{}` cannot be read as an address: a secret in it may need percent-encoding",
-                evidence.shown_url()
-            );
-            add(
-                true,
-                "remote_unreadable",
-                sentence,
-                "take the secret out of the address and store it with `doorward credential add`".into(),
-            );
-        }
-        return findings;
-    };
-    let host_url = place.whole_host();
-    let store = format!("doorward credential add {host_url}");
-    if place.is_in_the_clear() {
-        add(
-            true,
-            "in_the_clear",
-            format!("{host_url} is not encrypted: whoever listens learns the secret"),
-            "use https".into(),
-        );
-    }
-    if let Some((name, program)) = &evidence.askpass
-        && echoes(program)
-    {
-        let sentence = format!("{name} is `{program}`, which answers git with the text of its own question");
-        add(true, "askpass_echo", sentence, format!("unset {name}, or use doorward-askpass"));
-    }
-    if evidence.url_secret.is_some() {
-        let sentence = "there is a secret in the address, where every process and log can see it".into();
-        add(false, "secret_in_address", sentence, format!("git remote set-url origin {place}.git && {store}"));
-    }
-    if evidence.extra_header.is_some() {
-        let sentence = "http.extraHeader has an Authorization header, which is sent whatever the helpers have".into();
-        add(false, "extra_header", sentence, "git config --show-origin --get-all http.extraHeader".into());
-    }
-    if evidence.netrc {
-        let sentence = "~/.netrc has something for this host, which is sent before any helper is asked".into();
-        add(false, "netrc", sentence, "take it out of ~/.netrc if it is not the credential you mean".into());
-    }
-    if !evidence.proxies.is_empty() {
-        let sentence = format!("requests go through a proxy: {}", evidence.proxies.join(", "));
-        add(false, "proxy", sentence, "if the proxy answers in the host's place, set no_proxy".into());
-    }
-    let Some((name, secret)) = &evidence.presented else {
-        if evidence.extra_header.is_none() {
-            let sentence = "git has no credential for this host".into();
-            add(false, "no_credential", sentence, format!("doorward setup {host_url} && {store}"));
-        }
-        return findings;
-    };
-    examine_secret(evidence, name, secret, host, now, &store, &mut add);
-    findings
+/// The answers of a host.
+#[derive(Debug, Clone, Copy)]
+pub struct Answers<'a> {
+    /// To git.
+    pub git: &'a Inquiry,
+    /// To git, when it asked once more.
+    pub again: Option<&'a Inquiry>,
+    /// To REST, if it was asked.
+    pub rest: Option<&'a Result<RestAnswer, RestError>>,
 }
 
-fn examine_secret(
-    evidence: &Evidence,
-    name: &str,
-    secret: &SecretString,
-    host: HostKind,
-    now: Timestamp,
-    store: &str,
-    add: &mut impl FnMut(bool, &'static str, String, String),
-) {
-    let text = evidence.secret().unwrap_or_default();
-    if text.trim_matches(['"', '\'']) != text {
-        add(true, "token_quoted", "there are quotes around the secret".into(), store.into());
-        return;
-    }
-    if text.trim() != text || text.contains(char::is_whitespace) {
-        add(true, "token_with_white_space", "there is white space in the secret".into(), store.into());
-    }
-    let cloud =
-        host == HostKind::BitbucketCloud || evidence.place.as_ref().is_some_and(crate::Place::is_bitbucket_cloud);
-    let kind = match UnverifiedToken::parse(secret) {
-        Ok(token) => token.kinds.iter().next(),
-        Err(Fault::Truncated) => {
-            return add(true, "token_truncated", "the end of the token is missing".into(), store.into());
-        }
-        Err(Fault::Altered) => {
-            return add(
-                true,
-                "token_altered",
-                "the token's checksum does not fit: it was changed on its way".into(),
-                store.into(),
-            );
-        }
-        Err(fault @ (Fault::ForeignApiToken | Fault::ForeignAccessToken | Fault::ForeignAppPassword)) => {
-            let sentence =
-                "the token looks like Bitbucket Cloud's, but its checksum does not fit: probably its end is missing";
-            add(cloud, "token_checksum", sentence.into(), store.into());
-            doorward_wire::bitbucket_cloud::kind_of(fault)
-        }
-        Err(_) => None,
-    };
-    let Some(kind) = kind.filter(|_| cloud) else { return };
-    let calendar = bitbucket_cloud::calendar();
-    if let Phase::Retired { since } = calendar.phase(kind, now) {
-        let sentence =
-            format!("this is an {}; Bitbucket Cloud takes none since {}", kind.phrase(), &since.to_string()[..10]);
-        return add(true, "kind_retired", sentence, format!("create an API token, then `{store}`"));
-    }
-    let form = Form::basic(form_of(name));
-    if !RuleSet::BitbucketCloud.accepts(kind, Surface::Git, form, now) {
-        let rules = Rules { set: RuleSet::BitbucketCloud, calendar: &calendar };
-        let right = present(rules, kind, Surface::Git, now).map_or("another", |form| form.name.word());
-        let sentence = format!("{} wants the user name {right} on git, and {} is sent", article(kind), shown(name));
-        add(
-            true,
-            "user_name",
-            sentence,
-            format!(
-                "doorward setup {}",
-                evidence.place.as_ref().map_or(String::new(), |place| place.whole_host().to_string())
-            ),
-        );
-    }
-}
-
-/// What to conclude from what was found and what the host answered; `again` is a second answer, if it was asked twice.
-pub fn judge(findings: &[Finding], inquiry: Option<&Inquiry>, again: Option<&Inquiry>) -> Verdict {
+/// What to conclude from what was found on this machine and what the host answered.
+pub fn judge(evidence: &Evidence, findings: &[Finding], answers: Option<Answers<'_>>) -> Verdict {
     let serious = findings.iter().find(|finding| finding.serious);
-    let of = |finding: &Finding, confidence| Verdict {
-        standing: Standing::Fixable,
-        sentence: finding.sentence.clone(),
-        remedy: finding.remedy.clone(),
-        confidence,
+    let Some(answers) = answers else {
+        return match serious {
+            Some(finding) => Verdict::of(finding, Confidence::Medium),
+            None => Verdict::new(
+                Standing::Unknown,
+                "nothing is wrong on this machine; the host was not asked",
+                Remedy::say("ask without --offline"),
+                Confidence::Low,
+            ),
+        };
     };
-    let verdict = |standing, sentence: &str, remedy: &str, confidence| Verdict {
-        standing,
-        sentence: sentence.into(),
-        remedy: remedy.into(),
-        confidence,
-    };
-    let Some(inquiry) = inquiry else {
-        return serious.map_or_else(
-            || {
-                verdict(
-                    Standing::Unknown,
-                    "nothing is wrong on this machine; the host was not asked",
-                    "ask without --offline",
-                    Confidence::Low,
-                )
-            },
-            |finding| of(finding, Confidence::Medium),
-        );
-    };
-    if inquiry.reached {
-        return verdict(Standing::Healthy, "the repository can be reached", "", Confidence::High);
+    let Answers { git, again, rest } = answers;
+    if git.reached {
+        return Verdict::new(Standing::Healthy, "the repository can be reached", Remedy::say(""), Confidence::High);
     }
     if again.is_some_and(|again| again.reached) {
         let sentence = "the host refused a valid credential, and took it a moment later";
-        return verdict(
-            Standing::Provider,
-            sentence,
-            "doorward run --spread 5m --retry-for 10m -- git …",
-            Confidence::High,
-        );
+        return Verdict::new(Standing::Provider, sentence, Remedy::say(RUN), Confidence::High);
     }
-    if inquiry.host == HostKind::Doorward && !inquiry.told.is_empty() {
-        return told_by_doorward(inquiry);
+    if git.host == HostKind::Doorward && !git.told.is_empty() {
+        return told_by_doorward(git);
     }
-    let says = |text: &str| inquiry.told.iter().any(|line| line.contains(text));
-    match inquiry.status() {
-        Some(410) if says("App passwords") => verdict(
-            Standing::Fixable,
-            "app passwords are not accepted any more",
-            "create an API token, then `doorward credential add`",
-            Confidence::High,
-        ),
-        Some(403) if says("privilege scopes") => verdict(
-            Standing::Fixable,
-            "the token is valid, and has not the scope that this needs",
-            "create a token with read:repository:bitbucket, and write:repository:bitbucket to push",
-            Confidence::High,
-        ),
-        Some(403) if says("whitelist your IP") => verdict(
-            Standing::Administrator,
-            "the workspace does not allow this machine's address",
-            "ask the workspace's administrator to allow it",
-            Confidence::High,
-        ),
-        Some(403) if says("two-step") => verdict(
-            Standing::Fixable,
-            "the workspace asks for two-step verification, and your account has none",
-            "set it up in your account's settings",
-            Confidence::High,
-        ),
-        Some(403 | 404) => verdict(
-            Standing::Administrator,
-            "there is no such repository, or the credential's owner may not see it",
-            "check the spelling, and ask the repository's administrator for access",
-            Confidence::Medium,
-        ),
-        Some(429) => verdict(
-            Standing::Provider,
-            "the host has had too many requests",
-            "doorward run --spread 5m --retry-for 1h -- git …",
-            Confidence::High,
-        ),
-        Some(500..=599) => verdict(
-            Standing::Provider,
-            "the host has trouble of its own",
-            "doorward run --retry-for 1h -- git …",
-            Confidence::High,
-        ),
-        Some(401) => match serious {
-            Some(finding) => of(finding, Confidence::High),
-            None if inquiry.statuses.len() < 2 || findings.iter().any(|finding| finding.code == "no_credential") => {
-                let finding = findings.iter().find(|finding| finding.code == "no_credential");
-                finding.map_or_else(
-                    || verdict(Standing::Fixable, "git presented no credential", "doorward setup", Confidence::Medium),
-                    |finding| of(finding, Confidence::High),
-                )
-            }
-            None => verdict(
-                Standing::Fixable,
-                "the host does not take this credential: revoked, expired, without scopes, or somebody else's",
-                "create a new token with its scopes, then `doorward credential add`",
-                Confidence::Medium,
-            ),
-        },
-        _ => match serious {
-            Some(finding) => of(finding, Confidence::High),
-            None if inquiry.late => verdict(
-                Standing::Provider,
-                "the host does not answer",
-                "check the network and the proxy",
-                Confidence::Medium,
-            ),
-            None => Verdict {
-                standing: Standing::Provider,
-                sentence: inquiry.said.last().cloned().unwrap_or_else(|| "the host cannot be reached".into()),
-                remedy: "check the network, the proxy and the certificate".into(),
-                confidence: Confidence::Low,
-            },
-        },
+    let log_in = || evidence.place.as_ref().map_or(Remedy::say("doorward login"), |place| evidence.log_in(place));
+    // What nobody can mend by another credential comes before what is wrong with this one.
+    if let Some(finding) = serious.filter(|finding| ABOUT_THE_ADDRESS.contains(&finding.code)) {
+        return Verdict::of(finding, Confidence::High);
+    }
+    // It is sent whatever the helpers have, so that no other credential helps.
+    let header = findings.iter().find(|finding| finding.code == "extra_header");
+    if let (Some(400..=499), Some(finding)) = (git.status(), header) {
+        return Verdict::of(finding, Confidence::Medium);
+    }
+    let retired = findings.iter().find(|finding| finding.code == "kind_retired");
+    if let (Some(410), Some(finding)) = (git.status(), retired) {
+        return Verdict::of(finding, Confidence::High);
+    }
+    match git.status() {
+        Some(401) => refused(findings, git, rest.and_then(|rest| rest.as_ref().ok()), log_in),
+        Some(status) => answered(status, git, rest.and_then(|rest| rest.as_ref().ok()), log_in),
+        None => unanswered(serious, git),
     }
 }
 
+/// 401: git takes it for a wrong credential, or for none.
+fn refused(findings: &[Finding], git: &Inquiry, rest: Option<&RestAnswer>, log_in: impl Fn() -> Remedy) -> Verdict {
+    if let Some(finding) = findings.iter().find(|finding| finding.serious) {
+        return Verdict::of(finding, Confidence::High);
+    }
+    if let Some(finding) = findings.iter().find(|finding| finding.code == "no_credential") {
+        return Verdict::of(finding, Confidence::High);
+    }
+    if git.says("stopped supporting account passwords") {
+        let sentence = "the password of an account is not accepted, on git or REST, since 2022";
+        return Verdict::new(Standing::Fixable, sentence, log_in(), Confidence::High);
+    }
+    if git.statuses.len() < 2 {
+        return Verdict::new(Standing::Fixable, "git presented no credential", log_in(), Confidence::Medium);
+    }
+    let told = rest.and_then(|rest| rest.message.as_deref()).unwrap_or_default();
+    match rest {
+        Some(_) if told.contains("no Bitbucket scopes") || git.says("no Bitbucket scopes") => Verdict::new(
+            Standing::Fixable,
+            "the API token was made without scopes for Bitbucket",
+            log_in(),
+            Confidence::High,
+        ),
+        Some(_) if told.contains("expired. Use your refresh token") => Verdict::new(
+            Standing::Fixable,
+            "the OAuth access token has expired",
+            Remedy::say("get a new one with the refresh token; helpers such as git-credential-oauth do"),
+            Confidence::High,
+        ),
+        Some(rest) if rest.knows_it() => Verdict::new(
+            Standing::Provider,
+            "REST takes this credential, and git refuses it twice in the right form",
+            Remedy::say(RUN),
+            Confidence::Medium,
+        ),
+        Some(rest) if rest.status == 401 => Verdict::new(
+            Standing::Fixable,
+            "the host takes this credential neither on git nor on REST: revoked, expired, or without scopes",
+            log_in(),
+            Confidence::Medium,
+        ),
+        _ => Verdict::new(
+            Standing::Fixable,
+            "the host does not take this credential: revoked, expired, without scopes, or somebody else's",
+            log_in(),
+            Confidence::Medium,
+        ),
+    }
+}
+
+/// Any other status.
+fn answered(status: u16, git: &Inquiry, rest: Option<&RestAnswer>, log_in: impl Fn() -> Remedy) -> Verdict {
+    let lacks = |scope: &str| rest.is_some_and(|rest| rest.has(scope) == Some(false));
+    match status {
+        410 if git.says("App passwords") => {
+            Verdict::new(Standing::Fixable, "app passwords are not accepted any more", log_in(), Confidence::High)
+        }
+        403 if git.says("privilege scopes") => {
+            let named = if lacks("read:repository:bitbucket") { ": it lacks read:repository:bitbucket" } else { "" };
+            let sentence = format!("the token is valid, and has not the scope that this needs{named}");
+            Verdict::new(Standing::Fixable, sentence, log_in(), Confidence::High)
+        }
+        403 if git.says("whitelist your IP") => Verdict::new(
+            Standing::Administrator,
+            "the workspace does not allow this machine's address",
+            Remedy::say("ask the workspace's administrator to allow it"),
+            Confidence::High,
+        ),
+        403 if git.says("two-step") => Verdict::new(
+            Standing::Fixable,
+            "the workspace asks for two-step verification, and your account has none",
+            Remedy::say("set it up in your account's settings"),
+            Confidence::High,
+        ),
+        403 | 404 => Verdict::new(
+            Standing::Administrator,
+            "there is no such repository, or the credential's owner may not see it",
+            Remedy::say("check the spelling, and ask the repository's administrator for access"),
+            Confidence::Medium,
+        ),
+        407 => Verdict::new(
+            Standing::Administrator,
+            "the proxy wants a user name and password of its own",
+            Remedy::say("put them into http.proxy, or ask whoever runs the proxy"),
+            Confidence::High,
+        ),
+        429 => Verdict::new(
+            Standing::Provider,
+            "the host has had too many requests",
+            Remedy::say("doorward run --spread 5m --retry-for 1h -- git …"),
+            Confidence::High,
+        ),
+        500..=599 => Verdict::new(
+            Standing::Provider,
+            "the host has trouble of its own",
+            Remedy::say("doorward run --retry-for 1h -- git …"),
+            Confidence::High,
+        ),
+        300..=399 => Verdict::new(
+            Standing::Fixable,
+            "the host leads to another address",
+            Remedy::say("use the address that it leads to"),
+            Confidence::Medium,
+        ),
+        _ => Verdict::new(
+            Standing::Provider,
+            format!("the host answered {status}, which git does not expect"),
+            Remedy::say("check that the address is a repository's, and what stands between"),
+            Confidence::Low,
+        ),
+    }
+}
+
+/// No answer at all: what git said tells where it ended.
+fn unanswered(serious: Option<&Finding>, git: &Inquiry) -> Verdict {
+    if let Some(finding) = serious {
+        return Verdict::of(finding, Confidence::High);
+    }
+    let said = git.said.join(" ");
+    for (part, standing, sentence, remedy) in TROUBLES {
+        if said.contains(part) {
+            return Verdict::new(*standing, *sentence, Remedy::say(*remedy), Confidence::High);
+        }
+    }
+    if git.late {
+        let remedy = Remedy::say("check the network and the proxy");
+        return Verdict::new(Standing::Provider, "the host does not answer", remedy, Confidence::Medium);
+    }
+    let sentence = git.said.last().cloned().unwrap_or_else(|| "the host cannot be reached".into());
+    let remedy = Remedy::say("check the network, the proxy and the certificate");
+    Verdict::new(Standing::Provider, sentence, remedy, Confidence::Low)
+}
+
 /// This project's server says itself what is the case and what to do.
-fn told_by_doorward(inquiry: &Inquiry) -> Verdict {
-    let hint = inquiry.told.iter().find_map(|line| line.strip_prefix("hint: "));
-    let standing = match inquiry.status() {
+fn told_by_doorward(git: &Inquiry) -> Verdict {
+    let hint = git.told.iter().find_map(|line| line.strip_prefix("hint: "));
+    let standing = match git.status() {
         Some(429 | 500..=599) => Standing::Provider,
         Some(404) => Standing::Administrator,
         _ if hint.is_some_and(|hint| hint.contains("ask ")) => Standing::Administrator,
         _ => Standing::Fixable,
     };
-    Verdict {
-        standing,
-        sentence: inquiry.told.first().cloned().unwrap_or_default(),
-        remedy: hint.unwrap_or_default().to_owned(),
-        confidence: Confidence::High,
+    let sentence = git.told.first().cloned().unwrap_or_default();
+    Verdict::new(standing, sentence, Remedy::say(hint.unwrap_or_default()), Confidence::High)
+}
+
+impl Verdict {
+    fn new(standing: Standing, sentence: impl Into<String>, remedy: Remedy, confidence: Confidence) -> Self {
+        Self { standing, sentence: sentence.into(), remedy, confidence }
     }
-}
 
-/// Whether a program answers git with git's own question, or with nothing.
-pub(crate) fn echoes(program: &str) -> bool {
-    ECHOES.contains(&program.rsplit('/').next().unwrap_or_default())
-}
-
-/// The form of a user name, as far as it can be told without knowing whose the token is.
-pub(crate) fn form_of(name: &str) -> NameForm {
-    match name {
-        "" => NameForm::Empty,
-        "x-token-auth" => NameForm::TokenAuth,
-        "x-bitbucket-api-token-auth" => NameForm::ApiTokenAuth,
-        name if name.contains('@') => NameForm::Email,
-        _ => NameForm::UserName,
+    fn of(finding: &Finding, confidence: Confidence) -> Self {
+        Self::new(Standing::Fixable, finding.sentence.clone(), finding.remedy.clone(), confidence)
     }
-}
-
-fn shown(name: &str) -> String {
-    if name.contains('@') { "an e-mail address".into() } else { format!("`{}`", doorward_wire::redact(name)) }
-}
-
-fn article(kind: Kind) -> String {
-    let phrase = kind.phrase();
-    let article = if phrase.starts_with(['A', 'O', 'a']) { "an" } else { "a" };
-    format!("{article} {phrase}")
 }
 
 impl Standing {
@@ -382,5 +279,40 @@ impl Confidence {
     }
 }
 
-/// Programs that people set as askpass to have no question asked.
-const ECHOES: &[&str] = &["echo", "cat", "printf", "true", "yes"];
+/// What runs a command again.
+const RUN: &str = "doorward run --spread 5m --retry-for 10m -- git …";
+/// Findings that no credential helps against.
+const ABOUT_THE_ADDRESS: &[&str] = &["browsers_address", "operation_removed", "in_the_clear"];
+/// What git says when there is no answer, and what that means.
+const TROUBLES: &[(&str, Standing, &str, &str)] = &[
+    (
+        "Could not resolve proxy",
+        Standing::Fixable,
+        "the name of the proxy cannot be resolved",
+        "check https_proxy and http.proxy",
+    ),
+    (
+        "Could not resolve host",
+        Standing::Provider,
+        "the name of the host cannot be resolved",
+        "check the spelling of the host, and this machine's name service",
+    ),
+    (
+        "from proxy after CONNECT",
+        Standing::Administrator,
+        "the proxy does not let this through",
+        "check https_proxy, or ask whoever runs the proxy",
+    ),
+    (
+        "certificate",
+        Standing::Fixable,
+        "this machine does not trust the host's certificate",
+        "name the certificate of the proxy or the host in http.sslCAInfo, or add it to the system's",
+    ),
+    (
+        "Connection refused",
+        Standing::Provider,
+        "nothing listens at the host's address",
+        "check the address and its port",
+    ),
+];

@@ -9,7 +9,7 @@ mod find;
 mod format;
 mod hosts;
 mod lines;
-mod netrc;
+pub(crate) mod netrc;
 mod scan;
 mod tracked;
 mod user_part;

@@ -4,17 +4,17 @@ use std::ops::Range;
 
 /// The entry of one host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     /// The host.
-    pub(super) host: Range<usize>,
+    pub(crate) host: Range<usize>,
     /// The user name.
-    pub(super) login: Option<Range<usize>>,
+    pub(crate) login: Option<Range<usize>>,
     /// The secret.
-    pub(super) password: Option<Range<usize>>,
+    pub(crate) password: Option<Range<usize>>,
 }
 
 /// The entries of a file, but for the `default` one.
-pub(super) fn machines(text: &str) -> Vec<Machine> {
+pub(crate) fn machines(text: &str) -> Vec<Machine> {
     let mut found: Vec<Machine> = Vec::new();
     let mut current: Option<Machine> = None;
     let mut words = Words { text, at: 0 };

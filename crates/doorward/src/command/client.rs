@@ -2,7 +2,7 @@
 //!
 //! These start in milliseconds: no configuration is read, no runtime is started.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use doorward_client::{
     take_down,
 };
 use doorward_wire::Description;
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
@@ -20,6 +19,7 @@ use crate::arguments::{Arguments, Command, CredentialCommand, KeepWord};
 use crate::data::now;
 use crate::failure::{Code, Failure};
 use crate::print;
+use crate::terminal::ask_secret;
 
 /// What is stored, without the secret.
 #[derive(Debug, Serialize)]
@@ -65,6 +65,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let vault = vault()?;
     match arguments.command {
+        Command::Login(flags) => super::login::run(flags, &vault, json),
         Command::Migrate(flags) => super::migrate::run(&flags, &vault, json),
         Command::Credential(command) => credential(command, &vault, json),
         Command::Setup { host, undo: false } => {
@@ -142,7 +143,7 @@ fn credential(command: CredentialCommand, vault: &Vault, json: bool) -> Result<(
 }
 
 fn add(vault: &Vault, place: Place, username: Option<String>, keep: Keep, json: bool) -> Result<(), Failure> {
-    let secret = read_secret(&place)?;
+    let secret = ask_secret(&format!("secret for {place} (it is not shown): "))?;
     if secret.expose_secret().is_empty() {
         return Err(Failure::new(Code::Usage, "no secret came on standard input")
             .hint("pipe it in, or type it where it is asked for; nothing was stored"));
@@ -158,12 +159,16 @@ fn add(vault: &Vault, place: Place, username: Option<String>, keep: Keep, json: 
     }
     let what =
         row.kind.map_or_else(|| "a secret of unknown kind".into(), |kind| format!("a secret of the kind {kind}"));
-    let kept = match kept {
+    print::line(&format!("stored {what} for {}, {}", row.place, kept_where(&kept)))
+}
+
+/// Where a secret was kept, in words.
+pub(super) fn kept_where(kept: &Kept) -> String {
+    match kept {
         Kept::InKeyring => "in the keyring".into(),
         Kept::InFile => "in the vault".into(),
         Kept::InFileSince(error) => format!("in the vault, since {error}"),
-    };
-    print::line(&format!("stored {what} for {}, {kept}", row.place))
+    }
 }
 
 /// Stores a credential that a person gives, whatever has become of it before.
@@ -222,28 +227,6 @@ fn show(rows: Vec<Row>) -> Result<(), Failure> {
 /// What git asks on standard input.
 fn question() -> Result<Description, Failure> {
     Description::read(io::stdin().lock()).map_err(|error| Failure::new(Code::Usage, error))
-}
-
-/// The secret: the first line of standard input, which a terminal does not show.
-fn read_secret(place: &Place) -> Result<SecretString, Failure> {
-    let stdin = io::stdin();
-    let unreadable = |error: io::Error| Failure::new(Code::Failed, format!("the secret cannot be read: {error}"));
-    let mut line = String::new();
-    if !stdin.is_terminal() {
-        stdin.lock().read_line(&mut line).map_err(unreadable)?;
-        return Ok(line.trim().to_owned().into());
-    }
-    eprint!("secret for {place} (it is not shown): ");
-    io::stderr().flush().map_err(unreadable)?;
-    let shown = tcgetattr(&stdin).map_err(|error| unreadable(error.into()))?;
-    let mut hidden = shown.clone();
-    hidden.local_modes.remove(LocalModes::ECHO);
-    tcsetattr(&stdin, OptionalActions::Flush, &hidden).map_err(|error| unreadable(error.into()))?;
-    let read = stdin.lock().read_line(&mut line);
-    tcsetattr(&stdin, OptionalActions::Flush, &shown).map_err(|error| unreadable(error.into()))?;
-    eprintln!();
-    read.map_err(unreadable)?;
-    Ok(line.trim().to_owned().into())
 }
 
 /// The vault of the person who runs this; nowhere if there is no home.

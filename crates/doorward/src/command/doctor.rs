@@ -1,13 +1,18 @@
 //! `doorward doctor`: why a repository cannot be reached, and what to do about it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use doorward_client::doctor::{
-    Evidence, Finding, HostKind, Inquiry, Standing, Verdict, examine, gather, inquire, judge,
+    Answers, Evidence, Finding, HelperAnswer, HostKind, Inquiry, Remedy, Standing, Step, Verdict, examine,
+    examine_rest, gather, inquire, judge,
 };
+use doorward_client::{Presented, RestAnswer, RestError, fingerprint, who_am_i};
+use doorward_rules::{Form, Kind, RuleSet, Surface};
 use doorward_wire::UnverifiedToken;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::client::{environment, program};
@@ -15,6 +20,8 @@ use crate::arguments::DoctorFlags;
 use crate::data::now;
 use crate::failure::{Code, Failure};
 use crate::print;
+use crate::style::{bold, colour, dim};
+use crate::terminal::{ask, is_attended};
 
 #[derive(Debug, Serialize)]
 struct Diagnosis {
@@ -24,10 +31,11 @@ struct Diagnosis {
     sentence: String,
     remedy: Option<String>,
     findings: Vec<FindingRow>,
-    presented: Option<PresentedRow>,
+    presented: Option<SecretRow>,
+    helpers: Vec<HelperRow>,
     statuses: Vec<u16>,
+    rest: Option<RestRow>,
     told: Vec<String>,
-    helpers: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -38,43 +46,154 @@ struct FindingRow {
     serious: bool,
 }
 
-/// What git would present, without the secret.
+/// A user name and what is known of the secret with it.
 #[derive(Debug, Serialize)]
-struct PresentedRow {
+struct SecretRow {
     username: String,
     kind: Option<&'static str>,
     length: usize,
+    /// By which the same secret is known elsewhere.
+    mark: String,
+}
+
+#[derive(Debug, Serialize)]
+struct HelperRow {
+    command: String,
+    answers: Option<SecretRow>,
+    late: bool,
+}
+
+/// What REST said of the same secret.
+#[derive(Debug, Serialize)]
+struct RestRow {
+    status: Option<u16>,
+    credential_type: Option<String>,
+    scopes: Option<Vec<String>>,
+    message: Option<String>,
+}
+
+/// What was looked at, and what to make of it.
+struct Examination {
+    evidence: Evidence,
+    findings: Vec<Finding>,
+    inquiry: Option<Inquiry>,
+    rest: Option<Result<RestAnswer, RestError>>,
+    verdict: Verdict,
 }
 
 pub(crate) fn run(flags: &DoctorFlags, json: bool) -> Result<(), Failure> {
-    let (url, directory) = subject(flags.subject.as_deref())?;
-    let unusable = |error: std::io::Error| {
-        Failure::new(Code::Failed, format!("git cannot be run: {error}"))
-            .hint("install git, or put it into the search path")
-    };
-    let evidence = gather(&url, &directory, &environment).map_err(unusable)?;
-    let program = program()?;
-    let ask = || inquire(&evidence, &directory, &program, PATIENCE).map_err(unusable);
-    let inquiry = if flags.offline || evidence.place.is_none() { None } else { Some(ask()?) };
-    let host = inquiry.as_ref().map_or(HostKind::Unknown, |inquiry| inquiry.host);
-    let findings = examine(&evidence, host, now());
-    let again = match &inquiry {
-        Some(inquiry) if is_doubtful(inquiry, &findings) => {
-            std::thread::sleep(PAUSE);
-            Some(ask()?)
+    let subject = Subject::of(flags.subject.as_deref())?;
+    let mut examination = examine_all(&subject, flags.offline)?;
+    if flags.fix
+        && let Remedy::Steps(steps) = &examination.verdict.remedy
+        && consents(&examination.verdict, json)?
+    {
+        for step in steps {
+            take(step, &examination.evidence, &subject.directory)?;
         }
-        _ => None,
-    };
-    let verdict = judge(&findings, inquiry.as_ref(), again.as_ref());
-    let diagnosis = Diagnosis::of(&evidence, findings, inquiry.as_ref(), &verdict);
+        examination = examine_all(&subject.again(), flags.offline)?;
+    }
+    let diagnosis = Diagnosis::of(&examination);
     if json { print::json(&diagnosis) } else { tell(&diagnosis) }?;
-    std::process::exit(match verdict.standing {
+    std::process::exit(match examination.verdict.standing {
         Standing::Healthy => 0,
         Standing::Fixable => 10,
         Standing::Administrator => 11,
         Standing::Provider => 12,
         Standing::Unknown => 13,
     })
+}
+
+fn examine_all(subject: &Subject, offline: bool) -> Result<Examination, Failure> {
+    let unusable = |error: std::io::Error| {
+        Failure::new(Code::Failed, format!("git cannot be run: {error}"))
+            .hint("install git, or put it into the search path")
+    };
+    let Subject { url, remote, directory } = subject;
+    let evidence = gather(url, remote.as_deref(), directory, &environment).map_err(unusable)?;
+    let program = program()?;
+    let inquire = || inquire(&evidence, directory, &program, PATIENCE).map_err(unusable);
+    let inquiry = if offline || evidence.place.is_none() { None } else { Some(inquire()?) };
+    let host = inquiry.as_ref().map_or(HostKind::Unknown, |inquiry| inquiry.host);
+    let mut findings = examine(&evidence, host, now());
+    let again = match &inquiry {
+        Some(inquiry) if is_doubtful(inquiry, &findings) => {
+            std::thread::sleep(PAUSE);
+            Some(self::again(&inquire)?)
+        }
+        _ => None,
+    };
+    let rest = if offline { None } else { ask_rest(&evidence, host) };
+    if let Some(rest) = &rest {
+        findings.extend(examine_rest(&evidence, rest));
+    }
+    let answers = inquiry.as_ref().map(|git| Answers { git, again: again.as_ref(), rest: rest.as_ref() });
+    let verdict = judge(&evidence, &findings, answers);
+    Ok(Examination { evidence, findings, inquiry, rest, verdict })
+}
+
+/// Hosts refuse valid credentials now and then, in bursts of some seconds: two refusals more are needed to believe one.
+fn again(inquire: &impl Fn() -> Result<Inquiry, Failure>) -> Result<Inquiry, Failure> {
+    let second = inquire()?;
+    if second.reached || second.status() != Some(401) {
+        return Ok(second);
+    }
+    std::thread::sleep(PAUSE);
+    inquire()
+}
+
+/// What REST says of the secret that git presents; nothing where it is not known to have one.
+fn ask_rest(evidence: &Evidence, host: HostKind) -> Option<Result<RestAnswer, RestError>> {
+    let place = evidence.place.as_ref().filter(|place| host != HostKind::Unknown || place.is_bitbucket_cloud())?;
+    let (name, secret) = evidence.presented.as_ref().filter(|_| !place.is_in_the_clear())?;
+    let kind = kind_of(secret);
+    let bearer = kind.is_none_or(|kind| RuleSet::BitbucketCloud.accepts(kind, Surface::Rest, Form::BEARER, now()));
+    let presented = match kind {
+        Some(Kind::ApiToken) if name.contains('@') => Presented::Basic(name, secret),
+        Some(Kind::AppPassword | Kind::AccountPassword) => Presented::Basic(name, secret),
+        _ if bearer => Presented::Bearer(secret),
+        _ => return None,
+    };
+    Some(who_am_i(place, &presented, &environment, PATIENCE))
+}
+
+/// Whether a person at the terminal wants it; without one, `--fix` is the word for it.
+fn consents(verdict: &Verdict, json: bool) -> Result<bool, Failure> {
+    if json || !is_attended() {
+        return Ok(true);
+    }
+    let answer = ask(&format!("{}\n{} [Y/n] ", verdict.sentence, verdict.remedy))?;
+    Ok(answer.is_empty() || answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
+}
+
+/// Takes one step of a remedy.
+fn take(step: &Step, evidence: &Evidence, directory: &Path) -> Result<(), Failure> {
+    let words = step.command();
+    let name = words.join(" ");
+    let failed =
+        |why: String| Failure::new(Code::Failed, format!("`{name}` failed: {why}")).hint("nothing more was done");
+    let (first, rest) = words.split_first().ok_or_else(|| failed("it is empty".into()))?;
+    let first = if first == "doorward" { program()? } else { PathBuf::from(first) };
+    let mut command = Command::new(first);
+    // Standard output is the diagnosis alone.
+    command.args(rest).current_dir(directory).stdout(Stdio::null());
+    eprintln!("doorward doctor: {name}");
+    let status = match (step, &evidence.presented) {
+        (Step::Store(_), Some((_, secret))) => {
+            let mut child = command.stdin(Stdio::piped()).spawn().map_err(|error| failed(error.to_string()))?;
+            if let Some(mut input) = child.stdin.take() {
+                let written = input.write_all(secret.expose_secret().as_bytes());
+                written.map_err(|error| failed(error.to_string()))?;
+            }
+            child.wait()
+        }
+        _ => command.status(),
+    };
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(failed(status.to_string())),
+        Err(error) => Err(failed(error.to_string())),
+    }
 }
 
 /// Whether a refusal may be one of those that mean nothing: a credential was presented, and nothing is wrong with it here.
@@ -86,87 +205,164 @@ fn is_doubtful(inquiry: &Inquiry, findings: &[Finding]) -> bool {
         && !findings.iter().any(|finding| finding.serious)
 }
 
-/// The address to ask about, and the directory whose configuration counts.
-fn subject(subject: Option<&str>) -> Result<(String, PathBuf), Failure> {
-    let here = PathBuf::from(".");
-    let directory = match subject {
-        Some(text) if text.contains("://") || (text.contains('@') && text.contains(':')) => {
-            return Ok((text.to_owned(), here));
-        }
-        Some(path) => PathBuf::from(path),
-        None => here,
-    };
-    remote(&directory).map(|url| (url, directory.clone())).ok_or_else(|| {
-        Failure::new(Code::NotFound, format!("{} is no clone with a remote `origin`", directory.display()))
-            .hint("name an address, as in `doorward doctor https://bitbucket.org/acme/site`")
-    })
+/// The address to ask about, the remote that has it, and the directory whose configuration counts.
+struct Subject {
+    url: String,
+    remote: Option<String>,
+    directory: PathBuf,
 }
 
-fn remote(directory: &Path) -> Option<String> {
+impl Subject {
+    fn of(subject: Option<&str>) -> Result<Self, Failure> {
+        let here = PathBuf::from(".");
+        let directory = match subject {
+            Some(text) if text.contains("://") || (text.contains('@') && text.contains(':')) => {
+                return Ok(Self { url: text.to_owned(), remote: None, directory: here });
+            }
+            Some(path) => PathBuf::from(path),
+            None => here,
+        };
+        let url = origin(&directory).ok_or_else(|| {
+            Failure::new(Code::NotFound, format!("{} is no clone with a remote `origin`", directory.display()))
+                .hint("name an address, as in `doorward doctor https://bitbucket.org/acme/site`")
+        })?;
+        Ok(Self { url, remote: Some("origin".into()), directory })
+    }
+
+    /// The same after something was changed: a clone's remote may have another address, and one that was named has lost its
+    /// user part, for which git now has a helper.
+    fn again(&self) -> Self {
+        let url = match &self.remote {
+            Some(_) => origin(&self.directory),
+            None => self.url.parse().ok().and_then(|place: doorward_client::Place| place.repository_url()),
+        };
+        Self {
+            url: url.unwrap_or_else(|| self.url.clone()),
+            remote: self.remote.clone(),
+            directory: self.directory.clone(),
+        }
+    }
+}
+
+/// The address of a clone's remote `origin`.
+pub(super) fn origin(directory: &Path) -> Option<String> {
     let output = Command::new("git").current_dir(directory).args(["remote", "get-url", "origin"]).output().ok()?;
     let url = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !url.is_empty()).then_some(url)
 }
 
 fn tell(diagnosis: &Diagnosis) -> Result<(), Failure> {
-    print::line(&format!("{}: {}", diagnosis.verdict, diagnosis.sentence))?;
+    let verdict = colour(diagnosis.verdict, diagnosis.verdict == "healthy");
+    print::wrapped(&format!("{verdict}: {}", diagnosis.sentence), 0)?;
     if let Some(remedy) = &diagnosis.remedy {
-        print::line(&format!("do: {remedy}"))?;
+        print::line(&format!("{} {remedy}", bold("do:")))?;
     }
     print::line("")?;
-    let presented = diagnosis.presented.as_ref().map_or_else(
-        || "nothing".into(),
-        |presented| {
-            let kind = presented.kind.unwrap_or("a secret of unknown kind");
-            format!("{kind} of {} characters, as `{}`", presented.length, presented.username)
-        },
-    );
     let statuses: Vec<String> = diagnosis.statuses.iter().map(u16::to_string).collect();
     print::pairs(&[
         ("  address", diagnosis.url.clone()),
-        ("  git presents", presented),
-        ("  host answered", if statuses.is_empty() { "–".into() } else { statuses.join(", then ") }),
+        ("  git presents", diagnosis.presented.as_ref().map_or_else(|| "nothing".into(), SecretRow::described)),
+        ("  git was answered", if statuses.is_empty() { "–".into() } else { statuses.join(", then ") }),
+        ("  REST was answered", diagnosis.rest.as_ref().map_or_else(|| "–".into(), RestRow::described)),
         ("  confidence", diagnosis.confidence.into()),
     ])?;
     for line in &diagnosis.told {
-        print::line(&format!("  host said  {line}"))?;
+        print::wrapped(&format!("  {} {line}", dim("the host said:")), 4)?;
+    }
+    if !diagnosis.helpers.is_empty() {
+        print::line("\n  git's helpers, in their order:")?;
+    }
+    for helper in &diagnosis.helpers {
+        let answers = match (&helper.answers, helper.late) {
+            (Some(answers), _) => answers.described(),
+            (None, true) => "no answer in time".into(),
+            (None, false) => "nothing".into(),
+        };
+        print::wrapped(&format!("    {}: {answers}", helper.command), 6)?;
     }
     for finding in &diagnosis.findings {
-        print::line(&format!("\n  {}: {}\n    {}", finding.code, finding.sentence, finding.remedy))?;
+        print::line("")?;
+        print::wrapped(&format!("  {}: {}", bold(finding.code), finding.sentence), 4)?;
+        print::line(&format!("    {}", finding.remedy))?;
     }
     Ok(())
 }
 
 impl Diagnosis {
-    fn of(evidence: &Evidence, findings: Vec<Finding>, inquiry: Option<&Inquiry>, verdict: &Verdict) -> Self {
-        let presented = evidence.presented.as_ref().map(|(name, secret)| {
-            use secrecy::ExposeSecret;
-            let kind = UnverifiedToken::parse(secret).ok().and_then(|token| token.kinds.iter().next());
-            PresentedRow {
-                // Somebody may have put the token where the name belongs.
-                username: doorward_wire::redact(name).into_owned(),
-                kind: kind.map(|kind| kind.word()),
-                length: secret.expose_secret().chars().count(),
-            }
-        });
-        let row = |finding: Finding| FindingRow {
+    fn of(examination: &Examination) -> Self {
+        let Examination { evidence, findings, inquiry, rest, verdict } = examination;
+        let row = |finding: &Finding| FindingRow {
             code: finding.code,
-            sentence: finding.sentence,
-            remedy: finding.remedy,
+            sentence: finding.sentence.clone(),
+            remedy: finding.remedy.to_string(),
             serious: finding.serious,
         };
+        let rest = rest.as_ref().map(|rest| match rest {
+            Ok(answer) => RestRow {
+                status: Some(answer.status),
+                credential_type: answer.kind.clone(),
+                scopes: answer.scopes.clone(),
+                message: answer.message.clone(),
+            },
+            Err(error) => {
+                RestRow { status: None, credential_type: None, scopes: None, message: Some(error.to_string()) }
+            }
+        });
         Self {
             url: evidence.shown_url(),
             verdict: verdict.standing.word(),
             confidence: verdict.confidence.word(),
             sentence: verdict.sentence.clone(),
-            remedy: Some(verdict.remedy.clone()).filter(|remedy| !remedy.is_empty()),
-            findings: findings.into_iter().map(row).collect(),
-            presented,
-            statuses: inquiry.map(|inquiry| inquiry.statuses.clone()).unwrap_or_default(),
-            told: inquiry.map(|inquiry| inquiry.told.clone()).unwrap_or_default(),
-            helpers: evidence.helpers.clone(),
+            remedy: (!verdict.remedy.is_none()).then(|| verdict.remedy.to_string()),
+            findings: findings.iter().map(row).collect(),
+            presented: evidence.presented.as_ref().map(SecretRow::of),
+            helpers: evidence.helpers.iter().map(HelperRow::of).collect(),
+            statuses: inquiry.as_ref().map(|inquiry| inquiry.statuses.clone()).unwrap_or_default(),
+            rest,
+            told: inquiry.as_ref().map(|inquiry| inquiry.told.clone()).unwrap_or_default(),
         }
+    }
+}
+
+impl SecretRow {
+    fn of((name, secret): &(String, SecretString)) -> Self {
+        Self {
+            // Somebody may have put the token where the name belongs.
+            username: doorward_wire::redact(name).into_owned(),
+            kind: kind_of(secret).map(Kind::word),
+            length: secret.expose_secret().chars().count(),
+            mark: fingerprint(secret).chars().take(6).collect(),
+        }
+    }
+
+    fn described(&self) -> String {
+        let kind = self.kind.unwrap_or("a secret of unknown kind");
+        format!("{kind} #{} of {} characters, as `{}`", self.mark, self.length, self.username)
+    }
+}
+
+impl HelperRow {
+    fn of(helper: &HelperAnswer) -> Self {
+        Self { command: helper.shown(), answers: helper.answer.as_ref().map(SecretRow::of), late: helper.late }
+    }
+}
+
+impl RestRow {
+    fn described(&self) -> String {
+        let status = self.status.map(|status| status.to_string());
+        let scopes = self.scopes.as_ref().map(|scopes| format!("scopes {}", scopes.join(" ")));
+        [status, self.credential_type.clone(), scopes, self.message.clone()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+}
+
+fn kind_of(secret: &SecretString) -> Option<Kind> {
+    match UnverifiedToken::parse(secret) {
+        Ok(token) => token.kinds.iter().next(),
+        Err(fault) => doorward_wire::bitbucket_cloud::kind_of(fault),
     }
 }
 

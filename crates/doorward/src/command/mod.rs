@@ -6,6 +6,7 @@ pub(crate) mod calendar;
 pub(crate) mod client;
 pub(crate) mod config;
 mod doctor;
+mod login;
 mod migrate;
 pub(crate) mod permission;
 pub(crate) mod policy;

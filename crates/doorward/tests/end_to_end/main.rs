@@ -8,6 +8,7 @@ mod command_line;
 mod concurrency;
 mod dependencies;
 mod doctor;
+mod doctor_cases;
 mod hostile;
 mod keyring;
 mod kill;

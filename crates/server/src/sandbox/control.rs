@@ -1,6 +1,7 @@
 //! `/_sandbox/…`: what a test changes while the sandbox runs, and what it looks up.
 //!
-//! `GET /_sandbox/state`, `POST /_sandbox/clock`, `POST /_sandbox/faults`, `GET` and `DELETE /_sandbox/log`.
+//! `GET /_sandbox/state`, `POST /_sandbox/clock`, `POST /_sandbox/faults`, `POST /_sandbox/policy`, `GET` and `DELETE
+//! /_sandbox/log`.
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -8,8 +9,8 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::routing::{get, post};
-use doorward_rules::{Timestamp, bitbucket_cloud};
-use doorward_wire::parse_duration;
+use doorward_rules::{Policy, Timestamp, bitbucket_cloud};
+use doorward_wire::{parse_duration, parse_ranges};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,8 +23,9 @@ pub(crate) fn routes() -> Router<App> {
         .route("/state", get(state))
         .route("/clock", post(clock))
         .route("/faults", post(faults))
+        .route("/policy", post(policy))
         .route("/log", get(log).delete(forget))
-        .fallback(|| async { told(StatusCode::NOT_FOUND, "here are state, clock, faults and log") })
+        .fallback(|| async { told(StatusCode::NOT_FOUND, "here are state, clock, faults, policy and log") })
 }
 
 /// A change of the clock: the time that it shall be, or how far to go on.
@@ -41,6 +43,14 @@ struct FaultChange {
     spurious_401: Option<Text>,
     latency: Option<Text>,
     rate_limit: Option<usize>,
+}
+
+/// A change of what the workspace `acme` asks of credentials. What is left out stays.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PolicyChange {
+    addresses: Option<String>,
+    two_step: Option<bool>,
 }
 
 /// A text, or a number that stands for one.
@@ -87,6 +97,37 @@ async fn faults(State(app): State<App>, body: Bytes) -> Response<Body> {
         }
         Ok(present_state(&app, sandbox))
     })
+}
+
+async fn policy(State(app): State<App>, body: Bytes) -> Response<Body> {
+    if app.sandbox.is_none() {
+        return told(StatusCode::NOT_FOUND, "this server is no sandbox");
+    }
+    let addresses = |text: String| {
+        if text == "any" { Ok(Vec::new()) } else { parse_ranges(&text).map_err(|error| error.to_string()) }
+    };
+    let change = read::<PolicyChange>(&body, POLICY)
+        .and_then(|change| Ok((change.addresses.map(addresses).transpose()?, change.two_step)));
+    let (addresses, two_step) = match change {
+        Ok(change) => change,
+        Err(sentence) => return told(StatusCode::BAD_REQUEST, &sentence),
+    };
+    let to = |policy: Policy| Policy {
+        addresses: addresses.unwrap_or(policy.addresses),
+        two_step: two_step.unwrap_or(policy.two_step),
+        ..policy
+    };
+    let changed = match WORKSPACE.parse() {
+        Ok(workspace) => app.store.change_policy(&workspace, to, app.clock.now()).await,
+        Err(_) => return told(StatusCode::NOT_FOUND, "there is no such workspace"),
+    };
+    match changed {
+        Ok(policy) => {
+            let addresses: Vec<String> = policy.addresses.iter().map(ToString::to_string).collect();
+            answer(StatusCode::OK, &json!({ "addresses": addresses.join(","), "two_step": policy.two_step }))
+        }
+        Err(error) => told(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+    }
 }
 
 async fn log(State(app): State<App>) -> Response<Body> {
@@ -157,5 +198,8 @@ impl Text {
 }
 
 const CLOCK: &str = "send {\"at\": \"2026-07-28T00:00:00Z\"} or {\"advance\": \"30m\"}";
+const POLICY: &str = "send one or more of {\"addresses\": \"10.0.0.0/8\" or \"any\", \"two_step\": true}";
+/// Whose policy it is.
+const WORKSPACE: &str = "acme";
 const FAULTS: &str =
     "send one or more of {\"spurious_401\": \"0.2,3\", \"latency\": \"100ms..2s\", \"rate_limit\": 1000}";

@@ -59,6 +59,7 @@ enum State {
     Expired,
     Revoked,
     Unscoped,
+    AdminOnly,
 }
 
 impl World {
@@ -132,6 +133,7 @@ impl Plan {
                 State::Expired => "expired",
                 State::Revoked => "revoked",
                 State::Unscoped => "unscoped",
+                State::AdminOnly => "admin_only",
             },
             secret: secret.expose_secret().to_owned(),
             username,
@@ -189,6 +191,7 @@ const PLANS: &[Plan] = &[
     plan(Kind::ApiToken, Owner::Bob, NEW, State::Valid),
     plan(Kind::ApiToken, Owner::Ada, &[Scope::ReadRepository], State::ReadOnly),
     plan(Kind::ApiToken, Owner::Ada, &[], State::Unscoped),
+    plan(Kind::ApiToken, Owner::Ada, &[Scope::AdminRepository], State::AdminOnly),
     plan(Kind::ApiToken, Owner::Ada, NEW, State::Expired),
     plan(Kind::ApiToken, Owner::Ada, NEW, State::Revoked),
     plan(Kind::RepositoryToken, Owner::Repository, &[Scope::Repository], State::ReadOnly),
