@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use doorward_client::{Keep, Place};
 use doorward_rules::{IpNet, Kind, Kinds, Privilege, Scope, Timestamp};
 use doorward_server::{Latency, SANDBOX_EARLIEST, SpuriousRefusals};
@@ -55,7 +56,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Project(ProjectCommand),
     /// Tokens: API tokens, app passwords, access tokens
-    #[command(subcommand)]
+    #[command(subcommand, after_help = TOKEN_EXAMPLES)]
     Token(TokenCommand),
     /// What a workspace asks of credentials
     #[command(subcommand)]
@@ -64,6 +65,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Calendar(CalendarCommand),
     /// Stand in for Bitbucket Cloud: its rules and words at any date, its faults on demand
+    #[command(after_help = SANDBOX_EXAMPLES)]
     Sandbox(SandboxFlags),
     /// What was refused, pushed and changed
     Audit(AuditFilter),
@@ -73,11 +75,13 @@ pub(crate) enum Command {
         request: String,
     },
     /// Give git the right credential for each host and repository (a git credential helper)
-    #[command(subcommand)]
+    #[command(subcommand, after_help = CREDENTIAL_EXAMPLES)]
     Credential(CredentialCommand),
     /// Store a token: tells which page makes one and what to tick there, tries it on git and REST, and has git use it
+    #[command(after_help = LOGIN_EXAMPLES)]
     Login(LoginFlags),
     /// Make doorward the credential helper for a host, in your own git configuration
+    #[command(after_help = SETUP_EXAMPLES)]
     Setup {
         /// The host
         #[arg(value_name = "URL", default_value = "https://bitbucket.org")]
@@ -90,15 +94,19 @@ pub(crate) enum Command {
     ///
     /// Exit codes: 0 it can be reached, 10 you can mend it, 11 an administrator has to, 12 the host or the network has
     /// trouble, 13 it was not found out.
+    #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorFlags),
     /// Find app passwords and other old forms on this machine, and move them to the token that works today
     ///
     /// Looks at your own files (git's configuration, .netrc, helper stores, shell files, those of pip, npm and Composer) and
     /// at everything below the paths that git does not ignore. Writes nothing without --apply.
+    #[command(after_help = MIGRATE_EXAMPLES)]
     Migrate(MigrateFlags),
     /// Run a command at a time of its own, and again if a host refuses it for a while
+    #[command(after_help = RUN_EXAMPLES)]
     Run(RunFlags),
     /// Answer git's question for a user name or password (for GIT_ASKPASS, under the name doorward-askpass)
+    #[command(after_help = ASKPASS_EXAMPLES)]
     Askpass {
         /// The question, as git puts it
         prompt: String,
@@ -106,6 +114,23 @@ pub(crate) enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Write what a shell needs to complete doorward's arguments
+    #[command(
+        after_help = "Examples:\n  doorward completions bash > ~/.local/share/bash-completion/completions/doorward\n  \
+        doorward completions zsh > ~/.zfunc/_doorward\n  \
+        doorward completions fish > ~/.config/fish/completions/doorward.fish"
+    )]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write a manual page for each command
+    #[command(after_help = "Example:\n  doorward manual ~/.local/share/man/man1")]
+    Manual {
+        /// Where to
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -694,6 +719,8 @@ impl Command {
                 | Self::Doctor(_)
                 | Self::Login(_)
                 | Self::Migrate(_)
+                | Self::Completions { .. }
+                | Self::Manual { .. }
                 | Self::Run(_)
         )
     }
@@ -877,6 +904,40 @@ fn lifetime(text: &str) -> Result<Lifetime, String> {
     if duration > LONGEST { Err("the longest life is 100y; or never".into()) } else { Ok(Lifetime(Some(duration))) }
 }
 
+const CREDENTIAL_EXAMPLES: &str = "Examples:
+  doorward credential add https://bitbucket.org/acme
+  doorward credential explain https://bitbucket.org/acme/site
+  doorward credential list";
+const LOGIN_EXAMPLES: &str = "Examples:
+  doorward login
+  doorward login https://bitbucket.org/acme/site --for fetch
+  echo \"$TOKEN\" | doorward login --email ada@example.org --in file";
+const DOCTOR_EXAMPLES: &str = "Examples:
+  doorward doctor
+  doorward doctor --fix
+  doorward doctor https://bitbucket.org/acme/site --json";
+const MIGRATE_EXAMPLES: &str = "Examples:
+  doorward migrate
+  doorward migrate ~/src /srv/ci --apply
+  doorward migrate --undo";
+const RUN_EXAMPLES: &str = "Examples:
+  doorward run -- git fetch
+  doorward run --spread 5m --retry-for 1h --job nightly -- ./build.sh";
+const SANDBOX_EXAMPLES: &str = "Examples:
+  doorward sandbox --at 2026-07-28
+  doorward sandbox --spurious-401 0.3,3 --seed 1
+  doorward sandbox --listen 127.0.0.1:0 --json";
+const TOKEN_EXAMPLES: &str = "Examples:
+  doorward token create --account ada --name laptop --scope read:repository:bitbucket
+  doorward token list
+  doorward token review";
+const SETUP_EXAMPLES: &str = "Examples:
+  doorward setup
+  doorward setup https://git.example.org
+  doorward setup --undo";
+const ASKPASS_EXAMPLES: &str = "Example:
+  ln -s \"$(command -v doorward)\" doorward-askpass
+  GIT_ASKPASS=$PWD/doorward-askpass git fetch";
 const DAY: Duration = Duration::from_secs(86_400);
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 

@@ -55,6 +55,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         | Command::Askpass { .. }
         | Command::Doctor(_)
         | Command::Login(_)
+        | Command::Completions { .. }
+        | Command::Manual { .. }
         | Command::Migrate(_)
         | Command::Run(_) => command::client::run(arguments),
         Command::Config(config) => command::config::run(&config, &configuration, json),

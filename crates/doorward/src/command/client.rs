@@ -61,6 +61,8 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Run(flags) => return super::run::run(flags),
         Command::Doctor(flags) => return super::doctor::run(&flags, json),
+        Command::Completions { shell } => return super::completions::run(shell),
+        Command::Manual { directory } => return super::completions::manual(&directory),
         _ => {}
     }
     let vault = vault()?;

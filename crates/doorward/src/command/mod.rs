@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod audit;
 pub(crate) mod calendar;
 pub(crate) mod client;
+mod completions;
 pub(crate) mod config;
 mod doctor;
 mod login;

@@ -14,6 +14,7 @@ mod keyring;
 mod kill;
 mod kinds;
 mod layers;
+mod login;
 mod migrate;
 mod operation;
 mod protocol;
