@@ -22,7 +22,23 @@ pub fn scan(text: &str, format: Format, hosts: &Hosts, now: Timestamp) -> Vec<Fi
         finds.extend(scan.askpass());
     }
     finds.sort_by_key(|find| find.line);
+    one_at_a_time(&mut finds);
     finds
+}
+
+/// Where two changes would touch the same bytes, the later one is left to a person.
+fn one_at_a_time(finds: &mut [Find]) {
+    let mut taken: Vec<std::ops::Range<usize>> = Vec::new();
+    for find in finds {
+        let Change::Edits(edits) = &find.change else { continue };
+        let overlaps =
+            |edit: &Edit| taken.iter().any(|range| range.start < edit.range.end && edit.range.start < range.end);
+        if edits.iter().any(overlaps) {
+            find.change = Change::ByHand(TWICE);
+        } else {
+            taken.extend(edits.iter().map(|edit| edit.range.clone()));
+        }
+    }
 }
 
 struct Scan<'a> {
@@ -213,6 +229,7 @@ fn names_app_password(variable: &str) -> bool {
     ["apppass", "apppw", "apppwd"].iter().any(|part| name.contains(part))
 }
 
+const TWICE: &str = "run it again: another change on this line comes first";
 const SET_VARIABLE: &str = "set this variable to an API token where it is defined";
 const BY_VARIABLE: &str = "put the new token into a variable, and its name here";
 const QUOTED: &str = "it stands between single quotes, where the shell reads no variables";

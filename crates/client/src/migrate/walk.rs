@@ -174,11 +174,11 @@ impl Looking<'_> {
         {
             return Ok(());
         }
-        let digest = digest(&SHA256, &bytes).as_ref().try_into().map_err(|_| "has no digest".to_owned())?;
         let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
         let format = Format::of_text(path, &text);
         let finds = scan(&text, format, self.hosts, self.now);
         if !finds.is_empty() {
+            let digest = digest(&SHA256, text.as_bytes()).as_ref().try_into().map_err(|_| "has no digest".to_owned())?;
             let affected = Affected { path: path.to_owned(), format, finds, digest };
             self.found().affected.push(affected);
         }
