@@ -26,7 +26,7 @@ pub enum AskpassError {
     #[error("there is no credential for {place}{because}; `doorward credential explain {place}` tells more")]
     Nothing {
         /// What was asked about.
-        place: Place,
+        place: Box<Place>,
         /// Why what there is cannot be used.
         because: String,
     },
@@ -82,7 +82,7 @@ pub fn askpass(
     if let (Some(username), Some(secret)) = (environment(ANSWER_USERNAME), environment(ANSWER_SECRET)) {
         let meant = environment(ANSWER_PLACE).and_then(|place| place.parse::<Place>().ok());
         if meant.map(|meant| meant.whole_host()) != Some(place.whole_host()) {
-            return Err(AskpassError::Nothing { place: place.clone(), because: " on trial".into() });
+            return Err(AskpassError::Nothing { place: Box::new(place.clone()), because: " on trial".into() });
         }
         return Ok(match prompt {
             Prompt::Username(_) => username.into(),
@@ -105,7 +105,7 @@ pub fn askpass(
         (None, _) => {
             let because =
                 choice.passed.first().map_or(String::new(), |passed| format!(" that can be used ({})", passed.why));
-            Err(AskpassError::Nothing { place: place.clone(), because })
+            Err(AskpassError::Nothing { place: Box::new(place.clone()), because })
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Which credential is used for a place, where it came from, and why not another.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use doorward_rules::{Fault, Kind, Phase, RuleSet, Rules, Surface, Timestamp, bitbucket_cloud, present};
@@ -74,7 +75,7 @@ pub struct Passed {
 pub type Open<'a> = &'a dyn Fn(&Entry) -> Result<SecretString, KeyringError>;
 
 /// Chooses among what the environment and the vault have for a place. The narrowest one counts, and of two that are as
-/// narrow, the environment's. `username` is the one that a URL names, if it does; `secret` opens a candidate, and is asked
+/// narrow, the environment's, or the one that was stored last. `username` is the one that a URL names, if it does; `secret` opens a candidate, and is asked
 /// only for those that come into question.
 pub fn choose(
     place: &Place,
@@ -87,8 +88,11 @@ pub fn choose(
     let stored = contents.entries.iter().filter(|entry| entry.place.covers(place));
     let stored = stored.map(|entry| Candidate { entry: entry.clone(), source: entry.into() });
     let mut candidates: Vec<Candidate> = environment.into_iter().chain(stored).collect();
-    // Stable: what is as narrow stays in the order of its sources.
-    candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.entry.place.depth()));
+    // What was stored last is what is meant.
+    candidates.sort_by_key(|Candidate { entry, source }| {
+        let stored = !matches!(source, Source::Environment(_));
+        (Reverse(entry.place.depth()), stored, Reverse(entry.added_at))
+    });
     let several = candidates.len() > 1;
     let mut choice = Choice { chosen: None, passed: Vec::new() };
     for candidate in candidates {
@@ -101,7 +105,7 @@ pub fn choose(
             Ok((username, secret, kind)) => {
                 let why = match (several, entry.place.depth()) {
                     (false, _) => "it is the only one for this place",
-                    (true, 0) => "it is the first one for this host, and there is none for the repository that works",
+                    (true, 0) => "it is the latest one for this host, and there is none for the repository that works",
                     (true, _) => "it is the narrowest one for this place",
                 };
                 let Entry { place, expires_at, username: owner, .. } = entry;

@@ -48,8 +48,9 @@ impl Helper<'_> {
         let Some(place) = Place::of(asked) else { return Ok((None, Vec::new())) };
         let mut choice = self.explain(&place, asked.username.as_deref())?;
         let mut notices = Vec::new();
+        // A vault that cannot be written is no reason not to use what is in it.
         if let Some(chosen) = &choice.chosen
-            && let Some(notice) = self.offer(&place, chosen, ask)?
+            && let Some(notice) = self.offer(&place, chosen, ask).ok().flatten()
         {
             notices.push(notice);
             // It may be dead now.

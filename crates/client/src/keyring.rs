@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use dbus_secret_service::{Collection, EncryptionType, Error, Item, SecretService};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -48,10 +50,13 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError`] if it cannot be had now.
     pub fn read(&self, id: &str) -> Result<SecretString, KeyringError> {
-        let service = self.connect()?;
-        let item = self.item(&service, id)?.ok_or(KeyringError::Gone)?;
-        let secret = item.get_secret()?;
-        String::from_utf8(secret).map(SecretString::from).map_err(|_| KeyringError::Gone)
+        let id = id.to_owned();
+        self.in_time(move |keyring| {
+            let service = keyring.connect()?;
+            let item = keyring.item(&service, &id)?.ok_or(KeyringError::Gone)?;
+            let secret = item.get_secret()?;
+            String::from_utf8(secret).map(SecretString::from).map_err(|_| KeyringError::Gone)
+        })
     }
 
     /// Keeps a secret under a new id, which it returns. `label` is what a person sees.
@@ -59,16 +64,18 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError`] if it is not kept.
     pub fn write(&self, label: &str, secret: &SecretString) -> Result<String, KeyringError> {
-        let id = new_id();
-        let service = self.connect()?;
-        let collection = lasting(&service)?;
-        if collection.is_locked()? {
-            self.prompt.ok_or(KeyringError::Locked)?;
-            collection.unlock()?;
-        }
-        let bytes = secret.expose_secret().as_bytes();
-        collection.create_item(label, attributes(&id), bytes, true, "text/plain")?;
-        Ok(id)
+        let (id, label, secret) = (new_id(), label.to_owned(), secret.clone());
+        self.in_time(move |keyring| {
+            let service = keyring.connect()?;
+            let collection = lasting(&service)?;
+            if collection.is_locked()? {
+                keyring.prompt.ok_or(KeyringError::Locked)?;
+                collection.unlock()?;
+            }
+            let bytes = secret.expose_secret().as_bytes();
+            collection.create_item(&label, attributes(&id), bytes, true, "text/plain")?;
+            Ok(id)
+        })
     }
 
     /// Forgets the secret that is kept under an id; it is no error if there is none.
@@ -76,11 +83,25 @@ impl Keyring {
     /// # Errors
     /// [`KeyringError`] if it is still there.
     pub fn remove(&self, id: &str) -> Result<(), KeyringError> {
-        let service = self.connect()?;
-        match self.item(&service, id)? {
-            Some(item) => Ok(item.delete()?),
-            None => Ok(()),
-        }
+        let id = id.to_owned();
+        self.in_time(move |keyring| {
+            let service = keyring.connect()?;
+            match keyring.item(&service, &id)? {
+                Some(item) => Ok(item.delete()?),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// A bus may take a question and never answer: git does not wait for that.
+    fn in_time<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, KeyringError> + Send + 'static,
+    ) -> Result<T, KeyringError> {
+        let (keyring, (sender, receiver)) = (self.clone(), channel());
+        std::thread::spawn(move || drop(sender.send(work(&keyring))));
+        let patience = ANSWER + Duration::from_secs(self.prompt.unwrap_or(0));
+        receiver.recv_timeout(patience).unwrap_or_else(|_| Err(KeyringError::Failed("it does not answer".into())))
     }
 
     fn connect(&self) -> Result<SecretService, KeyringError> {
@@ -137,3 +158,5 @@ impl From<Error> for KeyringError {
 
 /// How long a person has to unlock it, in seconds.
 const PATIENCE: u64 = 60;
+/// How long it has to answer.
+const ANSWER: Duration = Duration::from_secs(5);

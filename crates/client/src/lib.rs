@@ -4,6 +4,7 @@
 //! question; it writes one file; secrets are in the desktop's keyring, where there is one.
 
 mod askpass;
+mod bounded;
 mod choose;
 pub mod doctor;
 mod environment;

@@ -8,16 +8,28 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// A host, perhaps with a workspace, perhaps with a repository in it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Place {
     scheme: Scheme,
     host: String,
     workspace: Option<String>,
     repository: Option<String>,
+    /// The path as it was written: other hosts have more than two parts in it, and tell letters apart by their case.
+    written: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// By what it names, however that is written.
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        (self.scheme, &self.host, &self.workspace, &self.repository)
+            == (other.scheme, &other.host, &other.workspace, &other.repository)
+    }
+}
+
+impl Eq for Place {}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scheme {
     Https,
     Http,
@@ -62,21 +74,25 @@ impl Place {
     /// The host alone.
     #[must_use]
     pub fn whole_host(&self) -> Self {
-        Self { workspace: None, repository: None, ..self.clone() }
+        Self { workspace: None, repository: None, written: String::new(), ..self.clone() }
     }
 
     /// Whether it is Bitbucket Cloud.
     pub fn is_bitbucket_cloud(&self) -> bool {
-        ["bitbucket.org", "www.bitbucket.org", "api.bitbucket.org"].contains(&self.host.as_str())
+        BITBUCKET_CLOUD.contains(&self.host.as_str())
+    }
+
+    /// Whether it is this machine.
+    pub fn is_this_machine(&self) -> bool {
+        let name = self.host.rsplit_once(':').map_or(self.host.as_str(), |(name, port)| {
+            if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { self.host.as_str() }
+        });
+        ["localhost", "127.0.0.1", "[::1]"].contains(&name) || name.ends_with(".localhost")
     }
 
     /// Whether a secret that is sent there crosses a network in the clear.
     pub fn is_in_the_clear(&self) -> bool {
-        let name = self.host.rsplit_once(':').map_or(self.host.as_str(), |(name, port)| {
-            if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { self.host.as_str() }
-        });
-        let loopback = ["localhost", "127.0.0.1", "[::1]"].contains(&name) || name.ends_with(".localhost");
-        self.scheme == Scheme::Http && !loopback
+        self.scheme == Scheme::Http && !self.is_this_machine()
     }
 
     /// Where its REST begins.
@@ -89,7 +105,17 @@ impl Place {
 
     /// The address of the repository, for git; `None` if it is not one.
     pub fn repository_url(&self) -> Option<String> {
-        self.repository.as_ref().map(|_| format!("{self}.git"))
+        let scheme = self.scheme.word();
+        self.repository.as_ref().map(|_| format!("{scheme}://{}/{}", self.host, self.written))
+    }
+}
+
+impl Scheme {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Http => "http",
+        }
     }
 }
 
@@ -119,13 +145,22 @@ impl FromStr for Place {
         {
             return Err(error());
         }
-        Ok(Self { scheme, host, workspace, repository })
+        let written = if repository.is_some() { as_git(path, &host) } else { String::new() };
+        Ok(Self { scheme, host, workspace, repository, written })
     }
 }
 
 /// A text with `%40` and the like as what they stand for.
 pub(crate) fn decoded(text: &str) -> String {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// A path as git asks for it: at Bitbucket Cloud up to the repository; elsewhere all of it, since there may be groups in groups.
+fn as_git(path: &str, host: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let repository = if BITBUCKET_CLOUD.contains(&host) { &parts[..parts.len().min(2)] } else { &parts[..] };
+    let path = repository.join("/");
+    if path.ends_with(".git") || repository.len() > 2 { path } else { format!("{path}.git") }
 }
 
 /// Whether a text is a host's name or address, with or without a port.
@@ -144,8 +179,7 @@ fn is_host(text: &str) -> bool {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.scheme == Scheme::Https { "https" } else { "http" })?;
-        write!(f, "://{}", self.host)?;
+        write!(f, "{}://{}", self.scheme.word(), self.host)?;
         [&self.workspace, &self.repository].into_iter().flatten().try_for_each(|part| write!(f, "/{part}"))
     }
 }
@@ -163,6 +197,8 @@ impl From<Place> for String {
         place.to_string()
     }
 }
+
+const BITBUCKET_CLOUD: [&str; 3] = ["bitbucket.org", "www.bitbucket.org", "api.bitbucket.org"];
 
 #[cfg(test)]
 mod tests {
@@ -182,6 +218,8 @@ mod tests {
         ] {
             assert_eq!(place(text).to_string(), written);
         }
+        let subgroup = place("https://ada@git.example.org/Group/Sub/Project.git");
+        assert_eq!(subgroup.repository_url().as_deref(), Some("https://git.example.org/Group/Sub/Project.git"));
         for text in [
             "",
             "ssh://git@bitbucket.org/a/b",

@@ -2,12 +2,12 @@
 
 use std::io;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::Place;
+use crate::{Place, bounded};
 
 /// What came of asking.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,28 +35,34 @@ pub fn probe(
     program: &Path,
     patience: Duration,
 ) -> io::Result<Probe> {
-    let Some(url) = place.repository_url() else { return Ok(Probe::Unknown) };
+    let Some(url) = place.repository_url().filter(|_| !place.is_in_the_clear()) else { return Ok(Probe::Unknown) };
     let scratch = tempfile::tempdir()?;
     let proof = scratch.path().join("asked");
-    let mut child = Command::new("git")
-        // A redirect would lead the secret to another place, and no other helper is to answer.
-        .args(["-c", "credential.helper=", "-c", "http.followRedirects=false", "ls-remote", "--quiet", &url, "HEAD"])
-        .env("GIT_ASKPASS", program)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("LC_ALL", "C")
-        .env(ANSWER_USERNAME, username)
-        .env(ANSWER_SECRET, secret.expose_secret())
-        .env(ANSWER_PLACE, place.to_string())
-        .env(ANSWER_PROOF, &proof)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let Some(succeeded) = wait(&mut child, patience)? else { return Ok(Probe::Unknown) };
-    let mut stderr = String::new();
-    if let Some(mut pipe) = child.stderr.take() {
-        io::Read::read_to_string(&mut pipe, &mut stderr)?;
+    let mut git = Command::new("git");
+    // A redirect would lead the secret to another place, and no other helper is to answer.
+    git.args([
+        "-c",
+        "credential.helper=",
+        "-c",
+        "http.followRedirects=false",
+        "ls-remote",
+        "--quiet",
+        "--",
+        &url,
+        "HEAD",
+    ])
+    .env("GIT_ASKPASS", program)
+    .env("GIT_TERMINAL_PROMPT", "0")
+    .env("LC_ALL", "C")
+    .env(ANSWER_USERNAME, username)
+    .env(ANSWER_SECRET, secret.expose_secret())
+    .env(ANSWER_PLACE, place.to_string())
+    .env(ANSWER_PROOF, &proof);
+    let ended = bounded::run(&mut git, b"", patience)?;
+    if ended.late {
+        return Ok(Probe::Unknown);
     }
+    let stderr = &ended.stderr;
     let told = || {
         let lines = stderr.lines().filter_map(|line| line.strip_prefix("remote: ")).map(str::trim_end);
         let told: Vec<&str> = lines.filter(|line| !line.is_empty()).take(3).collect();
@@ -64,7 +70,7 @@ pub fn probe(
     };
     // Without the secret having been asked for, the answer is about something else: a repository that anybody may read.
     let presented = proof.exists();
-    Ok(match succeeded {
+    Ok(match ended.succeeded() {
         _ if !presented => Probe::Unknown,
         true => Probe::Accepted,
         false if stderr.contains("Authentication failed") => Probe::Refused,
@@ -72,22 +78,6 @@ pub fn probe(
         false if stderr.contains("returned error: 403") => Probe::Forbidden(told()),
         false => Probe::Unknown,
     })
-}
-
-/// Whether a process succeeded; `None` if it had to be stopped.
-pub(crate) fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<bool>> {
-    let deadline = Instant::now() + patience;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status.success()));
-        }
-        if Instant::now() > deadline {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// What this program answers git's questions with while it probes.

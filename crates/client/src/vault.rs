@@ -310,6 +310,13 @@ impl Vault {
     }
 }
 
+impl History {
+    /// When something last became of it.
+    fn last_event(&self) -> Option<i64> {
+        self.accepted_at.max(self.refused_at).max(self.offered_at)
+    }
+}
+
 impl Contents {
     /// What became of the secret with a fingerprint at the host of a place.
     pub fn history(&self, place: &Place, fingerprint: &str) -> History {
@@ -318,15 +325,18 @@ impl Contents {
 
     /// What became of the secret with a fingerprint at the host of a place, to be changed.
     pub fn history_mut(&mut self, place: &Place, fingerprint: &str) -> &mut History {
-        self.histories.entry(key(place, fingerprint)).or_default()
+        let key = key(place, fingerprint);
+        // What became of secrets that nobody has used for long matters no more.
+        while self.histories.len() >= HISTORIES && !self.histories.contains_key(&key) {
+            let oldest = self.histories.iter().min_by_key(|(_, history)| history.last_event());
+            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { break };
+            self.histories.remove(&oldest);
+        }
+        self.histories.entry(key).or_default()
     }
 
     /// Puts an entry in place of those of the same owner for the same place, which it returns.
     fn store(&mut self, entry: Entry) -> Vec<Entry> {
-        // What became of secrets that are gone matters no more, but for the latest.
-        while self.histories.len() >= HISTORIES {
-            self.histories.pop_first();
-        }
         let same = |stored: &mut Entry| stored.place == entry.place && stored.username == entry.username;
         let replaced = self.entries.extract_if(.., same).collect();
         self.entries.push(entry);

@@ -98,8 +98,8 @@ pub(crate) enum Command {
     Doctor(DoctorFlags),
     /// Find app passwords and other old forms on this machine, and move them to the token that works today
     ///
-    /// Looks at your own files (git's configuration, .netrc, helper stores, shell files, those of pip, npm and Composer) and
-    /// at everything below the paths that git does not ignore. Writes nothing without --apply.
+    /// Looks at your own files (git's configuration, .netrc, helper stores, shell files, those of pip, npm and Composer) and at
+    /// everything below this directory that git does not ignore, or at the paths alone. Writes nothing without --apply.
     #[command(after_help = MIGRATE_EXAMPLES)]
     Migrate(MigrateFlags),
     /// Run a command at a time of its own, and again if a host refuses it for a while
@@ -170,7 +170,7 @@ pub(crate) struct LoginFlags {
 
 #[derive(Debug, Args)]
 pub(crate) struct MigrateFlags {
-    /// Where to look, besides your own files [default: this directory]
+    /// Where to look, and nowhere else [default: your own files, and this directory]
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Make the changes, all or none, and ask each changed remote once

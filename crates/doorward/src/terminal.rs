@@ -2,7 +2,9 @@
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, QueueSelector, SpecialCodeIndex, Termios, tcflush, tcgetattr, tcsetattr,
+};
 use secrecy::SecretString;
 
 use crate::failure::{Code, Failure};
@@ -16,9 +18,19 @@ pub(crate) fn is_attended() -> bool {
 pub(crate) fn ask(question: &str) -> Result<String, Failure> {
     eprint!("{question}");
     io::stderr().flush().map_err(unreadable)?;
+    // What was typed before the question is no answer to it.
+    if is_attended() {
+        let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+    }
     let mut line = String::new();
-    io::stdin().lock().read_line(&mut line).map_err(unreadable)?;
-    Ok(line.trim().to_owned())
+    match io::stdin().lock().read_line(&mut line).map_err(unreadable)? {
+        // The end of the input, as Ctrl-D makes it: the person gave up.
+        0 => {
+            eprintln!();
+            std::process::exit(INTERRUPTED)
+        }
+        _ => Ok(line.trim().to_owned()),
+    }
 }
 
 /// Asks for a secret. Without a terminal it is the first line of standard input.

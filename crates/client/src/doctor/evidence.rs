@@ -1,7 +1,7 @@
 //! What git on this machine would send to a host, and where it would get it from.
 
 use std::fs;
-use std::io::Write;
+use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -10,9 +10,9 @@ use doorward_wire::Description;
 use secrecy::SecretString;
 
 use super::{Remedy, Step};
+use crate::bounded;
 use crate::migrate::netrc::{Machine, machines};
 use crate::place::decoded;
-use crate::probe::wait;
 use crate::{Environment, Place};
 
 /// What was found, without asking the host.
@@ -62,7 +62,14 @@ pub struct HelperAnswer {
 impl HelperAnswer {
     /// As it is shown to a person.
     pub fn shown(&self) -> String {
-        doorward_wire::redact(&self.command).chars().take(100).collect()
+        // A command for the shell may have a secret in it; its first word has not.
+        let shell =
+            self.command.strip_prefix('!').map(|rest| rest.split([' ', '{', '(', ';']).next().unwrap_or_default());
+        match shell {
+            Some(_) if self.command.ends_with("' credential") => "doorward".into(),
+            Some(first) => format!("!{} …", doorward_wire::redact(first)),
+            None => doorward_wire::redact(&self.command).chars().take(100).collect(),
+        }
     }
 }
 
@@ -89,8 +96,10 @@ pub fn gather(
         (None, None, Some(program)) => Some(("SSH_ASKPASS".to_owned(), program)),
         (None, None, None) => None,
     };
-    let helpers = if place.is_some() { helpers(url, directory)? } else { Vec::new() };
-    let headers = config(&["--get-urlmatch", "http.extraHeader", url])?.unwrap_or_default();
+    let alone = without_user(url);
+    let asked = url_user.as_ref().map_or_else(|| alone.clone(), |user| with_user(&alone, user));
+    let helpers = if place.is_some() { helpers(&asked, directory)? } else { Vec::new() };
+    let headers = config(&["--get-urlmatch", "http.extraHeader", &alone])?.unwrap_or_default();
     let authorization = headers.lines().find(|line| line.to_ascii_lowercase().starts_with("authorization:"));
     let netrc = place.as_ref().and_then(|place| from_netrc(place, url_user.as_deref(), environment));
     let by_netrc = url_secret.is_none() && netrc.is_some();
@@ -98,24 +107,20 @@ pub fn gather(
         (Some(user), Some(secret)) => Some((user.clone(), secret.clone())),
         // The transport looks there before git asks its helpers.
         _ if by_netrc => netrc,
-        _ if place.is_some() => fill(url, directory, None)?.answer,
+        _ if place.is_some() => fill(&asked, directory, None)?.answer,
         _ => None,
     };
-    let without_name =
-        place.as_ref().filter(|_| presented.is_none() && url_user.is_some()).and_then(Place::repository_url);
-    let has_another_name = match without_name {
-        Some(url) => fill(&url, directory, None)?.answer.is_some(),
-        None => false,
-    };
+    let nameless = presented.is_none() && url_user.is_some() && place.is_some();
+    let has_another_name = nameless && fill(&alone, directory, None)?.answer.is_some();
     Ok(Evidence {
         url: url.to_owned(),
         remote: remote.map(str::to_owned),
+        extra_header_key: authorization.zip(place.as_ref()).and_then(|(_, place)| header_key(place, directory)),
         place,
         url_user,
         url_secret,
         askpass,
         helpers,
-        extra_header_key: authorization.and_then(|_| header_key(directory)),
         extra_header: authorization.map(|line| line.to_owned().into()),
         presented,
         has_another_name,
@@ -128,7 +133,11 @@ pub fn gather(
 /// What `~/.netrc` has for a host, under a user name if that is given.
 fn from_netrc(place: &Place, user: Option<&str>, environment: Environment<'_>) -> Option<(String, SecretString)> {
     let host = place.host().rsplit_once(':').map_or(place.host(), |(host, _)| host);
-    let text = fs::read_to_string(Path::new(&environment("HOME")?).join(".netrc")).ok()?;
+    let path = Path::new(&environment("HOME")?).join(".netrc");
+    // Nothing else has an end that one can wait for.
+    let file = fs::File::open(&path).ok().filter(|_| path.metadata().is_ok_and(|found| found.is_file()))?;
+    let mut text = String::new();
+    file.take(LARGEST).read_to_string(&mut text).ok()?;
     let entry = |machine: Machine| {
         let (login, password) = (&text[machine.login?], &text[machine.password?]);
         let fits = text[machine.host].eq_ignore_ascii_case(host) && user.is_none_or(|user| user == login);
@@ -165,39 +174,54 @@ fn is_for(key: &str, url: &str) -> bool {
 fn fill(url: &str, directory: &Path, helper: Option<&str>) -> std::io::Result<HelperAnswer> {
     let mut command = git(directory);
     if let Some(helper) = helper {
-        command.args(["-c", "credential.helper=", "-c", &format!("credential.helper={helper}")]).env("GIT_ASKPASS", "");
+        // By the environment: other people can see arguments.
+        command.env("GIT_CONFIG_COUNT", "2").env("GIT_ASKPASS", "");
+        command.env("GIT_CONFIG_KEY_0", "credential.helper").env("GIT_CONFIG_VALUE_0", "");
+        command.env("GIT_CONFIG_KEY_1", "credential.helper").env("GIT_CONFIG_VALUE_1", helper);
     }
-    let mut child = command
-        .args(["credential", "fill"])
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GCM_INTERACTIVE", "never")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    if let Some(mut input) = child.stdin.take() {
-        // A helper may have ended before it has read the question.
-        let _ = input.write_all(format!("url={url}\n\n").as_bytes());
-    }
-    let ended = wait(&mut child, PATIENCE)?;
-    let output = child.stdout.take().filter(|_| ended.is_some());
-    let answer = output.and_then(|output| Description::read(std::io::BufReader::new(output)).ok()).unwrap_or_default();
+    command.args(["credential", "fill"]).env("GIT_TERMINAL_PROMPT", "0").env("GCM_INTERACTIVE", "never");
+    let ended = bounded::run(&mut command, format!("url={url}\n\n").as_bytes(), PATIENCE)?;
+    let answer = Description::read(ended.stdout.as_bytes()).unwrap_or_default();
     let command = helper.unwrap_or_default().to_owned();
-    Ok(HelperAnswer { command, answer: answer.username.zip(answer.password), late: ended.is_none() })
+    Ok(HelperAnswer { command, answer: answer.username.zip(answer.password), late: ended.late })
 }
 
-/// Where a header that is sent with every request is configured.
-fn header_key(directory: &Path) -> Option<(&'static str, String)> {
-    let arguments = ["config", "--show-scope", "--get-regexp", r"^http\.(.*\.)?extraheader$", "^[Aa]uthorization"];
+/// Where a header that is sent to a place with every request is configured, if that is one key that can be told.
+fn header_key(place: &Place, directory: &Path) -> Option<(&'static str, String)> {
+    let arguments = ["config", "--show-scope", "--get-regexp", r"^http\.(.*\.)?extraheader$", "^[Aa]uthorization:"];
     let output = git(directory).args(arguments).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut words = text.lines().last()?.split_whitespace();
-    let scope = match words.next()? {
-        "global" => "global",
-        "local" => "local",
-        _ => return None,
-    };
-    Some((scope, words.next()?.to_owned()))
+    let keys = text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let scope = match words.next()? {
+            "global" => "global",
+            "local" => "local",
+            _ => return None,
+        };
+        let key = words.next()?;
+        let url = key.strip_prefix("http.")?.strip_suffix("extraheader")?.trim_end_matches('.');
+        let meant = url.is_empty() || url.parse::<Place>().is_ok_and(|scope| scope.covers(place));
+        meant.then(|| (scope, key.to_owned()))
+    });
+    let keys: Vec<_> = keys.collect();
+    match keys.as_slice() {
+        [one] => Some(one.clone()),
+        _ => None,
+    }
+}
+
+/// An address without its user part, and otherwise as it is written.
+pub fn without_user(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
+/// An address without a user part with a user name in it.
+fn with_user(url: &str, user: &str) -> String {
+    let user = percent_encoding::utf8_percent_encode(user, percent_encoding::NON_ALPHANUMERIC);
+    url.replacen("://", &format!("://{user}@"), 1)
 }
 
 /// User name and secret in an address, with `%40` and the like as what they stand for.
@@ -219,30 +243,42 @@ impl Evidence {
     /// Has git present, under the right name, what it presents now.
     pub(super) fn keep_and_set_up(&self, place: &Place) -> Remedy {
         let mut steps = vec![Step::Store(place.whole_host()), Step::SetUp(place.clone())];
-        steps.extend(self.clean_url(place));
+        steps.extend(self.clean_url());
         Remedy::Steps(steps)
     }
 
     /// Has git present a new credential.
-    pub(super) fn log_in(&self, place: &Place) -> Remedy {
+    pub fn log_in(&self, place: &Place) -> Remedy {
         let mut steps = vec![Step::LogIn(place.clone())];
-        steps.extend(self.clean_url(place));
+        steps.extend(self.clean_url());
         if self.netrc {
-            steps.push(Step::Migrate(place.clone()));
+            steps.push(Step::Migrate(place.clone(), "~/.netrc"));
         }
         Remedy::Steps(steps)
     }
 
     /// The remote's address without a user part, if it has one that stands in a helper's way.
-    pub(super) fn clean_url(&self, place: &Place) -> Option<Step> {
+    pub(super) fn clean_url(&self) -> Option<Step> {
         let remote = self.remote.clone()?;
         self.url_user.as_ref()?;
-        Some(Step::SetUrl(remote, place.repository_url()?))
+        Some(Step::SetUrl(remote, self.url_alone()))
     }
 
     /// The address without what is secret in it.
     pub fn shown_url(&self) -> String {
-        doorward_wire::redact(&self.url).into_owned()
+        match (&self.place, self.url.split_once("://")) {
+            // Where it cannot be read, a secret may have anything in it, and end anywhere before the last `@`.
+            (None, Some((scheme, rest))) => {
+                let shown = rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, rest)| format!("***@{rest}"));
+                doorward_wire::redact(&format!("{scheme}://{shown}")).into_owned()
+            }
+            _ => doorward_wire::redact(&self.url).into_owned(),
+        }
+    }
+
+    /// The address without its user part.
+    pub fn url_alone(&self) -> String {
+        without_user(&self.url)
     }
 }
 
@@ -250,6 +286,8 @@ impl Evidence {
 const PATIENCE: Duration = Duration::from_secs(10);
 /// More helpers than anybody has.
 const MOST_HELPERS: usize = 8;
+/// As much of `~/.netrc` as is read.
+const LARGEST: u64 = 1024 * 1024;
 const PROXIES: &[&str] = &["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
 #[cfg(test)]

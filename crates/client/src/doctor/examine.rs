@@ -91,17 +91,40 @@ struct Look<'a> {
     now: Timestamp,
 }
 
-/// An address that is none, or one of SSH.
+/// An address that is none of HTTP.
 fn unreadable(evidence: &Evidence) -> Finding {
-    let ssh = evidence.url.contains("ssh://") || (evidence.url.contains('@') && !evidence.url.contains("://"));
-    if !ssh {
-        let sentence = format!(
-            "`{}` cannot be read as an address: a secret in it may need percent-encoding",
-            evidence.shown_url()
-        );
-        let remedy = Remedy::say("take the secret out of the address, and store it with `doorward credential add`");
-        return Finding::serious("remote_unreadable", sentence, remedy);
+    let url = &evidence.url;
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    match scheme.as_deref() {
+        Some("ssh" | "git+ssh") => of_ssh(evidence),
+        Some("http" | "https") => {
+            let shown = evidence.shown_url();
+            let sentence = match url.contains('@') {
+                true => format!("`{shown}` cannot be read as an address: a secret in it may need percent-encoding"),
+                false => format!("`{shown}` is not the address of a host"),
+            };
+            let remedy = match url.contains('@') {
+                true => "take the secret out of the address, and store it with `doorward credential add`",
+                false => "give the address of a repository, such as https://bitbucket.org/acme/site",
+            };
+            Finding::serious("remote_unreadable", sentence, Remedy::say(remedy))
+        }
+        Some("file") => local(),
+        Some(other) => {
+            let sentence = format!("this address is for {}, and not for HTTPS", doorward_wire::redact(other));
+            Finding::serious("remote_of_another_kind", sentence, Remedy::say("use an address that begins with https"))
+        }
+        None if url.contains('@') => of_ssh(evidence),
+        None => local(),
     }
+}
+
+fn local() -> Finding {
+    let sentence = "this is a directory on this machine, for which nobody asks for a credential";
+    Finding::serious("remote_is_local", sentence, Remedy::say("name an address that begins with https"))
+}
+
+fn of_ssh(evidence: &Evidence) -> Finding {
     let https = over_https(&evidence.url);
     let remedy = match (&evidence.remote, &https) {
         (Some(remote), Some(url)) => Remedy::Steps(vec![Step::SetUrl(remote.clone(), url.clone())]),
@@ -115,15 +138,20 @@ fn unreadable(evidence: &Evidence) -> Finding {
     Finding::serious("remote_is_ssh", sentence, remedy)
 }
 
-/// The address for HTTPS of one for SSH: `git@host:a/b.git`, `ssh://git@host/a/b.git`.
+/// The address for HTTPS of one for SSH: `git@host:a/b.git`, `ssh://git@host:7999/a/b.git`.
 fn over_https(url: &str) -> Option<String> {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let (_, rest) = rest.split_once('@')?;
-    let (host, path) = rest.split_once([':', '/'])?;
+    let (host, path) = match url.split_once("://") {
+        Some((_, rest)) => {
+            let (authority, path) = rest.split_once('/')?;
+            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            // A port of SSH's is none of HTTPS's.
+            (host.rsplit_once(':').map_or(host, |(host, _)| host), path)
+        }
+        None => url.split_once('@')?.1.split_once(':')?,
+    };
     let host = host.strip_prefix("ssh.").or(host.strip_prefix("altssh.")).unwrap_or(host);
-    // A port of SSH's is none of HTTPS's.
-    let path = path.trim_start_matches(|letter: char| letter.is_ascii_digit()).trim_start_matches('/');
-    format!("https://{host}/{path}").parse::<Place>().ok()?.repository_url()
+    let url = format!("https://{host}/{}", path.trim_start_matches('/'));
+    url.parse::<Place>().ok().filter(|place| place.repository_url().is_some()).map(|_| url)
 }
 
 fn address(look: &Look<'_>) -> Vec<Finding> {
@@ -146,9 +174,15 @@ fn address(look: &Look<'_>) -> Vec<Finding> {
             "Bitbucket Cloud has removed this operation (CHANGE-2770); the credential has nothing to do with it";
         findings.push(Finding::serious("operation_removed", sentence, Remedy::say(format!("use {instead}"))));
     }
+    let parts = path.split(['?', '#']).next().unwrap_or_default().split('/').filter(|part| !part.is_empty()).count();
+    if parts > 2 && place.is_bitbucket_cloud() && findings.is_empty() {
+        let sentence = "this is the address of a page, and goes on after the repository";
+        let url = place.repository_url().unwrap_or_default();
+        findings.push(Finding::serious("page_address", sentence, Remedy::say(format!("use {url}"))));
+    }
     if place.host() == "www.bitbucket.org" {
         let sentence = "www.bitbucket.org leads to bitbucket.org, for which helpers have another credential or none";
-        let url = place.repository_url().unwrap_or_default().replacen("//www.", "//", 1);
+        let url = evidence.url_alone().replacen("//www.", "//", 1);
         let remedy = match &evidence.remote {
             Some(remote) => Remedy::Steps(vec![Step::SetUrl(remote.clone(), url)]),
             None => Remedy::say(format!("use {url}")),
@@ -166,7 +200,14 @@ fn askpass(look: &Look<'_>) -> Vec<Finding> {
     let Some((name, program)) = look.evidence.askpass.as_ref().filter(|(_, program)| echoes(program)) else {
         return Vec::new();
     };
-    let sentence = format!("{name} is `{program}`, which answers git with the text of its own question");
+    // What git was answered otherwise, by a helper or the address, comes before it.
+    let echoed = |text: &str| ["Username for", "Password for"].iter().any(|question| text.starts_with(question));
+    let echoed = |text: &str| text.trim().is_empty() || ["y", "s"].contains(&text) || echoed(text);
+    let answered = look.evidence.presented.as_ref();
+    if answered.is_some_and(|(name, secret)| !echoed(name) && !echoed(secret.expose_secret())) {
+        return Vec::new();
+    }
+    let sentence = format!("{name} is `{program}`, which answers git with its own question, or with nothing");
     let remedy = match name.as_str() {
         "core.askPass" => Remedy::Steps(vec![Step::Unset("global", "core.askPass".into())]),
         name => Remedy::say(format!("unset {name}, or use doorward-askpass")),
@@ -226,7 +267,7 @@ fn presented(look: &Look<'_>) -> Vec<Finding> {
                 let name = look.evidence.url_user.as_deref().map_or(String::new(), shown);
                 let sentence =
                     format!("the address names {name}, and git's helpers have a credential under another name");
-                let steps = look.evidence.clean_url(look.place).into_iter().collect::<Vec<_>>();
+                let steps = look.evidence.clean_url().into_iter().collect::<Vec<_>>();
                 let remedy = match steps.is_empty() {
                     true => Remedy::say("leave the user name out of the address"),
                     false => Remedy::Steps(steps),
@@ -292,8 +333,7 @@ fn presented(look: &Look<'_>) -> Vec<Finding> {
     if let Phase::Retired { since } = calendar.phase(kind, look.now) {
         let sentence =
             format!("this is {}; Bitbucket Cloud takes none since {}", article(kind), &since.to_string()[..10]);
-        let steps = vec![Step::LogIn(look.place.clone()), Step::Migrate(look.place.clone())];
-        findings.push(Finding::serious("kind_retired", sentence, Remedy::Steps(steps)));
+        findings.push(Finding::serious("kind_retired", sentence, look.evidence.log_in(look.place)));
         return findings;
     }
     if !RuleSet::BitbucketCloud.accepts(kind, Surface::Git, Form::basic(form_of(name)), look.now) {
@@ -354,10 +394,12 @@ mod tests {
             "git@bitbucket.org:acme/site.git",
             "ssh://git@bitbucket.org/acme/site.git",
             "ssh://git@altssh.bitbucket.org:443/acme/site.git",
-            "git@ssh.bitbucket.org:acme/site",
+            "git@ssh.bitbucket.org:acme/site.git",
         ] {
             assert_eq!(over_https(url).as_deref(), Some("https://bitbucket.org/acme/site.git"), "{url}");
         }
         assert_eq!(over_https("git@host"), None);
+        let digits = over_https("git@bitbucket.org:42acme/Site.git");
+        assert_eq!(digits.as_deref(), Some("https://bitbucket.org/42acme/Site.git"));
     }
 }

@@ -1,15 +1,15 @@
 //! One question to the host, asked by git itself, and what was answered: statuses, headers, and the text that it shows.
 
 use std::fs;
-use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
 use super::Evidence;
-use crate::probe::{ANSWER_PLACE, ANSWER_SECRET, ANSWER_USERNAME, wait};
+use crate::bounded;
+use crate::probe::{ANSWER_PLACE, ANSWER_SECRET, ANSWER_USERNAME};
 
 /// What a host answered.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,7 +55,8 @@ impl Inquiry {
 /// Asks for the refs of a repository, as git in a directory would, and nobody at the terminal.
 ///
 /// What git's helpers have answered is presented, but they are not there for this question: a refusal must not make one
-/// of them throw a credential away. `program` is this program, which git asks in their place.
+/// of them throw a credential away. The user part of the address is left out, since what stands there is presented as well.
+/// A helper may give another name than the address has: then that is the one that git sends. `program` is this program, which git asks in their place.
 ///
 /// # Errors
 /// If git cannot be run.
@@ -69,26 +70,18 @@ pub fn inquire(evidence: &Evidence, directory: &Path, program: &Path, patience: 
     } else {
         command.env("GIT_ASKPASS", "");
     }
-    let mut child = command
-        .args(["-c", "credential.helper=", "ls-remote", "--quiet", &evidence.url, "HEAD"])
+    command
+        .args(["-c", "credential.helper=", "ls-remote", "--quiet", "--", &evidence.url_alone(), "HEAD"])
         .current_dir(directory)
         .env("LC_ALL", "C")
         .env("GIT_TERMINAL_PROMPT", "0")
         // Git masks credentials in this trace by itself, unless it is told not to.
         .env("GIT_TRACE_CURL", &trace)
         .env("GIT_TRACE_CURL_NO_DATA", "1")
-        .env_remove("GIT_TRACE_REDACT")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let ended = wait(&mut child, patience)?;
-    let mut stderr = String::new();
-    if let Some(mut pipe) = child.stderr.take().filter(|_| ended.is_some()) {
-        pipe.read_to_string(&mut stderr)?;
-    }
+        .env_remove("GIT_TRACE_REDACT");
+    let ended = bounded::run(&mut command, b"", patience)?;
     let trace = fs::read(&trace).unwrap_or_default();
-    Ok(read(&String::from_utf8_lossy(&trace), &stderr, ended))
+    Ok(read(&String::from_utf8_lossy(&trace), &ended.stderr, (!ended.late).then_some(ended.succeeded())))
 }
 
 fn read(trace: &str, stderr: &str, ended: Option<bool>) -> Inquiry {

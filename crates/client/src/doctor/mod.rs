@@ -9,7 +9,7 @@ mod inquiry;
 mod remedy;
 mod verdict;
 
-pub use evidence::{Evidence, HelperAnswer, gather};
+pub use evidence::{Evidence, HelperAnswer, gather, without_user};
 pub use examine::{Finding, examine, examine_rest};
 pub(crate) use examine::{echoes, form_of};
 pub use inquiry::{HostKind, Inquiry, inquire};

@@ -24,8 +24,8 @@ pub enum Step {
     SetUp(Place),
     /// Give a remote another address.
     SetUrl(String, String),
-    /// Move this machine from old credentials to the stored one.
-    Migrate(Place),
+    /// Move a file from old credentials to the stored one.
+    Migrate(Place, &'static str),
     /// Take a key out of git's configuration, in this scope: `global`, `local`.
     Unset(&'static str, String),
 }
@@ -53,9 +53,14 @@ impl Step {
             Self::SetUp(place) if place.is_bitbucket_cloud() => words(&["doorward", "setup"]),
             Self::SetUp(place) => words(&["doorward", "setup", &place.whole_host().to_string()]),
             Self::SetUrl(remote, url) => words(&["git", "remote", "set-url", remote, url]),
-            Self::Migrate(place) if place.is_bitbucket_cloud() => words(&["doorward", "migrate", "--apply"]),
-            Self::Migrate(place) => {
-                words(&["doorward", "migrate", "--apply", "--host", &place.whole_host().to_string()])
+            Self::Migrate(place, path) if place.is_bitbucket_cloud() => {
+                words(&["doorward", "migrate", "--apply", path])
+            }
+            Self::Migrate(place, path) => {
+                words(&["doorward", "migrate", "--apply", "--host", &place.whole_host().to_string(), path])
+            }
+            Self::Unset(scope, key) if key.ends_with("extraheader") => {
+                words(&["git", "config", &format!("--{scope}"), "--unset-all", key, "^[Aa]uthorization:"])
             }
             Self::Unset(scope, key) => words(&["git", "config", &format!("--{scope}"), "--unset-all", key]),
         }
@@ -70,15 +75,22 @@ impl fmt::Display for Remedy {
             Self::Steps(steps) => steps,
         };
         for (number, step) in steps.iter().enumerate() {
-            let words: Vec<String> = step.command().iter().map(|word| quoted(word)).collect();
-            write!(f, "{}{}", if number > 0 { " && " } else { "" }, words.join(" "))?;
+            write!(f, "{}{step}", if number > 0 { " && " } else { "" })?;
         }
         Ok(())
     }
 }
 
+/// One command, as a shell takes it.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words: Vec<String> = self.command().iter().map(|word| quoted(word)).collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
 fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/:._@%+=-,".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/:._@%+=-,~".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
         word.to_owned()
     } else {

@@ -69,7 +69,12 @@ pub fn judge(evidence: &Evidence, findings: &[Finding], answers: Option<Answers<
     };
     let Answers { git, again, rest } = answers;
     if git.reached {
-        return Verdict::new(Standing::Healthy, "the repository can be reached", Remedy::say(""), Confidence::High);
+        let fetch_only = findings.iter().any(|finding| finding.code == "fetch_only");
+        let sentence = match fetch_only {
+            true => "the repository can be fetched from; with this token it cannot be pushed to",
+            false => "the repository can be reached",
+        };
+        return Verdict::new(Standing::Healthy, sentence, Remedy::say(""), Confidence::High);
     }
     if again.is_some_and(|again| again.reached) {
         let sentence = "the host refused a valid credential, and took it a moment later";
@@ -85,7 +90,7 @@ pub fn judge(evidence: &Evidence, findings: &[Finding], answers: Option<Answers<
     }
     // It is sent whatever the helpers have, so that no other credential helps.
     let header = findings.iter().find(|finding| finding.code == "extra_header");
-    if let (Some(400..=499), Some(finding)) = (git.status(), header) {
+    if let (Some(400 | 401 | 403 | 410), Some(finding)) = (git.status(), header) {
         return Verdict::of(finding, Confidence::Medium);
     }
     let retired = findings.iter().find(|finding| finding.code == "kind_retired");
@@ -95,7 +100,7 @@ pub fn judge(evidence: &Evidence, findings: &[Finding], answers: Option<Answers<
     match git.status() {
         Some(401) => refused(findings, git, rest.and_then(|rest| rest.as_ref().ok()), log_in),
         Some(status) => answered(status, git, rest.and_then(|rest| rest.as_ref().ok()), log_in),
-        None => unanswered(serious, git),
+        None => unanswered(findings, git),
     }
 }
 
@@ -213,11 +218,23 @@ fn answered(status: u16, git: &Inquiry, rest: Option<&RestAnswer>, log_in: impl 
 }
 
 /// No answer at all: what git said tells where it ended.
-fn unanswered(serious: Option<&Finding>, git: &Inquiry) -> Verdict {
-    if let Some(finding) = serious {
+fn unanswered(findings: &[Finding], git: &Inquiry) -> Verdict {
+    if let Some(finding) = findings.iter().find(|finding| finding.serious) {
         return Verdict::of(finding, Confidence::High);
     }
-    let said = git.said.join(" ");
+    // What stands in the address is not what went wrong.
+    let said = git.said.iter().map(|line| line.rsplit("': ").next().unwrap_or(line)).collect::<Vec<_>>().join(" ");
+    let refused =
+        said.contains("Failed to connect") || said.contains("Connection refused") || said.contains("Couldn't connect");
+    if let (true, Some(proxy)) = (refused, findings.iter().find(|finding| finding.code == "proxy")) {
+        let sentence = format!("nothing listens where the proxy should be; {}", proxy.sentence);
+        return Verdict::new(
+            Standing::Fixable,
+            sentence,
+            Remedy::say("check https_proxy and http.proxy"),
+            Confidence::Medium,
+        );
+    }
     for (part, standing, sentence, remedy) in TROUBLES {
         if said.contains(part) {
             return Verdict::new(*standing, *sentence, Remedy::say(*remedy), Confidence::High);
@@ -282,7 +299,7 @@ impl Confidence {
 /// What runs a command again.
 const RUN: &str = "doorward run --spread 5m --retry-for 10m -- git …";
 /// Findings that no credential helps against.
-const ABOUT_THE_ADDRESS: &[&str] = &["browsers_address", "operation_removed", "in_the_clear"];
+const ABOUT_THE_ADDRESS: &[&str] = &["browsers_address", "operation_removed", "in_the_clear", "page_address"];
 /// What git says when there is no answer, and what that means.
 const TROUBLES: &[(&str, Standing, &str, &str)] = &[
     (
@@ -304,10 +321,28 @@ const TROUBLES: &[(&str, Standing, &str, &str)] = &[
         "check https_proxy, or ask whoever runs the proxy",
     ),
     (
+        "unexpected TLS packet",
+        Standing::Fixable,
+        "this port speaks plain HTTP, and not TLS",
+        "check the port, and whether the address should begin with http",
+    ),
+    (
+        "wrong version number",
+        Standing::Fixable,
+        "this port speaks plain HTTP, and not TLS",
+        "check the port, and whether the address should begin with http",
+    ),
+    (
         "certificate",
         Standing::Fixable,
         "this machine does not trust the host's certificate",
         "name the certificate of the proxy or the host in http.sslCAInfo, or add it to the system's",
+    ),
+    (
+        "Failed to connect",
+        Standing::Provider,
+        "no connection to the host can be made",
+        "check the address and its port, and what stands between",
     ),
     (
         "Connection refused",

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use doorward_rules::Timestamp;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 use thiserror::Error;
 
-use super::{Affected, Change, Edit, Piece};
+use super::{Affected, Edit, Piece};
 
 /// What comes in the place of what was found.
 #[derive(Debug, Clone)]
@@ -46,8 +46,6 @@ pub struct Undone {
     pub restored: Vec<PathBuf>,
     /// The files that somebody has changed or removed since, which are left alone.
     pub left: Vec<PathBuf>,
-    /// What [`apply`] was told to remember.
-    pub remembered: Vec<String>,
 }
 
 /// Why nothing was changed.
@@ -87,6 +85,7 @@ struct Kept {
     number: usize,
     before: String,
     after: String,
+    mode: u32,
 }
 
 /// Changes files. What was there is kept in a new directory below `directory`, together with what `remember` says.
@@ -102,18 +101,20 @@ pub fn apply(
 ) -> Result<Applied, ApplyError> {
     let mut staged = Vec::new();
     for file in affected {
-        let edits: Vec<&Edit> = file.finds.iter().filter_map(edits).flatten().collect();
+        let edits: Vec<&Edit> = file.finds.iter().filter_map(|find| find.change.edits()).flatten().collect();
+        let secret = file.finds.iter().any(|find| find.change.writes_secret());
         if !edits.is_empty() {
-            staged.push(Staged::new(file, edits, new)?);
+            staged.push(Staged::new(file, edits, secret, new)?);
         }
     }
     let kept = keep(&staged, directory, remember, now)?;
     let mut changed: Vec<Staged> = Vec::new();
     for mut staged in staged {
         if let Some(Err(error)) = staged.file.take().map(|file| file.persist(&staged.path)) {
-            // All or nothing.
-            for done in changed {
-                replace(&done.path, &done.before)?;
+            // All or nothing; and what is not changed needs no way back.
+            let back = changed.iter().filter(|done| replace(&done.path, &done.before, done.mode).is_err()).count();
+            if back == 0 {
+                let _ = fs::remove_dir_all(&kept);
             }
             return Err(ApplyError::File { path: staged.path, source: error.error });
         }
@@ -122,11 +123,12 @@ pub fn apply(
     Ok(Applied { changed: changed.into_iter().map(|staged| staged.path).collect(), kept })
 }
 
-/// Puts back what the last migration has changed.
+/// Puts back what the last migration has changed. What was done after it goes back first: `before` is given what [`apply`]
+/// was told to remember.
 ///
 /// # Errors
 /// [`ApplyError`] if there is none, or a file cannot be written.
-pub fn undo(directory: &Path) -> Result<Undone, ApplyError> {
+pub fn undo(directory: &Path, before: impl FnOnce(&[String])) -> Result<Undone, ApplyError> {
     let kept = latest(directory).ok_or(ApplyError::Nothing)?;
     let file = |path: &Path| {
         let path = path.to_owned();
@@ -136,12 +138,13 @@ pub fn undo(directory: &Path) -> Result<Undone, ApplyError> {
     let manifest: Manifest = fs::read(&path)
         .and_then(|bytes| serde_json::from_slice(&bytes).map_err(io::Error::from))
         .map_err(file(&path))?;
-    let mut undone = Undone { remembered: manifest.remember, ..Undone::default() };
-    for Kept { path, number, before, after } in manifest.files {
+    before(&manifest.remember);
+    let mut undone = Undone::default();
+    for Kept { path, number, before, after, mode } in manifest.files {
         let present = fs::read(&path).map(|bytes| hex(&bytes)).unwrap_or_default();
         if present == after {
             let original = kept.join(number.to_string());
-            replace(&path, &fs::read(&original).map_err(file(&original))?)?;
+            replace(&path, &fs::read(&original).map_err(file(&original))?, mode)?;
         }
         let list = if present == after || present == before { &mut undone.restored } else { &mut undone.left };
         list.push(path);
@@ -159,12 +162,13 @@ pub fn undo(directory: &Path) -> Result<Undone, ApplyError> {
 struct Staged {
     path: PathBuf,
     before: Vec<u8>,
+    mode: u32,
     after: String,
     file: Option<NamedTempFile>,
 }
 
 impl Staged {
-    fn new(affected: &Affected, mut edits: Vec<&Edit>, new: &NewSecret) -> Result<Self, ApplyError> {
+    fn new(affected: &Affected, mut edits: Vec<&Edit>, secret: bool, new: &NewSecret) -> Result<Self, ApplyError> {
         let path = affected.path.clone();
         let unreadable = |source| ApplyError::File { path: path.clone(), source };
         let before = fs::read(&path).map_err(unreadable)?;
@@ -182,8 +186,11 @@ impl Staged {
             at = edit.range.end;
         }
         after.extend_from_slice(before.get(at..).unwrap_or_default());
-        let file = beside(&path, &after).map_err(|source| ApplyError::File { path: path.clone(), source })?;
-        Ok(Self { path, before, after: hex(&after), file: Some(file) })
+        let unwritable = |source| ApplyError::File { path: path.clone(), source };
+        let mode = fs::metadata(&path).map_err(unwritable)?.mode();
+        // What holds a secret is not for everybody.
+        let file = beside(&path, &after, if secret { mode & !0o007 } else { mode }).map_err(unwritable)?;
+        Ok(Self { path, before, mode, after: hex(&after), file: Some(file) })
     }
 }
 
@@ -194,18 +201,12 @@ impl Piece {
         Some(match self {
             Self::Text(text) => text.clone().into(),
             Self::Name => new.name.clone().into(),
+            Self::NameInAddress => in_address(&new.name).into(),
             Self::Secret => new.secret.clone(),
             Self::SecretInAddress => in_address(new.secret.expose_secret()).into(),
             Self::Email => email?.to_owned().into(),
             Self::EmailInAddress => in_address(email?).into(),
         })
-    }
-}
-
-fn edits(find: &super::Find) -> Option<&Vec<Edit>> {
-    match &find.change {
-        Change::Edits(edits) => Some(edits),
-        Change::ByHand(_) => None,
     }
 }
 
@@ -226,7 +227,7 @@ fn keep(staged: &[Staged], directory: &Path, remember: &[String], now: Timestamp
     for (number, staged) in staged.iter().enumerate() {
         write(&number.to_string(), &staged.before)?;
         let (path, after) = (staged.path.clone(), staged.after.clone());
-        files.push(Kept { path, number, before: hex(&staged.before), after });
+        files.push(Kept { path, number, before: hex(&staged.before), after, mode: staged.mode });
     }
     let manifest = serde_json::to_vec_pretty(&Manifest { files, remember: remember.to_vec() });
     write(MANIFEST, &manifest.map_err(|error| file(kept.clone())(error.into()))?)?;
@@ -240,22 +241,23 @@ fn latest(directory: &Path) -> Option<PathBuf> {
     entries.map(|entry| entry.path()).filter(|path| path.join(MANIFEST).is_file()).max_by_key(|path| number(path))
 }
 
-/// Writes a file's new content beside it, with its owner and mode.
-fn beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+/// Writes a file's new content beside it, with its owner and group.
+fn beside(path: &Path, bytes: &[u8], mode: u32) -> io::Result<NamedTempFile> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let before = fs::metadata(path)?;
     let mut file = tempfile::Builder::new().prefix(".doorward-").tempfile_in(directory)?;
     file.write_all(bytes)?;
-    if file.as_file().metadata()?.uid() != before.uid() {
+    let made = file.as_file().metadata()?;
+    if (made.uid(), made.gid()) != (before.uid(), before.gid()) {
         fchown(file.as_file(), Some(before.uid()), Some(before.gid()))?;
     }
-    file.as_file().set_permissions(before.permissions())?;
+    file.as_file().set_permissions(fs::Permissions::from_mode(mode & 0o7777))?;
     file.as_file().sync_all()?;
     Ok(file)
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), ApplyError> {
-    let written = beside(path, bytes).and_then(|file| file.persist(path).map(drop).map_err(|error| error.error));
+fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ApplyError> {
+    let written = beside(path, bytes, mode).and_then(|file| file.persist(path).map(drop).map_err(|error| error.error));
     written.map_err(|source| ApplyError::File { path: path.to_owned(), source })
 }
 
@@ -290,7 +292,6 @@ mod tests {
 
     #[test]
     fn all_files_are_changed_keep_their_modes_and_come_back_byte_for_byte() {
-        use std::os::unix::fs::PermissionsExt;
         let scratch = tempfile::tempdir().expect("a directory");
         let (work, kept) = (scratch.path().join("work"), scratch.path().join("kept"));
         fs::create_dir_all(work.join("site/.git/modules/lib")).expect("made");
@@ -305,6 +306,7 @@ mod tests {
             fs::write(work.join(name), text).expect("written");
         }
         fs::set_permissions(work.join("site/deploy.sh"), fs::Permissions::from_mode(0o755)).expect("set");
+        fs::set_permissions(work.join("site/.netrc"), fs::Permissions::from_mode(0o644)).expect("set");
         let affected = look(&work);
         assert_eq!(affected.len(), 4, "{affected:?}");
         let applied = apply(&affected, &new(), &kept, &["setup".to_owned()], NOW).expect("applied");
@@ -313,17 +315,17 @@ mod tests {
         assert_eq!(read("site/.git/config"), "[remote \"origin\"]\r\n\turl = https://bitbucket.org/a/b.git\r\n");
         assert_eq!(read("site/.netrc"), "machine api.bitbucket.org login ada@example.org password ATATT=new");
         assert!(look(&work).is_empty());
+        let secret = fs::metadata(work.join("site/.netrc")).expect("there").permissions().mode();
+        assert_eq!(secret & 0o777, 0o640, "what holds the new token is not for everybody");
         let mode = fs::metadata(work.join("site/deploy.sh")).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o755);
-        let undone = undo(&kept).expect("undone");
-        assert_eq!(
-            (undone.restored.len(), undone.left.len(), undone.remembered.as_slice()),
-            (4, 0, &["setup".to_owned()][..])
-        );
+        let undone = undo(&kept, |remembered| assert_eq!(remembered, ["setup"])).expect("undone");
+        assert_eq!((undone.restored.len(), undone.left.len()), (4, 0));
+        assert_eq!(fs::metadata(work.join("site/.netrc")).expect("there").permissions().mode() & 0o777, 0o644);
         for (name, text) in &files {
             assert_eq!(read(name), *text);
         }
-        assert!(matches!(undo(&kept), Err(ApplyError::Nothing)));
+        assert!(matches!(undo(&kept, |_| ()), Err(ApplyError::Nothing)));
         assert_eq!(fs::read_dir(&kept).expect("there").count(), 0, "what was kept is gone");
     }
 
@@ -343,7 +345,7 @@ mod tests {
         assert_eq!(fs::read_dir(&work).expect("there").count(), 2, "nothing is left beside the files");
         apply(&look(&work), &new(), &kept, &[], NOW).expect("applied");
         fs::write(&one, "mine\n").expect("written");
-        let undone = undo(&kept).expect("undone");
+        let undone = undo(&kept, |_| ()).expect("undone");
         assert_eq!((undone.restored, undone.left), (vec![other], vec![one.clone()]));
         assert_eq!(fs::read_to_string(&one).expect("there"), "mine\n");
     }

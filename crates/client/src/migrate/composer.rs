@@ -25,7 +25,10 @@ pub(super) fn entries(text: &str) -> Vec<Basic> {
     let entry = |(host, entry): (&String, &Value)| {
         let (username, password) = (entry["username"].as_str()?, entry["password"].as_str()?);
         // What must be escaped in JSON stands otherwise in the text, and is left to a person.
-        let from = section + text[section..].find(&format!("\"{host}\""))?;
+        // The host as a name, and not as some value.
+        let quoted = format!("\"{host}\"");
+        let mut names = text[section..].match_indices(&quoted).map(|(at, name)| section + at + name.len());
+        let from = names.find(|at| text[*at..].trim_start().starts_with(':'))?;
         let find = |name: &str, value: &str| {
             let name_at = from + text[from..].find(&format!("\"{name}\""))?;
             let quoted = format!("\"{value}\"");

@@ -64,6 +64,8 @@ pub enum Piece {
     Text(String),
     /// The user name that goes with the new secret on git.
     Name,
+    /// The same as it is written in an address.
+    NameInAddress,
     /// The new secret, as it is.
     Secret,
     /// The new secret, as it is written in an address.
@@ -74,11 +76,28 @@ pub enum Piece {
     EmailInAddress,
 }
 
-impl Find {
-    /// A find at an offset of a text.
-    pub(super) fn at(text: &str, offset: usize, sort: Sort, secret: Option<&str>, change: Change) -> Self {
-        let line = 1 + text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count();
-        Self { line, sort, fingerprint: secret.map(fingerprint), change }
+impl Change {
+    /// The bytes that are replaced.
+    pub fn edits(&self) -> Option<&[Edit]> {
+        match self {
+            Self::Edits(edits) => Some(edits),
+            Self::ByHand(_) => None,
+        }
+    }
+
+    /// Whether it writes the new secret.
+    pub fn writes_secret(&self) -> bool {
+        let pieces = self.edits().into_iter().flatten().flat_map(|edit| &edit.with);
+        pieces.into_iter().any(|piece| matches!(piece, Piece::Secret | Piece::SecretInAddress))
+    }
+
+    /// The reference to a variable that it writes, if it does.
+    pub fn variable(&self) -> Option<&str> {
+        let pieces = self.edits().into_iter().flatten().flat_map(|edit| &edit.with);
+        pieces.into_iter().find_map(|piece| match piece {
+            Piece::Text(text) => text.find('$').map(|at| &text[at..]),
+            _ => None,
+        })
     }
 }
 
@@ -130,16 +149,13 @@ impl fmt::Display for Change {
             Self::ByHand(what) => return write!(f, "by hand: {what}"),
             Self::Edits(edits) => edits,
         };
-        let mut pieces = edits.iter().flat_map(|edit| &edit.with).peekable();
-        if pieces.peek().is_none() {
+        if edits.iter().all(|edit| edit.with.is_empty()) {
             return f.write_str("taken out; git asks doorward");
         }
-        let told = pieces.fold("the right user name", |told, piece| match piece {
-            Piece::Secret | Piece::SecretInAddress => "the new token",
-            Piece::Text(text) if text.starts_with('$') => text,
-            _ => told,
-        });
-        f.write_str(told)
+        if self.writes_secret() {
+            return f.write_str("the new token");
+        }
+        f.write_str(self.variable().unwrap_or("the right user name"))
     }
 }
 

@@ -40,6 +40,8 @@ pub enum Format {
 pub enum Puts {
     /// Nothing: git asks its helper.
     Nothing,
+    /// Nothing, and not the line either.
+    Line,
     /// The new secret: the file is its owner's alone.
     Secret,
     /// A reference to a variable.
@@ -57,11 +59,12 @@ impl Format {
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
         let yaml = matches!(extension, "yml" | "yaml");
         match name.as_str() {
-            ".gitconfig" | ".gitmodules" | "config.worktree" => Self::GitConfig,
+            ".gitconfig" | "gitconfig" | ".gitmodules" | ".lfsconfig" | "config.worktree" => Self::GitConfig,
+            _ if name.starts_with(".gitconfig") => Self::GitConfig,
             "config" if within("git") || within(".git") || parent.join("HEAD").is_file() => Self::GitConfig,
-            ".git-credentials" => Self::GitCredentials,
+            ".git-credentials" | "git-credentials" => Self::GitCredentials,
             "credentials" if within("git") => Self::GitCredentials,
-            ".netrc" | "_netrc" => Self::Netrc,
+            ".netrc" | "_netrc" | "netrc" => Self::Netrc,
             "auth.json" => Self::ComposerAuth,
             ".npmrc" | "npmrc" => Self::Npmrc,
             "pip.conf" | "pip.ini" => Self::PipConfig,
@@ -78,17 +81,18 @@ impl Format {
             | "Pipfile"
             | "Pipfile.lock" => Self::Manifest,
             ".bashrc" | ".bash_profile" | ".bash_login" | ".profile" | ".zshrc" | ".zshenv" | ".zprofile"
-            | ".kshrc" => Self::Script,
+            | ".kshrc" | ".bash_aliases" => Self::Script,
+            // What is there to be copied is filled in by whoever copies it.
+            _ if ["example", "sample", "template", "dist"].contains(&extension) => Self::Other,
             ".env" | ".envrc" => Self::Environment,
             _ if name.starts_with(".env.") || extension == "env" => Self::Environment,
             _ if yaml && within("workflows") => Self::GithubWorkflow,
             _ if yaml && name.starts_with("azure-pipelines") => Self::AzurePipeline,
-            _ if yaml && (PIPELINES.contains(&name.as_str()) || within(".circleci") || within(".gitlab")) => {
-                Self::Pipeline
-            }
-            _ if extension == "txt" && (name.starts_with("requirements") || name.starts_with("constraints")) => {
+            _ if yaml && (PIPELINES.contains(&name.as_str()) || within(".gitlab")) => Self::Pipeline,
+            _ if ["txt", "in"].contains(&extension) && (name.contains("requirements") || within("requirements")) => {
                 Self::Requirements
             }
+            _ if extension == "txt" && name.starts_with("constraints") => Self::Requirements,
             _ if matches!(extension, "sh" | "bash" | "zsh" | "ksh") => Self::Script,
             _ => Self::Other,
         }
@@ -96,7 +100,12 @@ impl Format {
 
     /// The sort of a file by its name, or by its first line where the name says nothing.
     pub(super) fn of_text(path: &Path, text: &str) -> Self {
-        let shell = |line: &str| line.starts_with("#!") && line.trim_end().ends_with("sh");
+        let shell = |line: &str| {
+            let program = |word: &str| word.rsplit('/').next().map(str::to_owned).unwrap_or_default();
+            let mut words = line.strip_prefix("#!").into_iter().flat_map(str::split_whitespace).map(program);
+            let name = words.by_ref().find(|word| word != "env" && !word.starts_with('-')).unwrap_or_default();
+            ["sh", "bash", "dash", "zsh", "ksh"].contains(&name.as_str())
+        };
         match Self::of(path) {
             Self::Other if text.lines().next().is_some_and(shell) => Self::Script,
             format => format,
@@ -107,9 +116,8 @@ impl Format {
     pub fn puts(self) -> Puts {
         match self {
             Self::GitConfig | Self::Manifest => Puts::Nothing,
-            Self::GitCredentials | Self::Netrc | Self::Environment | Self::PipConfig | Self::ComposerAuth => {
-                Puts::Secret
-            }
+            Self::GitCredentials => Puts::Line,
+            Self::Netrc | Self::Environment | Self::PipConfig | Self::ComposerAuth => Puts::Secret,
             Self::GithubWorkflow => Puts::Variable("${{ secrets.BITBUCKET_API_TOKEN }}"),
             Self::AzurePipeline => Puts::Variable("$(BITBUCKET_API_TOKEN)"),
             Self::Script | Self::Pipeline | Self::Requirements | Self::Npmrc => {
@@ -126,18 +134,8 @@ impl Format {
     }
 }
 
-const PIPELINES: &[&str] = &[
-    "bitbucket-pipelines.yml",
-    ".gitlab-ci.yml",
-    ".travis.yml",
-    ".drone.yml",
-    ".woodpecker.yml",
-    "appveyor.yml",
-    "buildkite.yml",
-    "pipeline.yml",
-    "cloudbuild.yaml",
-    "buildspec.yml",
-];
+/// Those whose variables are written as a shell's, wherever they stand. Others replace, or keep, `${…}` in ways of their own.
+const PIPELINES: &[&str] = &["bitbucket-pipelines.yml", ".gitlab-ci.yml"];
 
 #[cfg(test)]
 mod tests {
@@ -156,11 +154,14 @@ mod tests {
             ("site/bitbucket-pipelines.yml", Format::Pipeline),
             ("site/requirements-dev.txt", Format::Requirements),
             ("site/notes.txt", Format::Other),
+            ("site/.env.example", Format::Other),
+            ("dotfiles/netrc", Format::Netrc),
             ("/home/ada/.config/composer/auth.json", Format::ComposerAuth),
         ] {
             assert_eq!(Format::of(Path::new(path)), format, "{path}");
         }
         assert_eq!(Format::of_text(Path::new("bin/deploy"), "#!/usr/bin/env bash\n"), Format::Script);
+        assert_eq!(Format::of_text(Path::new("bin/deploy"), "#!/bin/bash -e\n"), Format::Script);
         assert_eq!(Format::of_text(Path::new("bin/deploy"), "#!/usr/bin/env python3\n"), Format::Other);
     }
 }

@@ -12,19 +12,15 @@ use crate::doctor::echoes;
 pub(super) struct Secret {
     /// Where it stands.
     pub(super) range: Range<usize>,
-    /// The user name before it, if there is one with a colon between.
-    pub(super) user: Option<Range<usize>>,
-    /// Whether its line is about REST.
-    pub(super) for_rest: bool,
+    /// Whether it is all that a variable is given: `NAME=secret`, perhaps between quotes.
+    pub(super) is_value: bool,
 }
 
-/// A header with a user name and a secret.
+/// `Basic` with a user name and a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
     /// Where its secret begins.
     pub(super) at: usize,
-    /// Its whole line.
-    pub(super) line: Range<usize>,
     /// What stands in it.
     pub(super) decoded: String,
 }
@@ -33,7 +29,7 @@ pub(super) struct Header {
 pub(super) fn secrets(text: &str) -> Vec<Secret> {
     let bytes = text.as_bytes();
     let found = memchr::memmem::find_iter(bytes, b"ATBB").filter_map(|start| {
-        let word = bytes[start..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        let word = bytes[start..].iter().take(LENGTH + 1).take_while(|byte| byte.is_ascii_alphanumeric()).count();
         let begins = start == 0 || !bytes[start - 1].is_ascii_alphanumeric();
         (begins && word == LENGTH).then(|| secret(text, start..start + word))
     });
@@ -42,15 +38,18 @@ pub(super) fn secrets(text: &str) -> Vec<Secret> {
 
 fn secret(text: &str, range: Range<usize>) -> Secret {
     let line = line_of(text, range.start);
-    let before = &text[line.start..range.start];
-    let user = before.strip_suffix(':').map(|before| {
-        let length = before.chars().rev().take_while(|letter| !letter.is_whitespace() && !"\"'=:".contains(*letter));
-        let length: usize = length.map(char::len_utf8).sum();
-        range.start - 1 - length..range.start - 1
-    });
-    let all = &text[line];
-    let for_rest = all.contains("curl") || all.contains("api.bitbucket.org") || all.contains("/2.0/");
-    Secret { range, user: user.filter(|user| !user.is_empty()), for_rest }
+    let (before, after) = (&text[line.start..range.start], text[range.end..line.end].trim_end_matches(['\r', '\n']));
+    let quote = before.chars().last().filter(|letter| ['"', '\''].contains(letter));
+    let name = before.strip_suffix(['"', '\'']).unwrap_or(before).strip_suffix('=').map(str::trim_start);
+    let name = name.map(|name| name.strip_prefix("export ").unwrap_or(name).trim_start());
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let rest = match quote {
+        Some(quote) => after.strip_prefix(quote),
+        None => Some(after),
+    };
+    let ends = rest.is_some_and(|rest| rest.trim_start().is_empty() || rest.trim_start().starts_with('#'));
+    Secret { range, is_value: name.is_some_and(is_name) && ends }
 }
 
 /// Every `Basic …` in a text that can be read.
@@ -58,36 +57,49 @@ pub(super) fn headers(text: &str) -> Vec<Header> {
     let bytes = text.as_bytes();
     let found = memchr::memmem::find_iter(bytes, b"asic ").filter_map(|at| {
         let start = at + 5;
-        let letter = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
-        let length = bytes[start..].iter().take_while(letter).take(LONGEST).count();
-        let decoded = STANDARD.decode(&bytes[start..start + length]).ok()?;
-        let decoded = String::from_utf8(decoded).ok().filter(|text| text.contains(':'))?;
-        Some(Header { at: start, line: line_of(text, start), decoded })
+        Some(Header { at: start, decoded: pair(&bytes[start..])? })
     });
     found.collect()
+}
+
+/// A user name and a secret, or a secret alone, in base64, as npm's configuration has them.
+pub(super) fn npm_secrets(text: &str) -> Vec<Header> {
+    let found = ["_auth=", "_password="].iter().flat_map(|name| {
+        memchr::memmem::find_iter(text.as_bytes(), name.as_bytes()).filter_map(move |at| {
+            let start = at + name.len();
+            let decoded = decode(text[start..].trim_start_matches('"').as_bytes())?;
+            let decoded = if decoded.contains(':') { decoded } else { format!(":{decoded}") };
+            Some(Header { at: start, decoded })
+        })
+    });
+    found.collect()
+}
+
+fn pair(bytes: &[u8]) -> Option<String> {
+    decode(bytes).filter(|text| text.contains(':'))
+}
+
+fn decode(bytes: &[u8]) -> Option<String> {
+    let letter = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    let length = bytes.iter().take(LONGEST).take_while(letter).count();
+    String::from_utf8(STANDARD.decode(&bytes[..length]).ok()?).ok()
 }
 
 /// Where a text sets `GIT_ASKPASS` to a program that answers with the question.
 pub(super) fn echoing_askpass(text: &str) -> Vec<usize> {
     let found = memchr::memmem::find_iter(text.as_bytes(), b"GIT_ASKPASS").filter(|at| {
         let rest = text[at + "GIT_ASKPASS".len()..].trim_start_matches([' ', '=', ':', '"', '\'']);
-        let word: String =
-            rest.chars().take_while(|letter| !letter.is_whitespace() && !"\"';".contains(*letter)).collect();
-        echoes(&word)
+        let letters = rest.chars().take(200).take_while(|letter| !letter.is_whitespace() && !"\"';".contains(*letter));
+        echoes(&letters.collect::<String>())
     });
     found.collect()
 }
 
-/// Whether an odd number of single quotes stands before a place on its line.
-pub(super) fn is_single_quoted(text: &str, at: usize) -> bool {
-    let line = line_of(text, at);
-    text[line.start..at].matches('\'').count() % 2 == 1
-}
-
 /// The line around a place, with its end.
-fn line_of(text: &str, at: usize) -> Range<usize> {
-    let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-    let end = text[at..].find('\n').map_or(text.len(), |newline| at + newline + 1);
+pub(super) fn line_of(text: &str, at: usize) -> Range<usize> {
+    let bytes = text.as_bytes();
+    let start = memchr::memrchr(b'\n', &bytes[..at]).map_or(0, |newline| newline + 1);
+    let end = memchr::memchr(b'\n', &bytes[at..]).map_or(text.len(), |newline| at + newline + 1);
     start..end
 }
 

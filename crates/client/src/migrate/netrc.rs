@@ -17,7 +17,8 @@ pub(crate) struct Machine {
 pub(crate) fn machines(text: &str) -> Vec<Machine> {
     let mut found: Vec<Machine> = Vec::new();
     let mut current: Option<Machine> = None;
-    let mut words = Words { text, at: 0 };
+    // A mark of the encoding is no word.
+    let mut words = Words { text, at: if text.starts_with('\u{feff}') { 3 } else { 0 } };
     while let Some(word) = words.next() {
         match &text[word] {
             "machine" => {
@@ -42,7 +43,7 @@ pub(crate) fn machines(text: &str) -> Vec<Machine> {
     found
 }
 
-/// Words between white space, or between double quotes; a `#` that begins a word begins a comment.
+/// Words between white space, or between double quotes; a `#` that begins a line begins a comment.
 struct Words<'a> {
     text: &'a str,
     at: usize,
@@ -55,7 +56,9 @@ impl Iterator for Words<'_> {
         loop {
             self.at += self.text[self.at..].find(|letter: char| !letter.is_whitespace())?;
             let rest = &self.text[self.at..];
-            if rest.starts_with('#') {
+            let begins_line =
+                self.text[..self.at].trim_end_matches([' ', '\t']).chars().last().is_none_or(|last| last == '\n');
+            if rest.starts_with('#') && begins_line {
                 self.at += rest.find('\n').unwrap_or(rest.len());
                 continue;
             }
@@ -79,7 +82,8 @@ impl Words<'_> {
     /// Passes over a macro, which ends with an empty line.
     fn skip_macro(&mut self) {
         let rest = &self.text[self.at..];
-        self.at += rest.find("\n\n").unwrap_or(rest.len());
+        let ends = [rest.find("\n\n"), rest.find("\n\r\n")];
+        self.at += ends.into_iter().flatten().min().unwrap_or(rest.len());
     }
 }
 

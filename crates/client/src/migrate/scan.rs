@@ -1,117 +1,149 @@
 //! One file: everything in it that must change.
+//!
+//! Only what is certain is changed by a program; where quotes, a format or a service may make something else of it, a person
+//! is told.
+
+use std::ops::Range;
 
 use doorward_rules::{Kind, RuleSet, Rules, Scheme, Surface, Timestamp, bitbucket_cloud, present};
 
-use super::lines::{echoing_askpass, headers, is_single_quoted, secrets};
+use super::git_config::header_of;
+use super::lines::{echoing_askpass, headers, line_of, npm_secrets, secrets};
+use super::shell;
 use super::user_part::{UserPart, is_variable};
 use super::{Change, Edit, Find, Format, Hosts, Piece, Puts, Sort, composer, netrc};
 use crate::place::decoded;
 
 /// Everything in a text that must change, in its order.
 pub fn scan(text: &str, format: Format, hosts: &Hosts, now: Timestamp) -> Vec<Find> {
-    let scan = Scan { text, format, hosts, now };
-    let mut finds = match format {
+    let expands = if format == Format::Script { shell::expands(text) } else { Vec::new() };
+    let scan = Scan { text, format, hosts, now, expands };
+    let mut found = match format {
         Format::Netrc => scan.netrc(),
         Format::ComposerAuth => scan.composer(),
         _ => scan.addresses(),
     };
-    if !matches!(format, Format::Netrc | Format::ComposerAuth) {
-        finds.extend(scan.headers());
-        let taken: Vec<Edit> = finds.iter().filter_map(Find::edits).flatten().cloned().collect();
-        finds.extend(scan.secrets(&taken));
-        finds.extend(scan.askpass());
+    // Another host's token has no business where one of Bitbucket Cloud's stood.
+    if hosts.stand_for_bitbucket_cloud() {
+        found.extend(scan.headers());
+        found.extend(scan.secrets(&found));
     }
-    finds.sort_by_key(|find| find.line);
+    found.extend(scan.askpass());
+    found.sort_by_key(|(at, _)| *at);
+    let mut line = Lines { text, at: 0, line: 1 };
+    let mut finds: Vec<Find> = found.into_iter().map(|(at, found)| found.on(line.of(at))).collect();
     one_at_a_time(&mut finds);
     finds
 }
 
-/// Where two changes would touch the same bytes, the later one is left to a person.
-fn one_at_a_time(finds: &mut [Find]) {
-    let mut taken: Vec<std::ops::Range<usize>> = Vec::new();
-    for find in finds {
-        let Change::Edits(edits) = &find.change else { continue };
-        let overlaps =
-            |edit: &Edit| taken.iter().any(|range| range.start < edit.range.end && edit.range.start < range.end);
-        if edits.iter().any(overlaps) {
-            find.change = Change::ByHand(TWICE);
-        } else {
-            taken.extend(edits.iter().map(|edit| edit.range.clone()));
-        }
-    }
+/// What was found, without its line.
+struct Found {
+    sort: Sort,
+    secret: Option<String>,
+    change: Change,
 }
+
+/// With the place where it begins.
+type Placed = (usize, Found);
 
 struct Scan<'a> {
     text: &'a str,
     format: Format,
     hosts: &'a Hosts,
     now: Timestamp,
+    /// Of a script: where variables are looked at.
+    expands: Vec<bool>,
 }
 
 impl Scan<'_> {
-    fn addresses(&self) -> Vec<Find> {
+    fn addresses(&self) -> Vec<Placed> {
         UserPart::all(self.text).into_iter().filter_map(|part| self.address(&part)).collect()
     }
 
-    fn address(&self, part: &UserPart) -> Option<Find> {
+    fn address(&self, part: &UserPart) -> Option<Placed> {
         let surface = self.hosts.surface(&self.text[part.host.clone()], &self.text[part.path..])?;
         let user = decoded(&self.text[part.user.clone()]);
         let email = surface == Surface::Git && user.contains('@') && !is_variable(&user);
-        let drop = || vec![Edit { range: part.whole.clone(), with: Vec::new() }];
-        let name = || vec![Edit { range: part.user.clone(), with: vec![Piece::Name] }];
         let at = part.whole.start;
+        let drop = || Change::Edits(vec![Edit { range: part.whole.clone(), with: Vec::new() }]);
+        let name = |piece| Change::Edits(vec![Edit { range: part.user.clone(), with: vec![piece] }]);
+        let found = |sort, secret: Option<&str>, change| {
+            Some((at, Found { sort, secret: secret.map(str::to_owned), change: self.certain(part, change) }))
+        };
         let Some(range) = part.secret.clone() else {
-            return email.then(|| Find::at(self.text, at, Sort::Email, None, Change::Edits(drop())));
+            // An address with a name alone is of use to nobody but git itself.
+            let of_git =
+                matches!(self.format, Format::GitConfig | Format::Manifest | Format::Script | Format::Pipeline);
+            return if email && of_git { found(Sort::Email, None, drop()) } else { None };
         };
         let written = &self.text[range.clone()];
         if is_variable(written) {
             return match (email, names_app_password(written)) {
-                (true, _) => Some(Find::at(self.text, at, Sort::Email, None, Change::Edits(name()))),
-                (false, true) => Some(Find::at(self.text, at, Sort::Variable, None, Change::ByHand(SET_VARIABLE))),
-                (false, false) => None,
+                (true, _) if self.format.puts() != Puts::Unknown => {
+                    found(Sort::Email, None, name(Piece::NameInAddress))
+                }
+                (false, true) => found(Sort::Variable, None, Change::ByHand(SET_VARIABLE)),
+                _ => None,
             };
         }
         let secret = decoded(written);
         let sort = Sort::of(&user, &secret, surface, self.now)?;
+        let pair = Edit { range: part.user.start..range.end, with: Vec::new() };
+        let right = if surface == Surface::Rest { Piece::EmailInAddress } else { Piece::NameInAddress };
         let change = match (sort, self.format.puts()) {
             // Documentation is full of secrets that are none.
             (Sort::Password, Puts::Unknown) => return None,
             (_, Puts::Unknown) => Change::ByHand(BY_VARIABLE),
             (Sort::UserName(kind), _) => match right_name(kind, surface, self.now) {
-                Some(piece) => Change::Edits(vec![Edit { range: part.user.clone(), with: vec![piece] }]),
+                Some(piece) => name(piece),
                 None => Change::ByHand(BEARER),
             },
-            (_, Puts::Nothing) => Change::Edits(drop()),
-            (_, puts) => {
-                let name = if surface == Surface::Rest { Piece::EmailInAddress } else { Piece::Name };
-                let pair = part.user.start..range.end;
-                self.pair(puts, name, Piece::SecretInAddress)
-                    .map_or(Change::ByHand(BY_VARIABLE), |with| Change::Edits(vec![Edit { range: pair, with }]))
+            (_, Puts::Nothing) if surface == Surface::Rest || !self.is_fetched_by_git(part) => {
+                Change::ByHand(NOT_BY_GIT)
+            }
+            (_, Puts::Nothing) => drop(),
+            (_, Puts::Line) => Change::Edits(vec![Edit { range: line_of(self.text, at), with: Vec::new() }]),
+            (_, Puts::Secret) => {
+                let with = vec![right, Piece::Text(":".into()), Piece::SecretInAddress];
+                Change::Edits(vec![Edit { with, ..pair }])
+            }
+            (_, Puts::Variable(variable)) => {
+                let with = vec![right, Piece::Text(format!(":{variable}"))];
+                Change::Edits(vec![Edit { with, ..pair }])
             }
         };
-        Some(Find::at(self.text, at, sort, Some(&secret), self.unquoted(at, change)))
+        found(sort, Some(&secret), change)
     }
 
-    /// User name and secret with a colon between them, as they may be written into this file.
-    fn pair(&self, puts: Puts, name: Piece, secret: Piece) -> Option<Vec<Piece>> {
-        let secret = match puts {
-            Puts::Secret => secret,
-            Puts::Variable(variable) => Piece::Text(variable.to_owned()),
-            Puts::Nothing | Puts::Unknown => return None,
+    /// Whether what an address names comes by git, and not by the package manager itself.
+    fn is_fetched_by_git(&self, part: &UserPart) -> bool {
+        let before = &self.text[line_of(self.text, part.whole.start).start..part.whole.start];
+        let path = self.text[part.path..].split(['"', '\'', '#', '@', '?', '\n', ' ']).next().unwrap_or_default();
+        self.format == Format::GitConfig || before.contains("git+") || path.ends_with(".git")
+    }
+
+    /// A change, if it is certain that what is written there is read as it is meant.
+    fn certain(&self, part: &UserPart, change: Change) -> Change {
+        let Change::Edits(edits) = change else { return change };
+        let (at, line) = (part.whole.start, line_of(self.text, part.whole.start));
+        let before = &self.text[line.start..at];
+        let writes_variable = edits
+            .iter()
+            .flat_map(|edit| &edit.with)
+            .any(|piece| matches!(piece, Piece::Text(text) if text.contains('$')));
+        let unsure = match self.format {
+            Format::Script => writes_variable && !self.expands.get(at).is_some_and(|expands| *expands),
+            Format::Pipeline | Format::GithubWorkflow | Format::AzurePipeline => {
+                writes_variable && before.contains(['\'', '{', '[', '#'])
+            }
+            // Its scope would be another one.
+            Format::GitConfig => before.trim_start().starts_with("[credential"),
+            _ => false,
         };
-        Some(vec![name, Piece::Text(":".into()), secret])
+        if unsure { Change::ByHand(QUOTED) } else { Change::Edits(edits) }
     }
 
-    /// Between single quotes a shell does not look at variables.
-    fn unquoted(&self, at: usize, change: Change) -> Change {
-        let shell = matches!(self.format, Format::Script | Format::Pipeline);
-        match change {
-            Change::Edits(_) if shell && is_single_quoted(self.text, at) => Change::ByHand(QUOTED),
-            change => change,
-        }
-    }
-
-    fn netrc(&self) -> Vec<Find> {
+    fn netrc(&self) -> Vec<Placed> {
         let find = |machine: netrc::Machine| {
             let (login, password) = (machine.login?, machine.password?);
             let surface = self.hosts.machine(&self.text[machine.host])?;
@@ -120,7 +152,7 @@ impl Scan<'_> {
         netrc::machines(self.text).into_iter().filter_map(find).collect()
     }
 
-    fn composer(&self) -> Vec<Find> {
+    fn composer(&self) -> Vec<Placed> {
         let find = |basic: composer::Basic| {
             let surface = self.hosts.surface(&basic.host, "")?;
             self.entry(surface, basic.username, basic.password)
@@ -129,84 +161,110 @@ impl Scan<'_> {
     }
 
     /// A user name and a secret that stand apart, in a file that is its owner's alone.
-    fn entry(&self, surface: Surface, user: std::ops::Range<usize>, secret: std::ops::Range<usize>) -> Option<Find> {
+    fn entry(&self, surface: Surface, user: Range<usize>, secret: Range<usize>) -> Option<Placed> {
         let written = self.text[secret.clone()].to_owned();
         let sort = Sort::of(&self.text[user.clone()], &written, surface, self.now)?;
-        let right = if surface == Surface::Rest { Piece::Email } else { Piece::Name };
+        let at = user.start;
+        let edit = |range: Range<usize>, piece| Edit { range, with: vec![piece] };
         let change = match sort {
             Sort::UserName(kind) => match right_name(kind, surface, self.now) {
-                Some(Piece::EmailInAddress) => {
-                    Change::Edits(vec![Edit { range: user.clone(), with: vec![Piece::Email] }])
-                }
-                Some(piece) => Change::Edits(vec![Edit { range: user.clone(), with: vec![piece] }]),
+                Some(Piece::EmailInAddress) => Change::Edits(vec![edit(user, Piece::Email)]),
+                Some(piece) => Change::Edits(vec![edit(user, piece)]),
                 None => Change::ByHand(BEARER),
             },
-            _ => Change::Edits(vec![
-                Edit { range: user.clone(), with: vec![right] },
-                Edit { range: secret, with: vec![Piece::Secret] },
-            ]),
+            _ => {
+                let right = if surface == Surface::Rest { Piece::Email } else { Piece::Name };
+                Change::Edits(vec![edit(user, right), edit(secret, Piece::Secret)])
+            }
         };
-        Some(Find::at(self.text, user.start, sort, Some(&written), change))
+        Some((at, Found { sort, secret: Some(written), change }))
     }
 
-    /// `Authorization: Basic …` with an app password in it.
-    fn headers(&self) -> Vec<Find> {
+    /// `Authorization: Basic …` and what npm has, with an app password in it.
+    fn headers(&self) -> Vec<Placed> {
+        let npm = if self.format == Format::Npmrc { npm_secrets(self.text) } else { Vec::new() };
         let find = |header: super::lines::Header| {
             let (user, secret) = header.decoded.split_once(':')?;
             let sort = Sort::of(user, secret, Surface::Git, self.now).filter(|sort| *sort == Sort::AppPassword)?;
             let change = match self.format {
-                Format::GitConfig => Change::Edits(vec![Edit { range: header.line.clone(), with: Vec::new() }]),
+                Format::GitConfig => header_of(self.text, header.at, self.hosts)
+                    .map_or(Change::ByHand(HEADER), |range| Change::Edits(vec![Edit { range, with: Vec::new() }])),
                 _ => Change::ByHand(HEADER),
             };
-            Some(Find::at(self.text, header.at, sort, Some(secret), change))
+            Some((header.at, Found { sort, secret: Some(secret.to_owned()), change }))
         };
-        headers(self.text).into_iter().filter_map(find).collect()
+        headers(self.text).into_iter().chain(npm).filter_map(find).collect()
     }
 
-    /// App passwords that stand by themselves, or after a user name and a colon.
-    fn secrets(&self, taken: &[Edit]) -> Vec<Find> {
-        let free = |at: usize| taken.iter().all(|edit| !edit.range.contains(&at));
-        let in_address: Vec<UserPart> = UserPart::all(self.text);
+    /// App passwords that have not been found otherwise.
+    fn secrets(&self, found: &[Placed]) -> Vec<Placed> {
+        let edits = found.iter().filter_map(|(_, found)| found.change.edits()).flatten();
+        let mut taken: Vec<Range<usize>> = edits.map(|edit| edit.range.clone()).collect();
+        // What stands in an address has been looked at as one, if it is an address of ours; another's is nobody's.
+        taken.extend(UserPart::all(self.text).into_iter().map(|part| part.whole));
+        taken.sort_by_key(|range| range.start);
+        let free = |at: usize| {
+            let before = taken.partition_point(|range| range.start <= at);
+            taken[..before].iter().rev().take(3).all(|range| !range.contains(&at))
+        };
         let find = |secret: super::lines::Secret| {
             let at = secret.range.start;
-            // What stands in an address has been looked at as one, if it is an address of ours; another's is nobody's.
-            if !free(at) || in_address.iter().any(|part| part.whole.contains(&at)) {
-                return None;
-            }
-            let written = self.text[secret.range.clone()].to_owned();
-            let puts = self.format.puts();
-            let change = match (secret.user, puts) {
-                (Some(user), Puts::Secret | Puts::Variable(_)) => {
-                    let name = if secret.for_rest { Piece::Email } else { Piece::Name };
-                    let range = user.start..secret.range.end;
-                    self.pair(puts, name, Piece::Secret)
-                        .map_or(Change::ByHand(BY_VARIABLE), |with| Change::Edits(vec![Edit { range, with }]))
-                }
-                (None, Puts::Secret) => Change::Edits(vec![Edit { range: secret.range, with: vec![Piece::Secret] }]),
-                (None, Puts::Variable(variable)) if self.format != Format::Pipeline => {
-                    Change::Edits(vec![Edit { range: secret.range, with: vec![Piece::Text(variable.to_owned())] }])
+            let change = match self.format {
+                Format::Environment if secret.is_value => {
+                    Change::Edits(vec![Edit { range: secret.range.clone(), with: vec![Piece::Secret] }])
                 }
                 _ => Change::ByHand(BY_VARIABLE),
             };
-            Some(Find::at(self.text, at, Sort::AppPassword, Some(&written), self.unquoted(at, change)))
+            let written = self.text[secret.range].to_owned();
+            free(at).then_some((at, Found { sort: Sort::AppPassword, secret: Some(written), change }))
         };
         secrets(self.text).into_iter().filter_map(find).collect()
     }
 
-    fn askpass(&self) -> Vec<Find> {
+    fn askpass(&self) -> Vec<Placed> {
         if matches!(self.format, Format::Other | Format::Manifest | Format::GitCredentials) {
             return Vec::new();
         }
-        let find = |at| Find::at(self.text, at, Sort::EchoingAskpass, None, Change::ByHand(ASKPASS));
-        echoing_askpass(self.text).into_iter().map(find).collect()
+        let found = || Found { sort: Sort::EchoingAskpass, secret: None, change: Change::ByHand(ASKPASS) };
+        echoing_askpass(self.text).into_iter().map(|at| (at, found())).collect()
     }
 }
 
-impl Find {
-    fn edits(&self) -> Option<&[Edit]> {
-        match &self.change {
-            Change::Edits(edits) => Some(edits),
-            Change::ByHand(_) => None,
+impl Found {
+    fn on(self, line: usize) -> Find {
+        let fingerprint = self.secret.as_deref().map(super::find::fingerprint);
+        Find { line, sort: self.sort, fingerprint, change: self.change }
+    }
+}
+
+/// Counts lines, for places in their order.
+struct Lines<'a> {
+    text: &'a str,
+    at: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    fn of(&mut self, at: usize) -> usize {
+        self.line += memchr::memchr_iter(b'\n', &self.text.as_bytes()[self.at..at]).count();
+        self.at = at;
+        self.line
+    }
+}
+
+/// Where two changes would touch the same bytes, the later one is left to a person.
+fn one_at_a_time(finds: &mut [Find]) {
+    let mut taken: Vec<(Range<usize>, usize)> = Vec::new();
+    for (number, find) in finds.iter().enumerate() {
+        taken.extend(find.change.edits().into_iter().flatten().map(|edit| (edit.range.clone(), number)));
+    }
+    taken.sort_by_key(|(range, _)| range.start);
+    let mut end = 0;
+    for (range, number) in taken {
+        if range.start < end {
+            finds[number].change = Change::ByHand(TWICE);
+        } else {
+            end = range.end;
         }
     }
 }
@@ -232,10 +290,11 @@ fn names_app_password(variable: &str) -> bool {
 const TWICE: &str = "run it again: another change on this line comes first";
 const SET_VARIABLE: &str = "set this variable to an API token where it is defined";
 const BY_VARIABLE: &str = "put the new token into a variable, and its name here";
-const QUOTED: &str = "it stands between single quotes, where the shell reads no variables";
+const QUOTED: &str = "it is not certain that a variable is read there; put one in by hand";
 const BEARER: &str = "send it as `Authorization: Bearer` instead";
 const HEADER: &str = "leave the header to git's helper, or to `curl --netrc`";
 const ASKPASS: &str = "use doorward-askpass: echo answers git with its own question";
+const NOT_BY_GIT: &str = "take it out, and give the token to the program that downloads it";
 
 #[cfg(test)]
 mod tests {
@@ -248,7 +307,7 @@ mod tests {
     /// A text after its changes, with what a person has to do below.
     fn changed(format: Format, text: &str) -> String {
         let finds = scan(text, format, &Hosts::bitbucket_cloud(), NOW);
-        let mut edits: Vec<&Edit> = finds.iter().filter_map(Find::edits).flatten().collect();
+        let mut edits: Vec<&Edit> = finds.iter().filter_map(|find| find.change.edits()).flatten().collect();
         edits.sort_by_key(|edit| std::cmp::Reverse(edit.range.start));
         let mut text = text.to_owned();
         for edit in edits {
@@ -257,7 +316,7 @@ mod tests {
                 .iter()
                 .map(|piece| match piece {
                     Piece::Text(text) => text.as_str(),
-                    Piece::Name => "NAME",
+                    Piece::Name | Piece::NameInAddress => "NAME",
                     Piece::Secret => "SECRET",
                     Piece::SecretInAddress => "SECRET-IN-ADDRESS",
                     Piece::Email => "EMAIL",
@@ -274,6 +333,12 @@ mod tests {
         text
     }
 
+    fn with_secrets(text: &str) -> String {
+        use base64::Engine;
+        let basic = base64::engine::general_purpose::STANDARD.encode(format!("ada:{OLD}"));
+        text.replace("OLD", OLD).replace("BASE64", &basic)
+    }
+
     #[test]
     fn each_sort_of_file_gets_what_belongs_into_it() {
         for (format, before, after) in [
@@ -288,12 +353,17 @@ mod tests {
                 "\turl = https://ada%40x.org@bitbucket.org/a/b\n",
                 "\turl = https://bitbucket.org/a/b\n",
             ),
-            (Format::GitConfig, "[http]\n\textraHeader = Authorization: Basic BASE64\n[a]\n", "[http]\n[a]\n"),
             (
-                Format::GitCredentials,
-                "https://ada:OLD@bitbucket.org\n",
-                "https://NAME:SECRET-IN-ADDRESS@bitbucket.org\n",
+                Format::GitConfig,
+                "[http]\n\textraHeader = Authorization: Basic BASE64\n\tsslVerify = false\n",
+                "[http]\n\tsslVerify = false\n",
             ),
+            (
+                Format::GitConfig,
+                "[http \"https://bitbucket.org\"] extraHeader = Authorization: Basic BASE64\n\tsslVerify = false\n",
+                "[http \"https://bitbucket.org\"] \n\tsslVerify = false\n",
+            ),
+            (Format::GitCredentials, "https://ada:OLD@bitbucket.org\nhttps://a:b@c\n", "https://a:b@c\n"),
             (
                 Format::Netrc,
                 "machine bitbucket.org login ada password OLD\n",
@@ -305,6 +375,7 @@ mod tests {
                 "machine api.bitbucket.org\nlogin EMAIL\npassword SECRET\n",
             ),
             (Format::Environment, "APP_PASSWORD=OLD\n", "APP_PASSWORD=SECRET\n"),
+            (Format::Environment, "export P='OLD' # mine\r\n", "export P='SECRET' # mine\r\n"),
             (
                 Format::Environment,
                 "REPO=\"https://ada:OLD@bitbucket.org/a/b\"\n",
@@ -315,12 +386,6 @@ mod tests {
                 "git clone https://ada:OLD@bitbucket.org/a/b\n",
                 "git clone https://NAME:${BITBUCKET_API_TOKEN}@bitbucket.org/a/b\n",
             ),
-            (
-                Format::Script,
-                "curl -u ada:OLD https://api.bitbucket.org/2.0/user\n",
-                "curl -u EMAIL:${BITBUCKET_API_TOKEN} https://api.bitbucket.org/2.0/user\n",
-            ),
-            (Format::Script, "P=\"OLD\"\n", "P=\"${BITBUCKET_API_TOKEN}\"\n"),
             (
                 Format::GithubWorkflow,
                 "run: git clone https://ada:OLD@bitbucket.org/a/b\n",
@@ -342,23 +407,36 @@ mod tests {
                 "- git clone https://NAME:${TOKEN}@bitbucket.org/a/b\n",
             ),
         ] {
-            use base64::Engine;
-            let basic = base64::engine::general_purpose::STANDARD.encode(format!("ada:{OLD}"));
-            let before = before.replace("OLD", OLD).replace("BASE64", &basic);
-            assert_eq!(changed(format, &before), after);
+            assert_eq!(changed(format, &with_secrets(before)), after);
         }
     }
 
     #[test]
     fn what_a_program_cannot_know_is_left_to_a_person() {
         for (format, text, told) in [
-            (Format::Script, "git clone 'https://ada:OLD@bitbucket.org/a/b'", "between single quotes"),
+            (Format::Script, "git clone 'https://ada:OLD@bitbucket.org/a/b'", "not certain"),
+            (Format::Script, "cat <<'E'\nhttps://ada:OLD@bitbucket.org\nE", "not certain"),
+            (Format::Script, "export BITBUCKET_API_TOKEN=OLD", "put the new token into a variable"),
+            (Format::Script, "curl -uada:OLD https://api.bitbucket.org/2.0/user", "put the new token"),
+            (Format::Environment, "AUTHS=bob:pw,ada:OLD", "put the new token into a variable"),
+            (Format::Environment, "A=OLD:OLD", "put the new token into a variable"),
+            (Format::GithubWorkflow, "with: {url: https://ada:OLD@bitbucket.org/a/b}", "not certain"),
+            (Format::Manifest, "\"resolved\": \"https://ada:OLD@bitbucket.org/a/b/get/v1.tar.gz\"", "take it out"),
             (Format::Other, "password = \"OLD\"", "put the new token into a variable"),
             (Format::Pipeline, "  BITBUCKET: OLD", "put the new token into a variable"),
             (Format::Pipeline, "- git clone https://$USER:$APP_PASSWORD@bitbucket.org/a/b", "set this variable"),
             (Format::Script, "export GIT_ASKPASS=echo", "use doorward-askpass"),
+            (Format::Netrc, "default login ada password OLD", "put the new token"),
+            (Format::ComposerAuth, "{\"bearer\": {\"bitbucket.org\": \"OLD\"}}", "put the new token"),
+            (
+                Format::GitConfig,
+                "[http \"https://other.example\"]\n\textraHeader = Authorization: Basic BASE64\n",
+                "leave the",
+            ),
+            (Format::GitConfig, "[http]\n\textraHeader = Authorization: \\\nBasic BASE64\n[core]\n", "leave the"),
+            (Format::GitConfig, "[credential \"https://a%40b.c@bitbucket.org\"]\n", "not certain"),
         ] {
-            let text = text.replace("OLD", OLD);
+            let text = with_secrets(text);
             let after = changed(format, &text);
             assert!(after.starts_with(&text) && after.contains(told), "{after}");
         }
@@ -372,7 +450,12 @@ mod tests {
             (Format::GitConfig, format!("url = https://x-bitbucket-api-token-auth:{token}@bitbucket.org/a/b")),
             (Format::GitConfig, "url = https://x-token-auth:opaque@bitbucket.org/a/b".to_owned()),
             (Format::GitConfig, format!("url = https://ada:{OLD}@git.example.org/a/b")),
-            (Format::Other, "see https://user:hunter2@bitbucket.org/a/b".to_owned()),
+            (Format::GitConfig, "url = ssh://a%40b.c@bitbucket.org/a/b".to_owned()),
+            (Format::GitCredentials, "https://ada%40x.org@bitbucket.org".to_owned()),
+            (
+                Format::Other,
+                "see https://user:hunter2@bitbucket.org/a/b or https://me@x.org@bitbucket.org/a/b".to_owned(),
+            ),
             (Format::Script, "git clone https://user:password@bitbucket.org/a/b".to_owned()),
             (Format::Script, "git clone https://$USER:$TOKEN@bitbucket.org/a/b".to_owned()),
             (Format::Netrc, "machine github.com login ada password ghp_x".to_owned()),
@@ -382,10 +465,27 @@ mod tests {
     }
 
     #[test]
+    fn another_hosts_token_is_not_put_where_one_of_bitbucket_cloud_stood() {
+        let hosts = Hosts::of(&"https://git.example.org".parse().expect("a place"));
+        assert!(scan(&format!("P={OLD}\n"), Format::Environment, &hosts, NOW).is_empty());
+    }
+
+    #[test]
     fn a_find_knows_its_line_and_its_secret_by_a_digest_alone() {
         let text = format!("a\nb\nurl = https://ada:{OLD}@bitbucket.org/a/b\n");
         let finds = scan(&text, Format::GitConfig, &Hosts::bitbucket_cloud(), NOW);
         assert_eq!((finds[0].line, finds[0].fingerprint.as_deref()), (3, Some(fingerprint(OLD).as_str())));
         assert!(!format!("{finds:?}").contains(OLD));
+    }
+
+    #[test]
+    fn a_file_of_nothing_else_is_read_in_its_length() {
+        // Each of these once took a time that grew with the square of the length.
+        for unit in
+            [format!("P={OLD}\n"), format!("https://ada:{OLD}@bitbucket.org/a\n"), "://a$(b".into(), "://${".into()]
+        {
+            let text = unit.repeat(100_000 / unit.len() * 10);
+            scan(&text, Format::Environment, &Hosts::bitbucket_cloud(), NOW);
+        }
     }
 }

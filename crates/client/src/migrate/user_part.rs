@@ -20,7 +20,10 @@ pub(super) struct UserPart {
 impl UserPart {
     /// All that are in a text, in their order.
     pub(super) fn all(text: &str) -> Vec<Self> {
-        let starts = memchr::memmem::find_iter(text.as_bytes(), b"://").map(|at| at + 3);
+        // `http`, `https`, `git+https`; SSH has keys and no secrets.
+        let of_http =
+            |at: &usize| text.as_bytes()[..*at].ends_with(b"http") || text.as_bytes()[..*at].ends_with(b"https");
+        let starts = memchr::memmem::find_iter(text.as_bytes(), b"://").filter(of_http).map(|at| at + 3);
         let mut found: Vec<Self> = Vec::new();
         for start in starts {
             if found.last().is_none_or(|last| last.path <= start) {
@@ -76,8 +79,9 @@ fn variable(text: &str) -> Option<usize> {
         _ if text.starts_with("$(") => ")",
         _ => return None,
     };
-    let line = text.split('\n').next()?;
-    line.find(end).map(|at| at + end.len()).filter(|length| *length <= LONGEST)
+    let bytes = &text.as_bytes()[..text.len().min(VARIABLE)];
+    let found = memchr::memmem::find(bytes, end.as_bytes())?;
+    (!bytes[..found].contains(&b'\n')).then_some(found + end.len())
 }
 
 /// Where a letter first is, but not within the name of a variable.
@@ -92,6 +96,8 @@ fn outside_variables(text: &str, letter: char) -> Option<usize> {
     None
 }
 
+/// Longer than any reference to a variable.
+const VARIABLE: usize = 256;
 /// Longer than any user name with its secret.
 const LONGEST: usize = 4096;
 

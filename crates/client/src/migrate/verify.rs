@@ -1,12 +1,12 @@
 //! Whether the remotes of changed clones can be reached, asked by git itself with the configuration as it is now.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
+use super::tracked::OF_A_REPOSITORY;
 use super::{Affected, Change, Format, Hosts};
-use crate::probe::wait;
+use crate::bounded;
 
 /// A remote of a clone whose configuration was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,9 +27,9 @@ pub fn remotes(affected: &[Affected], hosts: &Hosts) -> Vec<Remote> {
         edited && file.format == Format::GitConfig && file.path.file_name().is_some_and(|name| name == "config")
     });
     for directory in clones.filter_map(|file| file.path.parent()).filter(|path| path.join("HEAD").is_file()) {
-        let listed = git(directory).args(["config", "--get-regexp", r"^remote\..*\.url$"]).output();
-        let listed = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        for (key, url) in listed.lines().filter_map(|line| line.split_once(' ')) {
+        let mut config = git(directory);
+        let listed = bounded::run(config.args(["config", "--get-regexp", r"^remote\..*\.url$"]), b"", LISTING);
+        for (key, url) in listed.unwrap_or_default().stdout.lines().filter_map(|line| line.split_once(' ')) {
             let authority = url.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
             let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
             let url = doorward_wire::redact(url).into_owned();
@@ -49,29 +49,30 @@ impl Remote {
     /// What git said, if they did not come.
     pub fn verify(&self, patience: Duration) -> Result<(), String> {
         let mut command = git(&self.git_directory);
-        command.args(["ls-remote", "--quiet", &self.name, "HEAD"]);
-        command.env("GIT_TERMINAL_PROMPT", "0").stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| format!("git cannot be run: {error}"))?;
-        match wait(&mut child, patience).map_err(|error| error.to_string())? {
-            Some(true) => Ok(()),
-            None => Err(format!("no answer within {} s", patience.as_secs())),
-            Some(false) => {
-                let mut said = String::new();
-                if let Some(pipe) = child.stderr.take() {
-                    pipe.take(LONGEST).read_to_string(&mut said).map_err(|error| error.to_string())?;
-                }
-                let line = said.lines().find_map(|line| line.strip_prefix("remote: ")).or_else(|| said.lines().last());
-                Err(doorward_wire::redact(line.unwrap_or("git said nothing").trim()).into_owned())
-            }
+        command.args(["ls-remote", "--quiet", "--", &self.name, "HEAD"]).env("GIT_TERMINAL_PROMPT", "0");
+        let ended = bounded::run(&mut command, b"", patience).map_err(|error| format!("git cannot be run: {error}"))?;
+        if ended.succeeded() {
+            return Ok(());
         }
+        if ended.late {
+            return Err(format!("no answer within {} s", patience.as_secs()));
+        }
+        let told = ended.stderr.lines().find_map(|line| line.strip_prefix("remote: "));
+        let line = told.or_else(|| ended.stderr.lines().last()).unwrap_or("git said nothing");
+        Err(doorward_wire::redact(line.trim()).into_owned())
     }
 }
 
+/// Git in the directory of a clone, and not told that it is one: so it looks whose it is, and runs nothing that somebody else
+/// has configured there.
 fn git(directory: &Path) -> Command {
     let mut command = Command::new("git");
-    command.arg("--git-dir").arg(directory).env("LC_ALL", "C").stdin(Stdio::null());
+    command.arg("-C").arg(directory).args(["-c", "protocol.ext.allow=never"]).env("LC_ALL", "C");
+    for variable in OF_A_REPOSITORY {
+        command.env_remove(variable);
+    }
     command
 }
 
-/// As much of what git says as is read.
-const LONGEST: u64 = 64 * 1024;
+/// How long git may take to read its configuration.
+const LISTING: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +12,7 @@ use ignore::{DirEntry, WalkBuilder, WalkState};
 use memchr::memmem;
 use ring::digest::{SHA256, digest};
 
-use super::{Find, Format, Hosts, scan, tracked};
+use super::{Change, Find, Format, Hosts, scan, tracked};
 
 /// What was found below some directories.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -155,9 +156,11 @@ impl Looking<'_> {
         if kind.is_symlink() {
             return Err("is a link; name the directory that it leads to".into());
         }
+        let found = path.symlink_metadata().map_err(|error| error.to_string())?;
         if !kind.is_file() {
             return Ok(());
         }
+        let of_secrets = Format::of(path).is_kept_out_of_git();
         let mut bytes = Vec::new();
         let file = fs::File::open(path).map_err(|error| error.to_string())?;
         file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
@@ -165,8 +168,14 @@ impl Looking<'_> {
         if read.is_multiple_of(STEP) {
             (self.progress)(read);
         }
+        if of_secrets && bytes.len() as u64 > LARGEST {
+            return Err("is too large to be looked at".into());
+        }
+        if of_secrets && bytes.iter().take(8192).any(|byte| *byte == 0) {
+            return Err("is not UTF-8".into());
+        }
         let concerned = |needle: &str| memmem::find(&bytes, needle.as_bytes()).is_some();
-        let needles = ["ATBB", "GIT_ASKPASS", "asic "];
+        let needles = ["ATBB", "GIT_ASKPASS", "asic ", "_auth=", "_password="];
         if bytes.len() as u64 > LARGEST
             || bytes.iter().take(8192).any(|byte| *byte == 0)
             || !(needles.iter().any(|needle| concerned(needle))
@@ -176,9 +185,13 @@ impl Looking<'_> {
         }
         let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
         let format = Format::of_text(path, &text);
-        let finds = scan(&text, format, self.hosts, self.now);
+        let mut finds = scan(&text, format, self.hosts, self.now);
+        if found.nlink() > 1 {
+            finds.iter_mut().for_each(|find| find.change = Change::ByHand(SEVERAL_NAMES));
+        }
         if !finds.is_empty() {
-            let digest = digest(&SHA256, text.as_bytes()).as_ref().try_into().map_err(|_| "has no digest".to_owned())?;
+            let digest =
+                digest(&SHA256, text.as_bytes()).as_ref().try_into().map_err(|_| "has no digest".to_owned())?;
             let affected = Affected { path: path.to_owned(), format, finds, digest };
             self.found().affected.push(affected);
         }
@@ -200,6 +213,7 @@ fn directories(path: &Path) -> Vec<PathBuf> {
     entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path()).collect()
 }
 
+const SEVERAL_NAMES: &str = "the file has several names (hard links): change it by hand";
 /// A file that is larger holds no credentials that a person wrote.
 const LARGEST: u64 = 4 * 1024 * 1024;
 /// How deep submodules may lie in each other.

@@ -27,6 +27,8 @@ pub(super) struct Row {
     place: String,
     username: Option<String>,
     kind: Option<&'static str>,
+    /// By which the same secret is known elsewhere.
+    mark: String,
     added_at: String,
     accepted_at: Option<String>,
     dead: Option<String>,
@@ -60,13 +62,13 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     let json = arguments.json;
     match arguments.command {
         Command::Run(flags) => return super::run::run(flags),
-        Command::Doctor(flags) => return super::doctor::run(&flags, json),
         Command::Completions { shell } => return super::completions::run(shell),
         Command::Manual { directory } => return super::completions::manual(&directory),
         _ => {}
     }
     let vault = vault()?;
     match arguments.command {
+        Command::Doctor(flags) => super::doctor::run(&flags, &vault, json),
         Command::Login(flags) => super::login::run(flags, &vault, json),
         Command::Migrate(flags) => super::migrate::run(&flags, &vault, json),
         Command::Credential(command) => credential(command, &vault, json),
@@ -75,7 +77,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             let whole = host.whole_host();
             print::line(&format!("git asks doorward about {whole} from now on, and no other helper"))?;
             print::line(&format!(
-                "store a token with `doorward credential add {whole}`; `doorward setup {whole} --undo` takes it back"
+                "`doorward login {whole}` stores a token; `doorward setup {whole} --undo` takes this back"
             ))
         }
         Command::Setup { host, undo: true } => {
@@ -216,12 +218,13 @@ fn explain(helper: &Helper<'_>, place: Place, username: Option<String>, json: bo
 
 fn show(rows: Vec<Row>) -> Result<(), Failure> {
     let cells = rows.into_iter().map(|row| {
+        let kind = format!("{} #{}", row.kind.unwrap_or("unknown"), row.mark);
         let state = match (&row.dead, &row.accepted_at) {
             (Some(why), _) => why.clone(),
             (None, Some(at)) => format!("accepted on {}", &at[..10]),
             (None, None) => "not used yet".into(),
         };
-        [row.place, row.username.unwrap_or_default(), row.kind.unwrap_or("unknown").into(), state]
+        [row.place, row.username.unwrap_or_default(), kind, state]
     });
     print::table(["for", "user name", "kind", "state"], &cells.collect::<Vec<_>>())
 }
@@ -275,6 +278,7 @@ impl Row {
             place: entry.place.to_string(),
             username: entry.username.clone(),
             kind: entry.kind().map(|kind| kind.word()),
+            mark: entry.fingerprint().chars().take(6).collect(),
             added_at: entry.added_at.to_string(),
             accepted_at: history.accepted_at.map(|at| doorward_rules::Timestamp(at).to_string()),
             dead: history.dead,

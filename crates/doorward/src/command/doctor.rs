@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use doorward_client::doctor::{
     Answers, Evidence, Finding, HelperAnswer, HostKind, Inquiry, Remedy, Standing, Step, Verdict, examine,
-    examine_rest, gather, inquire, judge,
+    examine_rest, gather, inquire, judge, without_user,
 };
-use doorward_client::{Presented, RestAnswer, RestError, fingerprint, who_am_i};
+use doorward_client::{Helper, Place, Presented, RestAnswer, RestError, Vault, fingerprint, who_am_i};
 use doorward_rules::{Form, Kind, RuleSet, Surface};
 use doorward_wire::UnverifiedToken;
 use secrecy::{ExposeSecret, SecretString};
@@ -30,6 +30,8 @@ struct Diagnosis {
     confidence: &'static str,
     sentence: String,
     remedy: Option<String>,
+    /// The commands of the remedy, if a program can do it.
+    steps: Vec<String>,
     findings: Vec<FindingRow>,
     presented: Option<SecretRow>,
     helpers: Vec<HelperRow>,
@@ -81,9 +83,9 @@ struct Examination {
     verdict: Verdict,
 }
 
-pub(crate) fn run(flags: &DoctorFlags, json: bool) -> Result<(), Failure> {
+pub(crate) fn run(flags: &DoctorFlags, vault: &Vault, json: bool) -> Result<(), Failure> {
     let subject = Subject::of(flags.subject.as_deref())?;
-    let mut examination = examine_all(&subject, flags.offline)?;
+    let mut examination = examine_all(&subject, vault, flags.offline)?;
     if flags.fix
         && let Remedy::Steps(steps) = &examination.verdict.remedy
         && consents(&examination.verdict, json)?
@@ -91,7 +93,7 @@ pub(crate) fn run(flags: &DoctorFlags, json: bool) -> Result<(), Failure> {
         for step in steps {
             take(step, &examination.evidence, &subject.directory)?;
         }
-        examination = examine_all(&subject.again(), flags.offline)?;
+        examination = examine_all(&subject.again(), vault, flags.offline)?;
     }
     let diagnosis = Diagnosis::of(&examination);
     if json { print::json(&diagnosis) } else { tell(&diagnosis) }?;
@@ -104,7 +106,7 @@ pub(crate) fn run(flags: &DoctorFlags, json: bool) -> Result<(), Failure> {
     })
 }
 
-fn examine_all(subject: &Subject, offline: bool) -> Result<Examination, Failure> {
+fn examine_all(subject: &Subject, vault: &Vault, offline: bool) -> Result<Examination, Failure> {
     let unusable = |error: std::io::Error| {
         Failure::new(Code::Failed, format!("git cannot be run: {error}"))
             .hint("install git, or put it into the search path")
@@ -116,6 +118,9 @@ fn examine_all(subject: &Subject, offline: bool) -> Result<Examination, Failure>
     let inquiry = if offline || evidence.place.is_none() { None } else { Some(inquire()?) };
     let host = inquiry.as_ref().map_or(HostKind::Unknown, |inquiry| inquiry.host);
     let mut findings = examine(&evidence, host, now());
+    if let Some(finding) = passed_over(&evidence, vault) {
+        findings.insert(0, finding);
+    }
     let again = match &inquiry {
         Some(inquiry) if is_doubtful(inquiry, &findings) => {
             std::thread::sleep(PAUSE);
@@ -130,6 +135,17 @@ fn examine_all(subject: &Subject, offline: bool) -> Result<Examination, Failure>
     let answers = inquiry.as_ref().map(|git| Answers { git, again: again.as_ref(), rest: rest.as_ref() });
     let verdict = judge(&evidence, &findings, answers);
     Ok(Examination { evidence, findings, inquiry, rest, verdict })
+}
+
+/// What doorward itself has for the place and does not offer, if git has nothing.
+fn passed_over(evidence: &Evidence, vault: &Vault) -> Option<Finding> {
+    let place = evidence.place.as_ref().filter(|_| evidence.presented.is_none())?;
+    let program = program().ok()?;
+    let helper = Helper { environment: &environment, vault, program: &program, now: now() };
+    let choice = helper.explain(place, evidence.url_user.as_deref()).ok().filter(|choice| choice.chosen.is_none())?;
+    let passed = choice.passed.into_iter().next()?;
+    let sentence = format!("{} for {} is not used: {}", passed.source, passed.place, passed.why);
+    Some(Finding { code: "credential_not_used", sentence, remedy: evidence.log_in(place), serious: true })
 }
 
 /// Hosts refuse valid credentials now and then, in bursts of some seconds: two refusals more are needed to believe one.
@@ -162,8 +178,12 @@ fn consents(verdict: &Verdict, json: bool) -> Result<bool, Failure> {
     if json || !is_attended() {
         return Ok(true);
     }
-    let answer = ask(&format!("{}\n{} [Y/n] ", verdict.sentence, verdict.remedy))?;
-    Ok(answer.is_empty() || answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
+    eprintln!("{}\n", verdict.sentence);
+    if let Remedy::Steps(steps) = &verdict.remedy {
+        steps.iter().for_each(|step| eprintln!("  {step}"));
+    }
+    let answer = ask("\ndo that? [y/N] ")?;
+    Ok(answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
 }
 
 /// Takes one step of a remedy.
@@ -174,6 +194,12 @@ fn take(step: &Step, evidence: &Evidence, directory: &Path) -> Result<(), Failur
         |why: String| Failure::new(Code::Failed, format!("`{name}` failed: {why}")).hint("nothing more was done");
     let (first, rest) = words.split_first().ok_or_else(|| failed("it is empty".into()))?;
     let first = if first == "doorward" { program()? } else { PathBuf::from(first) };
+    // As a shell reads it.
+    let home = |word: &String| match (word.strip_prefix("~/"), environment("HOME")) {
+        (Some(rest), Some(home)) => format!("{home}/{rest}"),
+        _ => word.clone(),
+    };
+    let rest: Vec<String> = rest.iter().map(home).collect();
     let mut command = Command::new(first);
     // Standard output is the diagnosis alone.
     command.args(rest).current_dir(directory).stdout(Stdio::null());
@@ -191,6 +217,8 @@ fn take(step: &Step, evidence: &Evidence, directory: &Path) -> Result<(), Failur
     };
     match status {
         Ok(status) if status.success() => Ok(()),
+        // Whoever gave up at its question gave up this, too.
+        Ok(status) if status.code() == Some(INTERRUPTED) => std::process::exit(INTERRUPTED),
         Ok(status) => Err(failed(status.to_string())),
         Err(error) => Err(failed(error.to_string())),
     }
@@ -215,26 +243,35 @@ struct Subject {
 impl Subject {
     fn of(subject: Option<&str>) -> Result<Self, Failure> {
         let here = PathBuf::from(".");
+        let named = |url: String| Ok(Self { url, remote: None, directory: PathBuf::from(".") });
         let directory = match subject {
             Some(text) if text.contains("://") || (text.contains('@') && text.contains(':')) => {
-                return Ok(Self { url: text.to_owned(), remote: None, directory: here });
+                return named(text.to_owned());
             }
-            Some(path) => PathBuf::from(path),
+            Some(path) if Path::new(path).is_dir() => PathBuf::from(path),
+            // As one writes an address without its beginning.
+            Some(text) if text.contains('.') && text.parse::<Place>().is_ok_and(|place| place.depth() > 0) => {
+                return named(format!("https://{text}"));
+            }
+            Some(path) => {
+                return Err(Failure::new(Code::NotFound, format!("`{path}` is no directory, and no address"))
+                    .hint("name a clone, or an address such as https://bitbucket.org/acme/site"));
+            }
             None => here,
         };
-        let url = origin(&directory).ok_or_else(|| {
-            Failure::new(Code::NotFound, format!("{} is no clone with a remote `origin`", directory.display()))
+        let (remote, url) = remote(&directory).ok_or_else(|| {
+            Failure::new(Code::NotFound, format!("{} is no clone with a remote", directory.display()))
                 .hint("name an address, as in `doorward doctor https://bitbucket.org/acme/site`")
         })?;
-        Ok(Self { url, remote: Some("origin".into()), directory })
+        Ok(Self { url, remote: Some(remote), directory })
     }
 
     /// The same after something was changed: a clone's remote may have another address, and one that was named has lost its
     /// user part, for which git now has a helper.
     fn again(&self) -> Self {
         let url = match &self.remote {
-            Some(_) => origin(&self.directory),
-            None => self.url.parse().ok().and_then(|place: doorward_client::Place| place.repository_url()),
+            Some(name) => url_of(&self.directory, name),
+            None => Some(without_user(&self.url)),
         };
         Self {
             url: url.unwrap_or_else(|| self.url.clone()),
@@ -244,9 +281,25 @@ impl Subject {
     }
 }
 
+/// The remote of a clone that is meant when none is named, with its address: `origin`, or the only one.
+fn remote(directory: &Path) -> Option<(String, String)> {
+    if let Some(url) = origin(directory) {
+        return Some(("origin".into(), url));
+    }
+    let output = Command::new("git").current_dir(directory).arg("remote").output().ok()?;
+    let names = String::from_utf8(output.stdout).ok()?;
+    let mut names = names.lines();
+    let name = names.next().filter(|_| names.next().is_none())?;
+    Some((name.to_owned(), url_of(directory, name)?))
+}
+
 /// The address of a clone's remote `origin`.
 pub(super) fn origin(directory: &Path) -> Option<String> {
-    let output = Command::new("git").current_dir(directory).args(["remote", "get-url", "origin"]).output().ok()?;
+    url_of(directory, "origin")
+}
+
+fn url_of(directory: &Path, remote: &str) -> Option<String> {
+    let output = Command::new("git").current_dir(directory).args(["remote", "get-url", "--", remote]).output().ok()?;
     let url = String::from_utf8(output.stdout).ok()?.trim().to_owned();
     (output.status.success() && !url.is_empty()).then_some(url)
 }
@@ -254,25 +307,28 @@ pub(super) fn origin(directory: &Path) -> Option<String> {
 fn tell(diagnosis: &Diagnosis) -> Result<(), Failure> {
     let verdict = colour(diagnosis.verdict, diagnosis.verdict == "healthy");
     print::wrapped(&format!("{verdict}: {}", diagnosis.sentence), 0)?;
-    if let Some(remedy) = &diagnosis.remedy {
-        print::line(&format!("{} {remedy}", bold("do:")))?;
-    }
+    tell_remedy(diagnosis)?;
     print::line("")?;
+    let healthy = diagnosis.verdict == Standing::Healthy.word();
     let statuses: Vec<String> = diagnosis.statuses.iter().map(u16::to_string).collect();
-    print::pairs(&[
-        ("  address", diagnosis.url.clone()),
-        ("  git presents", diagnosis.presented.as_ref().map_or_else(|| "nothing".into(), SecretRow::described)),
-        ("  git was answered", if statuses.is_empty() { "–".into() } else { statuses.join(", then ") }),
-        ("  REST was answered", diagnosis.rest.as_ref().map_or_else(|| "–".into(), RestRow::described)),
-        ("  confidence", diagnosis.confidence.into()),
-    ])?;
+    let presented = diagnosis.presented.as_ref().map_or_else(|| "nothing".into(), SecretRow::described);
+    print::wrapped(&format!("  address            {}", diagnosis.url), 21)?;
+    print::wrapped(&format!("  git presents       {presented}"), 21)?;
+    // Where all is well, a status of the way there would only frighten.
+    if !healthy {
+        let statuses = if statuses.is_empty() { "–".into() } else { statuses.join(", then ") };
+        let rest = diagnosis.rest.as_ref().map_or_else(|| "–".into(), RestRow::described);
+        print::wrapped(&format!("  git was answered   {statuses}"), 21)?;
+        print::wrapped(&format!("  REST was answered  {rest}"), 21)?;
+        print::line(&format!("  confidence         {}", diagnosis.confidence))?;
+    }
     for line in &diagnosis.told {
         print::wrapped(&format!("  {} {line}", dim("the host said:")), 4)?;
     }
-    if !diagnosis.helpers.is_empty() {
+    if !diagnosis.helpers.is_empty() && !healthy {
         print::line("\n  git's helpers, in their order:")?;
     }
-    for helper in &diagnosis.helpers {
+    for helper in diagnosis.helpers.iter().filter(|_| !healthy) {
         let answers = match (&helper.answers, helper.late) {
             (Some(answers), _) => answers.described(),
             (None, true) => "no answer in time".into(),
@@ -280,12 +336,27 @@ fn tell(diagnosis: &Diagnosis) -> Result<(), Failure> {
         };
         print::wrapped(&format!("    {}: {answers}", helper.command), 6)?;
     }
-    for finding in &diagnosis.findings {
+    for finding in diagnosis.findings.iter().filter(|finding| finding.sentence != diagnosis.sentence) {
         print::line("")?;
         print::wrapped(&format!("  {}: {}", bold(finding.code), finding.sentence), 4)?;
-        print::line(&format!("    {}", finding.remedy))?;
+        if Some(&finding.remedy) != diagnosis.remedy.as_ref() {
+            print::wrapped(&format!("    {}", finding.remedy), 6)?;
+        }
     }
     Ok(())
+}
+
+/// What to do: a sentence, or commands that can be copied, each on its line.
+fn tell_remedy(diagnosis: &Diagnosis) -> Result<(), Failure> {
+    match (&diagnosis.remedy, diagnosis.steps.as_slice()) {
+        (None, _) => Ok(()),
+        (Some(remedy), []) => print::wrapped(&format!("{} {remedy}", bold("do:")), 4),
+        (Some(_), [step]) => print::line(&format!("{} {step}", bold("do:"))),
+        (Some(_), steps) => {
+            print::line(&bold("do:"))?;
+            steps.iter().try_for_each(|step| print::line(&format!("  {step}")))
+        }
+    }
 }
 
 impl Diagnosis {
@@ -314,6 +385,10 @@ impl Diagnosis {
             confidence: verdict.confidence.word(),
             sentence: verdict.sentence.clone(),
             remedy: (!verdict.remedy.is_none()).then(|| verdict.remedy.to_string()),
+            steps: match &verdict.remedy {
+                Remedy::Steps(steps) => steps.iter().map(ToString::to_string).collect(),
+                Remedy::Say(_) => Vec::new(),
+            },
             findings: findings.iter().map(row).collect(),
             presented: evidence.presented.as_ref().map(SecretRow::of),
             helpers: evidence.helpers.iter().map(HelperRow::of).collect(),
@@ -366,6 +441,8 @@ fn kind_of(secret: &SecretString) -> Option<Kind> {
     }
 }
 
+/// As a shell tells of an interrupt.
+const INTERRUPTED: i32 = 130;
 /// How long a host may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long to wait before a refusal is tried once more.

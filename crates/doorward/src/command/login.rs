@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use doorward_client::{
-    Entry, Held, Place, Presented, Probe, RestAnswer, RestError, Vault, is_set_up, probe, reach, set_up, who_am_i,
+    Entry, Held, Place, Presented, Probe, RestAnswer, RestError, Vault, fingerprint, is_set_up, probe, reach, set_up,
+    who_am_i,
 };
-use doorward_rules::{Fault, Kind};
+use doorward_rules::{Fault, Form, Kind, RuleSet, Surface};
 use doorward_wire::UnverifiedToken;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -33,6 +34,10 @@ struct LoggedIn {
 
 pub(crate) fn run(flags: LoginFlags, vault: &Vault, json: bool) -> Result<(), Failure> {
     let place = flags.place.clone();
+    if place.is_in_the_clear() {
+        let sentence = format!("{} is not encrypted: whoever listens would learn the token", place.whole_host());
+        return Err(Failure::new(Code::Usage, sentence).hint("use https"));
+    }
     let attended = is_attended();
     if attended && !json {
         tell_the_way(&place, flags.job);
@@ -46,24 +51,16 @@ pub(crate) fn run(flags: LoginFlags, vault: &Vault, json: bool) -> Result<(), Fa
     };
     let secret = ask_secret("the token (it is not shown): ")?;
     let kind = look_at(&secret, &place)?;
-    let (mut rest, mut git, mut missing, mut owner) = (None, None, Vec::new(), email.clone());
-    if !flags.offline {
-        let answer = ask_rest(&place, kind, email.as_deref(), &secret)?;
-        if let Some(answer) = &answer {
-            owner = owner.or_else(|| answer.username.clone());
-            missing = flags.job.scopes().filter(|scope| answer.has(scope) == Some(false)).collect();
-        }
-        rest = answer.as_ref().map(described);
-        git = ask_git(&place, kind, owner.as_deref(), &secret)?;
-    }
+    let tried = if flags.offline { Tried::default() } else { Tried::on(&flags, kind, email.as_deref(), &secret)? };
     let place_for = reach(&place, &secret);
-    let entry = Entry {
-        place: place_for.clone(),
-        username: owner,
-        held: Held::Here(secret),
-        added_at: now(),
-        expires_at: None,
-    };
+    let (fingerprint, owner) = (fingerprint(&secret), email.clone().or_else(|| tried.username.clone()));
+    // Whoever stores a token for a place anew means this one, under whichever of their names the old one stands there.
+    let names = [email, tried.username.clone(), None];
+    vault.remove(|entry| {
+        entry.place == place_for && (names.contains(&entry.username) || entry.fingerprint() == fingerprint)
+    })?;
+    let (place_for, held) = (place_for.clone(), Held::Here(secret));
+    let entry = Entry { place: place_for.clone(), username: owner, held, added_at: now(), expires_at: None };
     let (_, kept) = store(vault, entry, KeepWord::or_anywhere(flags.keep))?;
     let registers = !flags.no_setup && !is_set_up(&place)?;
     if registers {
@@ -72,13 +69,52 @@ pub(crate) fn run(flags: LoginFlags, vault: &Vault, json: bool) -> Result<(), Fa
     let done = LoggedIn {
         place: place_for.to_string(),
         kind: kind.map(Kind::word),
-        rest,
-        git,
-        missing_scopes: missing,
+        rest: tried.rest,
+        git: tried.git,
+        missing_scopes: tried.missing,
         kept: kept_where(&kept),
         set_up: registers,
     };
     if json { print::json(&done) } else { done.tell(&place) }
+}
+
+/// What came of trying a token.
+#[derive(Default)]
+struct Tried {
+    rest: Option<String>,
+    git: Option<String>,
+    missing: Vec<&'static str>,
+    username: Option<String>,
+}
+
+impl Tried {
+    /// Tries it on both surfaces. A plain no of either is an error, and so is no answer from both.
+    fn on(flags: &LoginFlags, kind: Option<Kind>, email: Option<&str>, secret: &SecretString) -> Result<Self, Failure> {
+        let place = &flags.place;
+        let rest = ask_rest(place, kind, email, secret)?;
+        let answer = rest.as_ref().ok();
+        let username = answer.and_then(|answer| answer.username.clone());
+        let (git, proven) = ask_git(place, kind, email.or(username.as_deref()), secret)?;
+        if !proven && !answer.is_some_and(RestAnswer::knows_it) {
+            let why = match (&rest, &git) {
+                (Err(error), _) => error.to_string(),
+                (Ok(answer), _) if answer.status != 404 => format!("REST answered {}", answer.status),
+                (_, Some(told)) => told.clone(),
+                _ => "it has no REST that knows tokens".into(),
+            };
+            return Err(Failure::new(Code::Failed, format!("the token could not be tried: {why}"))
+                .hint("name a repository to try it on, or store it untried with --offline; nothing was stored"));
+        }
+        let scopes = flags.job.scopes();
+        // A token of a place acts for nobody of whom tools could ask.
+        let needed = scopes.filter(|scope| *scope != USER || kind.is_none_or(|kind| !kind.is_access_token()));
+        Ok(Self {
+            missing: needed.filter(|scope| answer.is_some_and(|answer| answer.has(scope) == Some(false))).collect(),
+            rest: answer.filter(|answer| answer.status != 404).map(described),
+            git,
+            username,
+        })
+    }
 }
 
 /// Which page, and what to tick there.
@@ -94,21 +130,33 @@ fn tell_the_way(place: &Place, job: Job) {
             job.scopes().map(|scope| format!("      {scope:28}  {}", meaning(scope))).collect::<Vec<_>>().join("\n")
         )
     } else {
-        let scopes: Vec<String> = job.scopes().map(|scope| format!("--scope {scope}")).collect();
+        let scopes: Vec<String> = job.scopes().map(|scope| format!("      --scope {scope}")).collect();
         format!(
-            "A token for {place}: whoever runs the server makes one with\n\n  doorward token create … {}\n",
-            scopes.join(" ")
+            "A token for {}: make one in its settings that may {}.\nIf it is a Doorward server, its administrator does that with\n\n  \
+             doorward token create --account NAME --name LABEL \\\n{}\n",
+            place.whole_host(),
+            if job == Job::Push { "read and write repositories" } else { "read repositories" },
+            scopes.join(" \\\n")
         )
     };
     eprintln!("{way}");
 }
 
+/// What a scope is for.
 fn meaning(scope: &str) -> &'static str {
     match scope {
         "read:repository:bitbucket" => "clone and fetch",
         "write:repository:bitbucket" => "push",
-        "read:user:bitbucket" => "let tools ask whose it is",
-        _ => "",
+        _ => "let tools ask whose it is",
+    }
+}
+
+/// What is not possible without a scope.
+fn without(scope: &str) -> &'static str {
+    match scope {
+        "read:repository:bitbucket" => "it cannot clone and fetch",
+        "write:repository:bitbucket" => "it cannot push",
+        _ => "tools cannot ask whose it is",
     }
 }
 
@@ -138,70 +186,59 @@ fn look_at(secret: &SecretString, place: &Place) -> Result<Option<Kind>, Failure
     }
 }
 
-/// What REST says; nothing if it cannot be asked now. A plain no is an error.
+/// What REST says, or why it cannot be asked now. A plain no is an error.
 fn ask_rest(
     place: &Place,
     kind: Option<Kind>,
     email: Option<&str>,
     secret: &SecretString,
-) -> Result<Option<RestAnswer>, Failure> {
+) -> Result<Result<RestAnswer, RestError>, Failure> {
     let who = |presented: &Presented<'_>| who_am_i(place, presented, &environment, PATIENCE);
-    let basic =
-        email.filter(|_| kind.is_none_or(|kind| kind == Kind::ApiToken)).map(|email| Presented::Basic(email, secret));
-    let first = match basic {
-        Some(basic) => who(&basic),
-        None => who(&Presented::Bearer(secret)),
-    };
-    let answer = match first {
-        Ok(answer) => answer,
-        Err(error) => return Ok(unasked(&error)),
-    };
-    if answer.status != 401 {
-        return Ok(Some(answer).filter(|answer| answer.status < 500 && answer.status != 404));
-    }
+    let basic = email.filter(|_| kind.is_none_or(|kind| kind == Kind::ApiToken));
+    let answer =
+        match basic.map_or_else(|| who(&Presented::Bearer(secret)), |email| who(&Presented::Basic(email, secret))) {
+            Ok(answer) if answer.status == 401 => answer,
+            answer => return Ok(answer),
+        };
     let told = answer.message.clone().unwrap_or_default();
+    let no = |sentence: String, remedy: &str| {
+        Err(Failure::new(Code::Failed, sentence).hint(format!("{remedy}; nothing was stored")))
+    };
+    if kind == Some(Kind::AppPassword) {
+        return no("this is an app password, and the host takes none any more".into(), "create an API token");
+    }
     if told.contains("no Bitbucket scopes") {
-        return Err(Failure::new(Code::Failed, "the token has no Bitbucket scopes")
-            .hint("make one with \"Create API token with scopes\", and choose the app Bitbucket; nothing was stored"));
+        let remedy = "make one with \"Create API token with scopes\", and choose the app Bitbucket";
+        return no("the token has no Bitbucket scopes".into(), remedy);
     }
     // The e-mail address may be wrong, and the token right.
-    if email.is_some() && who(&Presented::Bearer(secret)).is_ok_and(|answer| answer.knows_it()) {
-        return Err(Failure::new(
-            Code::Failed,
-            format!("the token is valid, and `{}` is not its owner's e-mail address", email.unwrap_or_default()),
-        )
-        .hint("give the address of your Atlassian account; nothing was stored"));
+    if let (Some(email), true) = (basic, who(&Presented::Bearer(secret)).is_ok_and(|answer| answer.knows_it())) {
+        let sentence = format!("the token is valid, and `{email}` is not its owner's e-mail address");
+        return no(sentence, "give the address of your Atlassian account");
     }
-    let needs_email = email.is_none() && kind == Some(Kind::ApiToken);
-    let remedy = if needs_email {
-        "add --email: with API tokens REST wants the owner's address"
-    } else {
-        "copy it again, or make a new one"
+    let told = if told.is_empty() { "401" } else { told.trim_end_matches('.') };
+    let bearer = kind.is_none_or(|kind| RuleSet::BitbucketCloud.accepts(kind, Surface::Rest, Form::BEARER, now()));
+    let remedy = match (email, bearer) {
+        (None, false) => "add --email, which REST wants with API tokens",
+        _ => "it has expired, was revoked, or is not whole: copy it again, or make a new one",
     };
-    Err(Failure::new(
-        Code::Failed,
-        format!("{} does not take this token: {}", place.host(), if told.is_empty() { "401" } else { &told }),
-    )
-    .hint(format!("{remedy}; nothing was stored")))
+    no(format!("{} does not take this token ({told})", place.host()), remedy)
 }
 
-fn unasked(error: &RestError) -> Option<RestAnswer> {
-    eprintln!("doorward: {error}; the token is stored without having been tried there");
-    None
-}
-
-/// What git says of a repository: the one that was named, or that of the clone in this directory.
+/// What git says of a repository, the one that was named or that of the clone in this directory; and whether that proves the
+/// token.
 fn ask_git(
     place: &Place,
     kind: Option<Kind>,
     owner: Option<&str>,
     secret: &SecretString,
-) -> Result<Option<String>, Failure> {
+) -> Result<(Option<String>, bool), Failure> {
     let here = || {
-        origin(std::path::Path::new(".")).and_then(|url| url.parse::<Place>().ok()).filter(|here| place.covers(here))
+        let url = origin(std::path::Path::new("."))?;
+        url.parse::<Place>().ok().filter(|here| place.covers(here))
     };
     let Some(repository) = Some(place.clone()).filter(|place| place.repository_url().is_some()).or_else(here) else {
-        return Ok(None);
+        return Ok((None, false));
     };
     let name = match kind {
         Some(Kind::ApiToken) => "x-bitbucket-api-token-auth",
@@ -210,14 +247,23 @@ fn ask_git(
     };
     let found = probe(&repository, name, secret, &program()?, PATIENCE)
         .map_err(|error| Failure::new(Code::Failed, format!("git cannot be run: {error}")).hint("install git"))?;
+    let no = |sentence: String, remedy: &str| {
+        Err(Failure::new(Code::Failed, sentence).hint(format!("{remedy}; nothing was stored")))
+    };
     match found {
-        Probe::Accepted => Ok(Some(format!("works: {repository}"))),
-        Probe::Forbidden(told) => Ok(Some(format!("{repository} says: {told}"))),
-        Probe::Unknown => Ok(Some(format!("nothing was found out about {repository}"))),
-        Probe::Refused | Probe::Gone(_) => {
-            Err(Failure::new(Code::Failed, format!("git does not get into {repository} with this token"))
-                .hint("check its scopes, and that its owner may see the repository; nothing was stored"))
+        Probe::Accepted => Ok((Some(format!("works: {repository}")), true)),
+        Probe::Unknown => {
+            let told = format!("not tried: {repository} is public, is not there, or this token may not see it");
+            Ok((Some(told), false))
         }
+        Probe::Forbidden(told) => no(
+            format!("git may not fetch {repository} with this token ({})", told.trim_end_matches('.')),
+            "make one with read:repository:bitbucket",
+        ),
+        Probe::Refused | Probe::Gone(_) => no(
+            format!("git does not get into {repository} with this token"),
+            "check its scopes, and that its owner may see the repository",
+        ),
     }
 }
 
@@ -232,7 +278,7 @@ fn described(answer: &RestAnswer) -> String {
         (403, _) => {
             let kind = answer.kind.clone().unwrap_or_else(|| "the token".into());
             let rest = scopes.map_or_else(String::new, |scopes| format!(", {scopes}"));
-            format!("knows it: {kind}{rest}")
+            format!("knows it, and it acts for nobody: {kind}{rest}")
         }
         (status, _) => format!("answered {status}"),
     }
@@ -247,7 +293,7 @@ impl LoggedIn {
             ("stored", format!("{}, for {}", self.kept, self.place)),
         ])?;
         for scope in &self.missing_scopes {
-            print::line(&format!("it lacks {scope}: {} will be refused", meaning(scope)))?;
+            print::line(&format!("it lacks {scope}: {}", without(scope)))?;
         }
         if self.set_up {
             print::line(&format!("git asks doorward about {} from now on", place.whole_host()))?;
@@ -256,5 +302,7 @@ impl LoggedIn {
     }
 }
 
+/// The scope with which tools ask whose a token is.
+const USER: &str = "read:user:bitbucket";
 /// How long each surface may take.
 const PATIENCE: Duration = Duration::from_secs(15);

@@ -1,6 +1,7 @@
 //! `doorward migrate`: moves a machine from app passwords and other old forms to the credential that works today.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use doorward_client::migrate::{
@@ -42,6 +43,8 @@ struct Report {
     read: usize,
     finds: Vec<Row>,
     passed: Vec<Passed>,
+    /// The files that are to read the new token from a variable.
+    variables: Vec<String>,
     applied: bool,
     kept: Option<String>,
     remotes: Vec<Verified>,
@@ -87,10 +90,15 @@ fn look(flags: &MigrateFlags, hosts: &Hosts) -> Result<Survey, Failure> {
         })
     };
     let here = [PathBuf::from(".")];
-    let paths = if flags.paths.is_empty() { &here[..] } else { &flags.paths };
-    let roots = paths.iter().map(canonical).collect::<Result<Vec<_>, _>>()?;
+    let (paths, own) = if flags.paths.is_empty() { (&here[..], own_files()) } else { (&flags.paths[..], Vec::new()) };
+    let (roots, files): (Vec<PathBuf>, Vec<PathBuf>) = paths.iter().cloned().partition(|path| path.is_dir());
+    let roots = roots.iter().map(canonical).collect::<Result<Vec<_>, _>>()?;
+    // A file is looked at under the name by which it is named, but not as a link.
+    let files = files.iter().map(|path| canonical(path).map(|_| absolute(path))).collect::<Result<Vec<_>, _>>()?;
+    let around = roots.iter().filter_map(|root| configuration_around(root));
+    let own: Vec<PathBuf> = own.into_iter().chain(files).chain(around).collect();
     let progress = Progress::start("files read");
-    let survey = survey(&roots, &own_files(), hosts, now(), &|read| progress.at(read));
+    let survey = survey(&roots, &own, hosts, now(), &|read| progress.at(read));
     progress.end();
     Ok(survey)
 }
@@ -103,7 +111,40 @@ fn own_files() -> Vec<PathBuf> {
     let in_home = home.iter().flat_map(|home| IN_HOME.iter().map(|name| home.join(name)));
     let configured = configuration.iter().flat_map(|path| IN_CONFIGURATION.iter().map(|name| path.join(name)));
     let named = ["NETRC", "GIT_CONFIG_GLOBAL"].into_iter().filter_map(environment).map(PathBuf::from);
-    in_home.chain(configured).chain(named).map(|path| std::fs::canonicalize(&path).unwrap_or(path)).collect()
+    let mut found: Vec<PathBuf> =
+        in_home.chain(configured).chain(named).chain(included()).map(|path| absolute(&path)).collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The files that git's own configuration is made of, with those that it includes.
+fn included() -> Vec<PathBuf> {
+    let listed =
+        Command::new("git").args(["config", "--global", "--includes", "--show-origin", "--null", "--list"]).output();
+    let text = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    text.split('\0').filter_map(|part| part.strip_prefix("file:")).map(PathBuf::from).collect()
+}
+
+/// The configuration of the clone that a directory is in, if it is not its top.
+fn configuration_around(directory: &Path) -> Option<PathBuf> {
+    if directory.join(".git").is_dir() {
+        return None;
+    }
+    let mut git = Command::new("git");
+    git.arg("-C").arg(directory).args(["rev-parse", "--path-format=absolute", "--git-common-dir"]);
+    let output = git.env_remove("GIT_DIR").env_remove("GIT_COMMON_DIR").output().ok()?;
+    let path = PathBuf::from(String::from_utf8(output.stdout).ok()?.trim());
+    (output.status.success() && path.is_absolute()).then(|| path.join("config"))
+}
+
+/// A path by which a file is known wherever one stands; its last part may be a link.
+fn absolute(path: &Path) -> PathBuf {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (std::fs::canonicalize(parent), path.file_name()) {
+        (Ok(parent), Some(name)) => parent.join(name),
+        _ => path.to_owned(),
+    }
 }
 
 /// Writes the new credential into the files, and makes git ask for it where it stood in an address; where what was there is
@@ -119,7 +160,12 @@ fn change(flags: &MigrateFlags, vault: &Vault, survey: &Survey, kept: &Path) -> 
     let email = email.or_else(|| chosen.owner.clone().filter(|name| name.contains('@')));
     let new = NewSecret { secret: chosen.secret, name: chosen.username, email };
     // Git is to ask for what does not stand in its configuration any more.
-    let by_git = |file: &Affected| matches!(file.format, Format::GitConfig | Format::Manifest);
+    let by_git = |file: &Affected| {
+        let taken_out =
+            |find: &Find| find.change.edits().is_some_and(|edits| edits.iter().any(|edit| edit.with.is_empty()));
+        matches!(file.format, Format::GitConfig | Format::Manifest | Format::GitCredentials)
+            && file.finds.iter().any(taken_out)
+    };
     let registers = survey.affected.iter().any(by_git) && !is_set_up(&flags.host)?;
     let remember = if registers { vec![flags.host.whole_host().to_string()] } else { Vec::new() };
     let applied = apply(&survey.affected, &new, kept, &remember, now())?;
@@ -153,14 +199,16 @@ fn take_back(kept: &Path, json: bool) -> Result<(), Failure> {
         restored: Vec<PathBuf>,
         left: Vec<PathBuf>,
     }
-    let undone = undo(kept)?;
-    for host in undone.remembered.iter().filter_map(|host| host.parse::<Place>().ok()) {
-        take_down(&host)?;
-    }
+    // What was set up stands in a file that may be among those that go back.
+    let undone = undo(kept, |remembered| {
+        for host in remembered.iter().filter_map(|host| host.parse::<Place>().ok()) {
+            let _ = take_down(&host);
+        }
+    })?;
     if json {
         return print::json(&Undone { restored: undone.restored, left: undone.left });
     }
-    print::line(&format!("{} as before", counted(undone.restored.len(), "file")))?;
+    print::line(&format!("{} put back as before", counted(undone.restored.len(), "file")))?;
     undone
         .left
         .iter()
@@ -172,12 +220,25 @@ fn tell(report: &Report, flags: &MigrateFlags) -> Result<(), Failure> {
     if report.finds.is_empty() {
         print::line(&format!("nothing to change in {read}"))?;
     } else {
-        let cells = report.finds.iter().map(|row| {
-            let found = row.secret.as_ref().map_or_else(|| row.found.clone(), |mark| format!("{} #{mark}", row.found));
-            [format!("{}:{}", row.path, row.line), found, row.change.clone()]
-        });
-        print::table(["where", "found", "change"], &cells.collect::<Vec<_>>())?;
-        print::line("")?;
+        let (by_hand, changes): (Vec<&Row>, Vec<&Row>) = report.finds.iter().partition(|row| row.by_hand);
+        if !changes.is_empty() {
+            let cells = changes.iter().map(|row| [row.place(), row.marked(), row.change.clone()]);
+            print::table(["where", "found", "change"], &cells.collect::<Vec<_>>())?;
+            print::line("")?;
+        }
+        if !by_hand.is_empty() {
+            print::line("by hand:")?;
+        }
+        for row in &by_hand {
+            print::wrapped(&format!("  {}: {}: {}", row.place(), row.marked(), row.change), 4)?;
+        }
+        if !by_hand.is_empty() {
+            print::line("")?;
+        }
+    }
+    if report.applied && !report.variables.is_empty() {
+        print::wrapped(&format!("{} must be set where these run, to the new token:", VARIABLE), 0)?;
+        report.variables.iter().try_for_each(|path| print::line(&format!("  {path}")))?;
     }
     for passed in &report.passed {
         print::line(&format!("not looked at: {}: {}", passed.path, passed.why))?;
@@ -186,11 +247,7 @@ fn tell(report: &Report, flags: &MigrateFlags) -> Result<(), Failure> {
         let said = remote.said.as_ref().map_or_else(|| "works".into(), |said| format!("refused: {said}"));
         print::line(&format!("{}  {said}", remote.url))?;
     }
-    let by_hand = report.finds.iter().filter(|row| row.by_hand).count();
-    let changes = report.finds.len() - by_hand;
-    if by_hand > 0 {
-        print::line(&format!("{} to be made by hand", counted(by_hand, "change")))?;
-    }
+    let changes = report.finds.iter().filter(|row| !row.by_hand).count();
     match &report.kept {
         Some(kept) => {
             print::line(&format!("{} made; what was there is in {kept}", counted(changes, "change")))?;
@@ -211,7 +268,20 @@ fn is_by_hand(find: &Find) -> bool {
 fn shortened(path: &Path) -> String {
     let here = std::env::current_dir().ok().and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
     let home = environment("HOME").and_then(|home| path.strip_prefix(home).ok().map(|path| Path::new("~").join(path)));
-    here.or(home).unwrap_or_else(|| path.to_owned()).display().to_string()
+    let shown = here.or(home).unwrap_or_else(|| path.to_owned()).display().to_string();
+    // A name may hold what a terminal would take for a command, or a secret.
+    let shown: String = shown.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect();
+    doorward_wire::redact(&shown).into_owned()
+}
+
+impl Row {
+    fn place(&self) -> String {
+        format!("{}:{}", self.path, self.line)
+    }
+
+    fn marked(&self) -> String {
+        self.secret.as_ref().map_or_else(|| self.found.clone(), |mark| format!("{} #{mark}", self.found))
+    }
 }
 
 impl Report {
@@ -222,7 +292,7 @@ impl Report {
             found: find.sort.to_string(),
             secret: find.fingerprint.clone(),
             by_hand: is_by_hand(find),
-            change: find.change.to_string(),
+            change: find.change.to_string().trim_start_matches("by hand: ").to_owned(),
         };
         let rows = survey.affected.iter().flat_map(|file| file.finds.iter().map(|find| row(&file.path, find)));
         let passed = survey.passed.iter().map(|(path, why)| Passed { path: shortened(path), why: why.clone() });
@@ -230,6 +300,12 @@ impl Report {
             read: survey.read,
             finds: rows.collect(),
             passed: passed.collect(),
+            variables: survey
+                .affected
+                .iter()
+                .filter(|file| file.finds.iter().any(|find| find.change.variable().is_some()))
+                .map(|file| shortened(&file.path))
+                .collect(),
             applied: false,
             kept: None,
             remotes: Vec::new(),
@@ -267,6 +343,8 @@ const IN_HOME: &[&str] = &[
     ".zprofile",
 ];
 const IN_CONFIGURATION: &[&str] = &["git/config", "git/credentials", "pip/pip.conf", "composer/auth.json"];
+/// What a script reads the new token from.
+const VARIABLE: &str = "BITBUCKET_API_TOKEN";
 /// How many remotes are asked at once.
 const AT_ONCE: usize = 8;
 /// How long a remote may take to answer.

@@ -94,9 +94,17 @@ async fn once(command: &[String], trace: &Path, stop: &mut Stop) -> Result<Ended
     if environment("GIT_TRACE2_EVENT").is_none() {
         prepared.env("GIT_TRACE2_EVENT", trace);
     }
-    let mut child = AsyncCommand::from(prepared).spawn().map_err(|error| {
+    let child = AsyncCommand::from(prepared).spawn().map_err(|error| {
         Failure::new(Code::NotFound, format!("`{program}` cannot be run: {error}")).hint("check its name")
-    })?;
+    });
+    // As a shell tells of a command that is not there.
+    let mut child = match child {
+        Ok(child) => child,
+        Err(failure) => {
+            failure.report();
+            std::process::exit(NOT_THERE)
+        }
+    };
     let failed = |error| Failure::new(Code::Failed, format!("the command cannot be waited for: {error}"));
     tokio::select! {
         status = child.wait() => Ok(Ended::With(status.map_err(failed)?)),
@@ -180,3 +188,4 @@ fn tell(text: &str) {
 }
 
 const INTERRUPTED: i32 = 130;
+const NOT_THERE: i32 = 127;

@@ -279,6 +279,18 @@ fn setup_takes_back_what_it_has_put_in_and_nothing_else() {
 }
 
 #[test]
+fn a_vault_that_cannot_be_written_still_gives_git_what_is_in_it() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    desk.add("", "api_token", "valid");
+    let lock = desk.sandbox.directory().join(".local/share/doorward/credentials.lock");
+    std::fs::remove_file(&lock).expect("it was there");
+    std::fs::create_dir(&lock).expect("something else in its place");
+    let question = format!("protocol=http\nhost={}\n\n", desk.sandbox.host());
+    let got = desk.run(&["credential", "get"], &question);
+    assert!(got.ok && got.stdout.contains("password=ATATT"), "{}", got.stderr);
+}
+
+#[test]
 fn a_secret_is_never_taken_half_nor_with_white_space_nor_printed() {
     let desk = Desk::new(&[]);
     for secret in ["", "  \n", "two words\n"] {
@@ -362,7 +374,7 @@ fn what_is_not_a_hosts_whim_is_not_tried_again_and_its_exit_code_is_passed_on() 
             outcome.stderr
         );
     }
-    assert_eq!(desk.run(&["run", "--", "no-such-program"], "").code, Some(3));
+    assert_eq!(desk.run(&["run", "--", "no-such-program"], "").code, Some(127));
     assert_eq!(desk.run(&["run"], "").code, Some(2));
     let fine = desk.run(&["run", "--job", "x", "--spread", "1s", "--", "echo", "fine"], "");
     assert_eq!((fine.code, fine.stdout.as_str()), (Some(0), "fine\n"));

@@ -53,7 +53,7 @@ fn our_own_server_says_itself_what_is_the_case_and_the_doctor_passes_it_on() {
     let (_, unscoped) = cli.token("admin", &[], &["--no-scopes"]);
     let (_, valid) = cli.token("admin", &["read:repository:bitbucket"], &[]);
     for (secret, repository, verdict, told) in [
-        (valid.as_str(), "home/hello", "healthy", "can be reached"),
+        (valid.as_str(), "home/hello", "healthy", "can be fetched from"),
         (&revoked_secret, "home/hello", "fixable", "this token was revoked at 20"),
         (&unscoped, "home/hello", "fixable", "has no scopes"),
         (&valid[..40], "home/hello", "fixable", "the end of this token is missing"),
@@ -63,6 +63,59 @@ fn our_own_server_says_itself_what_is_the_case_and_the_doctor_passes_it_on() {
         assert_eq!((found.as_str(), sure.as_str()), (verdict, "high"), "{diagnosis}");
         assert!(diagnosis["sentence"].as_str().is_some_and(|text| text.contains(told)), "{diagnosis}");
     }
+}
+
+#[test]
+fn a_secret_is_shown_neither_where_an_address_cannot_be_read_nor_where_a_helper_has_it() {
+    let home = tempfile::tempdir().expect("a directory");
+    let url = "https://ada:hunter/2secret@bitbucket.org/acme/site.git";
+    let (.., diagnosis) = diagnose(&mut command(home.path(), &["--offline", url]));
+    assert!(has(&diagnosis, "remote_unreadable") && !diagnosis.to_string().contains("2secret"), "{diagnosis}");
+    let helper = "[credential]\n\thelper = \"!f() { echo username=ada; echo password=hunter2-plain; }; f\"\n";
+    std::fs::write(home.path().join(".gitconfig"), helper).expect("written");
+    let (.., diagnosis) = diagnose(&mut command(home.path(), &["--offline", "https://git.example.org/a/b"]));
+    assert_eq!(diagnosis["helpers"][0]["answers"]["username"], "ada", "{diagnosis}");
+    assert!(!diagnosis.to_string().contains("hunter2"), "{diagnosis}");
+}
+
+#[test]
+fn what_is_mended_is_what_was_meant_and_nothing_else() {
+    let home = tempfile::tempdir().expect("a directory");
+    let git = doorward_testkit::Git::new(home.path());
+    git.ok(home.path(), &["init", "-q", "clone"]);
+    let clone = home.path().join("clone");
+    // An address with groups in groups, and letters that are told apart, keeps them.
+    git.ok(&clone, &["remote", "add", "origin", "https://ada:x@git.example.org/Group/Sub/Project.git"]);
+    let (.., diagnosis) = diagnose(command(home.path(), &["--offline", "."]).current_dir(&clone));
+    let remedy = diagnosis["findings"][0]["remedy"].as_str().unwrap_or_default().to_owned();
+    assert!(remedy.ends_with("git remote set-url origin https://git.example.org/Group/Sub/Project.git"), "{diagnosis}");
+    // The header of another host is not taken out.
+    let config = "[http \"https://other.example\"]\n\textraHeader = Authorization: Basic b3RoZXI6eA==\n";
+    std::fs::write(home.path().join(".gitconfig"), config).expect("written");
+    let arguments = ["http://127.0.0.1:1/acme/missing.git"];
+    let (.., diagnosis) = diagnose(&mut command(home.path(), &arguments));
+    assert!(!has(&diagnosis, "extra_header"), "{diagnosis}");
+    // A word within the address is no reason.
+    let (verdict, confidence, ..) =
+        diagnose(&mut command(home.path(), &["http://127.0.0.1:1/acme/certificate-tool.git"]));
+    assert_eq!((verdict.as_str(), confidence.as_str()), ("provider", "high"));
+}
+
+#[test]
+fn what_is_no_address_of_a_repository_is_named_for_what_it_is() {
+    let home = tempfile::tempdir().expect("a directory");
+    for (subject, finding) in [
+        ("ftp://git.example.org/a/b", "remote_of_another_kind"),
+        ("file:///srv/git/a.git", "remote_is_local"),
+        ("http://", "remote_unreadable"),
+        ("bitbucket.org/acme/site/src/main/README.md", "page_address"),
+    ] {
+        let (.., diagnosis) = diagnose(&mut command(home.path(), &["--offline", subject]));
+        assert!(has(&diagnosis, finding), "{subject}: {diagnosis}");
+        assert!(!diagnosis.to_string().contains("percent-encoding"), "{subject}: {diagnosis}");
+    }
+    let nowhere: Outcome = command(home.path(), &["/nonexistent"]).output().expect("doorward runs").into();
+    assert!(nowhere.code == Some(3) && nowhere.stderr.contains("no directory"), "{}", nowhere.stderr);
 }
 
 #[test]

@@ -163,6 +163,27 @@ fn case_09_a_locked_keyring_says_nothing_about_a_token() {
 }
 
 #[test]
+fn a_bus_that_takes_a_question_and_never_answers_is_not_waited_for() {
+    let home = TempDir::new().expect("a directory");
+    let socket = home.path().join("bus");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+    let silent = std::thread::spawn(move || listener.incoming().flatten().take(1).collect::<Vec<_>>());
+    let mut command = Command::new(PROGRAM);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", home.path());
+    command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", socket.display()));
+    command.args(["credential", "add", "https://git.example.org"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("doorward starts");
+    child.stdin.take().expect("its input").write_all(b"s3cr3t").expect("written");
+    let outcome: Outcome = child.wait_with_output().expect("it ends").into();
+    assert!(
+        outcome.stdout.contains("in the vault, since the keyring cannot be used now: it does not answer"),
+        "{outcome:?}"
+    );
+    drop(silent);
+}
+
+#[test]
 fn without_a_keyring_the_file_is_used_and_nothing_is_started() {
     let home = TempDir::new().expect("a directory");
     let run = |arguments: &[&str]| -> Outcome {

@@ -45,16 +45,20 @@ fn a_token_is_tried_on_both_surfaces_stored_and_used_by_git_at_once() {
     let url = sandbox.url("", "", "acme/infra");
     let listed = sandbox.git().run(sandbox.directory(), &["ls-remote", &url]);
     assert!(listed.ok, "{}", listed.stderr);
+    // A token that is stored anew takes the place of the old one, under whichever name that stood there.
+    assert!(login(&sandbox, &[], sandbox.secret("api_token", "read_only")).ok);
+    assert!(login(&sandbox, &[], sandbox.secret("api_token", "valid")).ok);
+    assert_eq!(stored(&sandbox).as_array().map(Vec::len), Some(1), "{}", stored(&sandbox));
     // An access token is stored where it is of use.
     let access = login(&sandbox, &[], sandbox.secret("repository_access_token", "valid"));
     assert!(
-        access.stdout.contains("REST    knows it: repo_access_token, scopes repository:write"),
+        access.stdout.contains("REST    knows it, and it acts for nobody: repo_access_token, scopes repository:write"),
         "{}",
         access.stdout
     );
     assert!(access.stdout.contains("/acme/site\n"), "{}", access.stdout);
     let read_only = login(&sandbox, &[], sandbox.secret("api_token", "read_only"));
-    assert!(read_only.stdout.contains("it lacks write:repository:bitbucket: push"), "{}", read_only.stdout);
+    assert!(read_only.stdout.contains("it lacks write:repository:bitbucket: it cannot push"), "{}", read_only.stdout);
 }
 
 #[test]
@@ -65,6 +69,8 @@ fn case_26_what_cannot_work_is_refused_with_its_reason_and_not_stored() {
         (&["--email", "ada@example.org"][..], sandbox.secret("api_token", "unscoped"), "has no Bitbucket scopes"),
         (&["--email", "bob@example.org"], valid, "is not its owner's e-mail address"),
         (&["--email", "ada@example.org"], sandbox.secret("api_token", "revoked"), "does not take this token"),
+        (&[], sandbox.secret("api_token", "admin_only"), "git may not fetch"),
+        (&[], sandbox.secret("app_password", "valid"), "this is an app password"),
         (&[], &valid[..100], "the end of the token is missing"),
         (&[], "", "no token was given"),
         (&[], "two words", "white space"),
@@ -76,11 +82,18 @@ fn case_26_what_cannot_work_is_refused_with_its_reason_and_not_stored() {
         assert!(outcome.stderr.contains("nothing was stored"), "{}", outcome.stderr);
     }
     assert_eq!(stored(&sandbox).as_array().map(Vec::len), Some(0));
-    // A host that cannot be asked says nothing about a token.
-    let mut child = command(&sandbox, PROGRAM, &["login", "http://127.0.0.1:1", "--no-setup"]).spawn().expect("starts");
-    child.stdin.take().expect("its input").write_all(valid.as_bytes()).expect("written");
-    let outcome: Outcome = child.wait_with_output().expect("it ends").into();
-    assert!(outcome.ok && outcome.stderr.contains("without having been tried"), "{}{}", outcome.stdout, outcome.stderr);
+    // A host that cannot be asked says nothing about a token, and what crosses a network in the clear is not sent.
+    let run = |arguments: &[&str]| -> Outcome {
+        let mut child = command(&sandbox, PROGRAM, arguments).spawn().expect("starts");
+        let _ = child.stdin.take().expect("its input").write_all(valid.as_bytes());
+        child.wait_with_output().expect("it ends").into()
+    };
+    let nowhere = run(&["login", "http://127.0.0.1:1", "--no-setup"]);
+    assert!(!nowhere.ok && nowhere.stderr.contains("could not be tried"), "{}", nowhere.stderr);
+    let clear = run(&["login", "http://git.example.org"]);
+    assert!(clear.code == Some(2) && clear.stderr.contains("is not encrypted"), "{}", clear.stderr);
+    let untried = run(&["login", "http://127.0.0.1:1", "--no-setup", "--offline"]);
+    assert!(untried.ok, "{}", untried.stderr);
 }
 
 #[test]

@@ -141,7 +141,8 @@ fn case_43_a_machine_moves_from_app_passwords_to_a_token_in_one_command_and_back
     }
     let read = |name: &str| fs::read_to_string(home.join(name)).expect("there");
     assert!(read("work/site/deploy.sh").contains("x-bitbucket-api-token-auth:${BITBUCKET_API_TOKEN}@"));
-    assert!(read(".git-credentials").ends_with("https://ada:x@github.com\n"));
+    assert_eq!(read(".git-credentials"), "https://ada:x@github.com\n");
+    assert!(applied.stdout.contains("BITBUCKET_API_TOKEN must be set"), "{}", applied.stdout);
     assert_eq!(read("work/site/.env"), format!("BITBUCKET_APP_PASSWORD={}\n", machine.new_secret()));
     let left = machine.finds();
     assert!(left.iter().all(|find| find.2), "{left:?}");
@@ -151,6 +152,33 @@ fn case_43_a_machine_moves_from_app_passwords_to_a_token_in_one_command_and_back
     let after = picture(&home).into_iter().filter(|(path, bytes)| !(path.ends_with(".gitconfig") && bytes.is_empty()));
     assert_eq!(after.collect::<Vec<_>>(), before);
     assert_eq!(machine.migrate(&["--undo"]).code, Some(3));
+}
+
+#[test]
+fn the_persons_own_configuration_goes_back_too_and_a_name_cannot_speak_to_the_terminal() {
+    let machine = Machine::new();
+    let (old, host) = (machine.old().to_owned(), machine.sandbox.host().to_owned());
+    let own = format!("[url \"http://ada:{old}@{host}/\"]\n\tinsteadOf = bb:\n");
+    machine.write(".gitconfig", &own);
+    machine.write("work/\u{1b}[31mred\nname/a.env", &format!("P={old}\n"));
+    let stored =
+        machine.run(&["credential", "add", &machine.host, "--username", "ada@example.org"], machine.new_secret());
+    assert!(stored.ok, "{}", stored.stderr);
+    let applied = machine.migrate(&["--apply", "--offline"]);
+    assert!(applied.ok && !applied.stdout.contains('\u{1b}'), "{}{}", applied.stdout, applied.stderr);
+    assert!(
+        applied.stdout.lines().any(|line| line.starts_with('\u{fffd}') && line.contains("a.env:1")),
+        "{}",
+        applied.stdout
+    );
+    assert!(!fs::read_to_string(machine.home().join(".gitconfig")).expect("there").contains(&old));
+    let undone = machine.migrate(&["--undo"]);
+    assert!(
+        undone.stdout.starts_with("2 files put back as before") && !undone.stdout.contains("left"),
+        "{}",
+        undone.stdout
+    );
+    assert_eq!(fs::read_to_string(machine.home().join(".gitconfig")).expect("there"), own);
 }
 
 #[test]
@@ -167,4 +195,9 @@ fn a_secret_is_not_written_into_what_git_keeps_and_links_are_not_followed() {
     let found = machine.finds();
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(found[0].0.ends_with(".env") && found[0].2, "{found:?}");
+    // Also where a variable points git elsewhere, as it does within a hook.
+    let mut command = machine.command(&["migrate", "--host", &machine.host, "--json"]);
+    let output = command.env("GIT_DIR", home.join("outside")).output().expect("doorward runs");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["finds"][0]["by_hand"], true, "{report}");
 }
