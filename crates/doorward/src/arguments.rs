@@ -80,6 +80,12 @@ pub(crate) enum Command {
     /// Store a token: tells which page makes one and what to tick there, tries it on git and REST, and has git use it
     #[command(after_help = LOGIN_EXAMPLES)]
     Login(LoginFlags),
+    /// Forget what is stored for a host, and everything in it
+    Logout {
+        /// The host, a workspace or a repository
+        #[arg(value_name = "URL", default_value = "https://bitbucket.org")]
+        place: Place,
+    },
     /// Make doorward the credential helper for a host, in your own git configuration
     #[command(after_help = SETUP_EXAMPLES)]
     Setup {
@@ -718,6 +724,7 @@ impl Command {
                 | Self::Askpass { .. }
                 | Self::Doctor(_)
                 | Self::Login(_)
+                | Self::Logout { .. }
                 | Self::Migrate(_)
                 | Self::Completions { .. }
                 | Self::Manual { .. }

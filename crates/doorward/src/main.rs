@@ -55,6 +55,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         | Command::Askpass { .. }
         | Command::Doctor(_)
         | Command::Login(_)
+        | Command::Logout { .. }
         | Command::Completions { .. }
         | Command::Manual { .. }
         | Command::Migrate(_)

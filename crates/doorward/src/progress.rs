@@ -1,11 +1,12 @@
-//! How far long work has come: one line on standard error that changes, where somebody watches it.
+//! That something is waited for, and how far long work has come: one line on standard error that changes, where somebody
+//! watches it.
 
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A count that grows.
+/// A count that grows, or a wait.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
@@ -19,6 +20,13 @@ impl Progress {
             ProgressStyle::with_template("{spinner} {human_pos} {msg}").unwrap_or(ProgressStyle::default_spinner());
         bar.set_style(style);
         bar.enable_steady_tick(Duration::from_millis(100));
+        Self(bar)
+    }
+
+    /// Shows that something is waited for.
+    pub(crate) fn wait(what: &'static str) -> Self {
+        let Self(bar) = Self::start(what);
+        bar.set_style(ProgressStyle::with_template("{spinner} {msg}").unwrap_or(ProgressStyle::default_spinner()));
         Self(bar)
     }
 

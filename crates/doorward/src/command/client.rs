@@ -70,6 +70,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Doctor(flags) => super::doctor::run(&flags, &vault, json),
         Command::Login(flags) => super::login::run(flags, &vault, json),
+        Command::Logout { place } => match vault.remove(|entry| place.covers(&entry.place))? {
+            0 => Err(nothing_stored(&place)),
+            removed => print::line(&format!("forgot {} for {place}", counted(removed, "credential"))),
+        },
         Command::Migrate(flags) => super::migrate::run(&flags, &vault, json),
         Command::Credential(command) => credential(command, &vault, json),
         Command::Setup { host, undo: false } => {
@@ -129,8 +133,7 @@ fn credential(command: CredentialCommand, vault: &Vault, json: bool) -> Result<(
         CredentialCommand::Remove { place, username } => {
             let meant = |entry: &Entry| entry.place == place && (username.is_none() || entry.username == username);
             match vault.remove(meant)? {
-                0 => Err(Failure::new(Code::NotFound, format!("there is nothing stored for {place}"))
-                    .hint("`doorward credential list` shows what there is")),
+                0 => Err(nothing_stored(&place)),
                 removed => print::line(&format!("forgot {}", counted(removed, "credential"))),
             }
         }
@@ -164,6 +167,11 @@ fn add(vault: &Vault, place: Place, username: Option<String>, keep: Keep, json: 
     let what =
         row.kind.map_or_else(|| "a secret of unknown kind".into(), |kind| format!("a secret of the kind {kind}"));
     print::line(&format!("stored {what} for {}, {}", row.place, kept_where(&kept)))
+}
+
+fn nothing_stored(place: &Place) -> Failure {
+    Failure::new(Code::NotFound, format!("there is nothing stored for {place}"))
+        .hint("`doorward credential list` shows what there is")
 }
 
 /// Where a secret was kept, in words.

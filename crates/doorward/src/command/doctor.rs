@@ -20,6 +20,7 @@ use crate::arguments::DoctorFlags;
 use crate::data::now;
 use crate::failure::{Code, Failure};
 use crate::print;
+use crate::progress::Progress;
 use crate::style::{bold, colour, dim};
 use crate::terminal::{ask, is_attended};
 
@@ -112,6 +113,11 @@ fn examine_all(subject: &Subject, vault: &Vault, offline: bool) -> Result<Examin
             .hint("install git, or put it into the search path")
     };
     let Subject { url, remote, directory } = subject;
+    let progress = Progress::wait(if offline {
+        "looking at this machine"
+    } else {
+        "looking at this machine, and asking the host"
+    });
     let evidence = gather(url, remote.as_deref(), directory, &environment).map_err(unusable)?;
     let program = program()?;
     let inquire = || inquire(&evidence, directory, &program, PATIENCE).map_err(unusable);
@@ -134,6 +140,7 @@ fn examine_all(subject: &Subject, vault: &Vault, offline: bool) -> Result<Examin
     }
     let answers = inquiry.as_ref().map(|git| Answers { git, again: again.as_ref(), rest: rest.as_ref() });
     let verdict = judge(&evidence, &findings, answers);
+    progress.end();
     Ok(Examination { evidence, findings, inquiry, rest, verdict })
 }
 

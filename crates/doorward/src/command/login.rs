@@ -17,6 +17,7 @@ use crate::arguments::{Job, KeepWord, LoginFlags};
 use crate::data::now;
 use crate::failure::{Code, Failure};
 use crate::print;
+use crate::progress::Progress;
 use crate::terminal::{ask, ask_secret, is_attended};
 
 /// What came of it.
@@ -91,10 +92,12 @@ impl Tried {
     /// Tries it on both surfaces. A plain no of either is an error, and so is no answer from both.
     fn on(flags: &LoginFlags, kind: Option<Kind>, email: Option<&str>, secret: &SecretString) -> Result<Self, Failure> {
         let place = &flags.place;
+        let progress = Progress::wait("trying the token on REST and git");
         let rest = ask_rest(place, kind, email, secret)?;
         let answer = rest.as_ref().ok();
         let username = answer.and_then(|answer| answer.username.clone());
         let (git, proven) = ask_git(place, kind, email.or(username.as_deref()), secret)?;
+        progress.end();
         if !proven && !answer.is_some_and(RestAnswer::knows_it) {
             let why = match (&rest, &git) {
                 (Err(error), _) => error.to_string(),

@@ -83,6 +83,21 @@ fn git_clones_and_pushes_with_a_token_of_each_kind_and_no_user_name_anywhere() {
 }
 
 #[test]
+fn every_git_on_this_machine_gets_its_credential() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    desk.add("", "api_token", "valid");
+    for program in ["git", "/usr/bin/git", "/usr/local/bin/git"] {
+        if program == "git" || std::path::Path::new(program).exists() {
+            let git = desk.sandbox.git().program(program.as_ref());
+            let outcome =
+                git.run(desk.sandbox.directory(), &["ls-remote", &format!("{}.git", desk.address("acme/site"))]);
+            assert!(outcome.ok, "{program}: {}", outcome.stderr);
+            println!("{}", git.ok(desk.sandbox.directory(), &["version"]));
+        }
+    }
+}
+
+#[test]
 fn case_31_a_user_name_in_the_address_does_not_keep_the_right_one_from_being_sent() {
     let desk = Desk::new(&["--at", "2026-11-22"]);
     desk.add("", "api_token", "valid");

@@ -57,6 +57,8 @@ fn a_token_is_tried_on_both_surfaces_stored_and_used_by_git_at_once() {
         access.stdout
     );
     assert!(access.stdout.contains("/acme/site\n"), "{}", access.stdout);
+    let forgotten = command(&sandbox, PROGRAM, &["logout", &format!("http://{}", sandbox.host())]).output();
+    assert!(forgotten.expect("doorward runs").status.success() && stored(&sandbox) == Value::Array(Vec::new()));
     let read_only = login(&sandbox, &[], sandbox.secret("api_token", "read_only"));
     assert!(read_only.stdout.contains("it lacks write:repository:bitbucket: it cannot push"), "{}", read_only.stdout);
 }
