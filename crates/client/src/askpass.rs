@@ -58,8 +58,10 @@ impl Prompt {
             return Err(error());
         }
         let place: Place = url.parse().map_err(|_| error())?;
-        let user =
-            authority.split_once('@').map(|(user, _)| crate::place::decoded(user)).filter(|user| !user.is_empty());
+        let user = authority
+            .split_once('@')
+            .map(|(user, _)| doorward_wire::percent_decoded(user))
+            .filter(|user| !user.is_empty());
         Ok(if first { Self::Username(place) } else { Self::Password(place, user) })
     }
 }

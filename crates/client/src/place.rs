@@ -150,11 +150,6 @@ impl FromStr for Place {
     }
 }
 
-/// A text with `%40` and the like as what they stand for.
-pub(crate) fn decoded(text: &str) -> String {
-    percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned()
-}
-
 /// A path as git asks for it: at Bitbucket Cloud up to the repository; elsewhere all of it, since there may be groups in groups.
 fn as_git(path: &str, host: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();

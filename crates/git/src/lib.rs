@@ -4,6 +4,7 @@
 //! decides who may do what.
 
 mod advertise;
+mod contents;
 mod create;
 mod durable;
 mod error;
@@ -19,6 +20,7 @@ mod sweep;
 mod upkeep;
 
 pub use advertise::Service;
+pub use contents::{Commit, Contents, Entry, EntryKind, Ref, RefKind};
 pub use create::{Import, ObjectFormat};
 pub use error::GitError;
 pub use output::Output;

@@ -31,7 +31,7 @@ pub enum Surface {
 /// What a caller wants to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// Clone or fetch.
+    /// Clone or fetch, or read source and history one by one.
     Fetch,
     /// Push: create, move or delete refs.
     Push,
@@ -70,7 +70,8 @@ impl Surface {
     pub fn actions(self) -> &'static [Action] {
         match self {
             Self::Git | Self::Lfs => &[Action::Fetch, Action::Push],
-            Self::Rest | Self::Web => &[Action::ReadRepository, Action::ReadAccount, Action::ReadWorkspaces],
+            Self::Rest => &[Action::Fetch, Action::ReadRepository, Action::ReadAccount, Action::ReadWorkspaces],
+            Self::Web => &[Action::ReadRepository, Action::ReadAccount, Action::ReadWorkspaces],
         }
     }
 }

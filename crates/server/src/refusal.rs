@@ -28,6 +28,8 @@ pub(crate) struct Refusal {
     pub(crate) surface: Surface,
     /// The scopes that were needed and those that were there, if that is what it is about.
     pub(crate) scopes: Option<Box<(Scopes, Scopes)>>,
+    /// The parameter that is wrong, and what is wrong with it.
+    pub(crate) field: Option<Box<(&'static str, String)>>,
     /// The answer in another's words.
     pub(crate) worded: Option<Box<Answer>>,
 }
@@ -47,8 +49,21 @@ impl Refusal {
             retry_after: None,
             surface: Surface::Git,
             scopes: None,
+            field: None,
             worded: None,
         }
+    }
+
+    /// A parameter of a request to REST that cannot be used.
+    pub(crate) fn bad_parameter(name: &'static str, what: impl Into<String>, remedy: &'static str) -> Self {
+        let what = what.into();
+        let refusal = Self::new(StatusCode::BAD_REQUEST, "bad_parameter", format!("`{name}`: {what}"), remedy);
+        Self { field: Some(Box::new((name, what))), ..refusal.on(Surface::Rest) }
+    }
+
+    /// Something in a repository that is not there.
+    pub(crate) fn not_there(code: &'static str, sentence: impl Into<String>, remedy: &'static str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, sentence, remedy).on(Surface::Rest)
     }
 
     /// A verdict of the kernel.
@@ -139,7 +154,12 @@ impl Refusal {
             detail.insert("required".into(), json!(required.names()));
             detail.insert("granted".into(), json!(granted.names()));
         }
-        envelope(&self.sentence, Some(detail))
+        let mut value = envelope(&self.sentence, Some(detail));
+        if let (Some(field), Some(error)) = (&self.field, value["error"].as_object_mut()) {
+            let (name, what) = &**field;
+            error.insert("fields".into(), json!({ *name: [what] }));
+        }
+        value
     }
 }
 

@@ -6,13 +6,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use doorward_wire::Description;
+use doorward_wire::{Description, percent_decoded, percent_encoded};
 use secrecy::SecretString;
 
 use super::{Remedy, Step};
 use crate::bounded;
 use crate::migrate::netrc::{Machine, machines};
-use crate::place::decoded;
 use crate::{Environment, Place};
 
 /// What was found, without asking the host.
@@ -220,8 +219,7 @@ pub fn without_user(url: &str) -> String {
 
 /// An address without a user part with a user name in it.
 fn with_user(url: &str, user: &str) -> String {
-    let user = percent_encoding::utf8_percent_encode(user, percent_encoding::NON_ALPHANUMERIC);
-    url.replacen("://", &format!("://{user}@"), 1)
+    url.replacen("://", &format!("://{}@", percent_encoded(user)), 1)
 }
 
 /// User name and secret in an address, with `%40` and the like as what they stand for.
@@ -229,8 +227,8 @@ fn user_part(url: &str) -> (Option<String>, Option<SecretString>) {
     let authority = url.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
     let Some((user, _)) = authority.rsplit_once('@') else { return (None, None) };
     let (name, secret) = user.split_once(':').map_or((user, None), |(name, secret)| (name, Some(secret)));
-    let name = Some(decoded(name)).filter(|name| !name.is_empty());
-    (name, secret.map(|secret| decoded(secret).into()))
+    let name = Some(percent_decoded(name)).filter(|name| !name.is_empty());
+    (name, secret.map(|secret| percent_decoded(secret).into()))
 }
 
 fn git(directory: &Path) -> Command {
@@ -308,6 +306,6 @@ mod tests {
         assert_eq!(read("https://ada@host/x"), (Some("ada".into()), None));
         assert_eq!(read("https://host/a@b"), (None, None));
         assert_eq!(read("https://:t@host/"), (None, Some("t".into())));
-        assert_eq!(decoded("100%"), "100%");
+        assert_eq!(percent_decoded("100%"), "100%");
     }
 }

@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::{Path, PathBuf};
 
 use doorward_rules::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use doorward_wire::percent_encoded;
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -196,16 +196,15 @@ impl Staged {
 
 impl Piece {
     fn written(&self, new: &NewSecret) -> Option<SecretString> {
-        let in_address = |text: &str| utf8_percent_encode(text, IN_ADDRESS).to_string();
         let email = new.email.as_deref();
         Some(match self {
             Self::Text(text) => text.clone().into(),
             Self::Name => new.name.clone().into(),
-            Self::NameInAddress => in_address(&new.name).into(),
+            Self::NameInAddress => percent_encoded(&new.name).into(),
             Self::Secret => new.secret.clone(),
-            Self::SecretInAddress => in_address(new.secret.expose_secret()).into(),
+            Self::SecretInAddress => percent_encoded(new.secret.expose_secret()).into(),
             Self::Email => email?.to_owned().into(),
-            Self::EmailInAddress => in_address(email?).into(),
+            Self::EmailInAddress => percent_encoded(email?).into(),
         })
     }
 }
@@ -270,8 +269,6 @@ fn hex(bytes: &[u8]) -> String {
 
 const MANIFEST: &str = "manifest.json";
 const DONE: &str = "manifest.undone.json";
-/// What stands for itself in the user part of an address.
-const IN_ADDRESS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 #[cfg(test)]
 mod tests {

@@ -6,13 +6,13 @@
 use std::ops::Range;
 
 use doorward_rules::{Kind, RuleSet, Rules, Scheme, Surface, Timestamp, bitbucket_cloud, present};
+use doorward_wire::percent_decoded;
 
 use super::git_config::header_of;
 use super::lines::{echoing_askpass, headers, line_of, npm_secrets, secrets};
 use super::shell;
 use super::user_part::{UserPart, is_variable};
 use super::{Change, Edit, Find, Format, Hosts, Piece, Puts, Sort, composer, netrc};
-use crate::place::decoded;
 
 /// Everything in a text that must change, in its order.
 pub fn scan(text: &str, format: Format, hosts: &Hosts, now: Timestamp) -> Vec<Find> {
@@ -62,7 +62,7 @@ impl Scan<'_> {
 
     fn address(&self, part: &UserPart) -> Option<Placed> {
         let surface = self.hosts.surface(&self.text[part.host.clone()], &self.text[part.path..])?;
-        let user = decoded(&self.text[part.user.clone()]);
+        let user = percent_decoded(&self.text[part.user.clone()]);
         let email = surface == Surface::Git && user.contains('@') && !is_variable(&user);
         let at = part.whole.start;
         let drop = || Change::Edits(vec![Edit { range: part.whole.clone(), with: Vec::new() }]);
@@ -86,7 +86,7 @@ impl Scan<'_> {
                 _ => None,
             };
         }
-        let secret = decoded(written);
+        let secret = percent_decoded(written);
         let sort = Sort::of(&user, &secret, surface, self.now)?;
         let pair = Edit { range: part.user.start..range.end, with: Vec::new() };
         let right = if surface == Surface::Rest { Piece::EmailInAddress } else { Piece::NameInAddress };

@@ -19,6 +19,7 @@ mod migrate;
 mod operation;
 mod protocol;
 mod push;
+mod rest;
 mod sandbox;
 mod up;
 

@@ -1,7 +1,12 @@
 //! The REST API, version 2.0: one file for each resource.
 
+mod commits;
+mod contents;
+mod page;
+mod refs;
 mod removed;
 mod repository;
+mod source;
 mod user;
 
 use axum::body::Body;
@@ -26,6 +31,19 @@ pub(crate) fn routes() -> Router<App> {
         .route("/user", get(user::user))
         .route("/user/workspaces", get(user::workspaces))
         .route("/repositories/{workspace}/{repository}", get(repository::repository))
+        .route("/repositories/{workspace}/{repository}/refs", get(refs::refs))
+        .route("/repositories/{workspace}/{repository}/refs/branches", get(refs::branches))
+        .route("/repositories/{workspace}/{repository}/refs/branches/{*name}", get(refs::branch))
+        .route("/repositories/{workspace}/{repository}/refs/tags", get(refs::tags))
+        .route("/repositories/{workspace}/{repository}/refs/tags/{*name}", get(refs::tag))
+        .route("/repositories/{workspace}/{repository}/commits", get(commits::commits))
+        .route("/repositories/{workspace}/{repository}/commits/{revision}", get(commits::commits_from))
+        .route("/repositories/{workspace}/{repository}/commit/{revision}", get(commits::commit))
+        .route("/repositories/{workspace}/{repository}/src", get(source::main_branch))
+        .route("/repositories/{workspace}/{repository}/src/", get(source::main_branch))
+        .route("/repositories/{workspace}/{repository}/src/{revision}", get(source::root))
+        .route("/repositories/{workspace}/{repository}/src/{revision}/", get(source::root))
+        .route("/repositories/{workspace}/{repository}/src/{revision}/{*path}", get(source::path))
         // Removed by Bitbucket Cloud on 2026-04-14
         .route("/workspaces", any(removed::cross_workspace_list))
         .route("/repositories", any(removed::cross_workspace_list))
@@ -43,7 +61,8 @@ async fn nothing_here(State(app): State<App>, Extension(context): Extension<Cont
 fn no_such_operation(app: &App, context: &Context, uri: &Uri) -> Response<Body> {
     let path: String = redact(uri.path()).chars().filter(|c| !c.is_control()).take(200).collect();
     let sentence = format!("there is no API hosted at `{path}`");
-    let remedy = "here are /2.0/user, /2.0/user/workspaces and /2.0/repositories/WORKSPACE/REPOSITORY";
+    let remedy = "here are /2.0/user, /2.0/user/workspaces, /2.0/repositories/WORKSPACE/REPOSITORY, \
+                  and below that refs, commits, commit and src";
     let refusal = Refusal::new(StatusCode::NOT_FOUND, "no_such_operation", sentence, remedy).on(Surface::Rest);
     let refusal = if app.sandbox.is_some() { refusal.worded(bitbucket_cloud::no_api()) } else { refusal };
     refusal.respond(context.id)
@@ -57,12 +76,23 @@ async fn wrong_method(Extension(context): Extension<Context>, method: Method) ->
 
 /// A successful answer, counted.
 async fn answer(app: &App, context: &Context, wish: Wish<'_>, admitted: Admitted, value: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(value.to_string()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    finish(app, context, wish, admitted, response).await
+}
+
+/// Counts a successful answer, whatever it is.
+async fn finish(
+    app: &App,
+    context: &Context,
+    wish: Wish<'_>,
+    admitted: Admitted,
+    mut response: Response<Body>,
+) -> Response<Body> {
     let id = match app.tally(context, wish, admitted.decision).await {
         Ok(id) => id,
         Err(refusal) => return refusal.on(Surface::Rest).respond(context.id),
     };
-    let mut response = Response::new(Body::from(value.to_string()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.extensions_mut().insert(FoundAs(id));
     response.extensions_mut().insert(admitted.noted);
     response

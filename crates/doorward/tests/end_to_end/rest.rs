@@ -1,0 +1,212 @@
+//! REST: what is in a repository, as scripts ask for it. Real git makes what is asked about, and is asked for the truth.
+
+use std::fs;
+use std::path::PathBuf;
+
+use doorward_testkit::{Response, Server};
+use serde_json::Value;
+
+use crate::server;
+
+/// A server with a repository that has some history.
+struct World {
+    server: Server,
+    clone: PathBuf,
+    token: String,
+}
+
+const API: &str = "/2.0/repositories/home/hello";
+
+impl World {
+    fn new() -> Self {
+        let server = server();
+        let scopes = ["read:repository:bitbucket", "write:repository:bitbucket"];
+        let (_, token) = server.cli().token("admin", &scopes, &[]);
+        let git = server.git();
+        let clone = server.directory().join("clone");
+        git.ok(server.directory(), &["clone", "-q", &server.url("admin", &token, "home/hello"), "clone"]);
+        fs::create_dir_all(clone.join("src/deep/er")).expect("made");
+        fs::write(clone.join("src/deep/er/ä b#%.txt"), "umlaut\n").expect("written");
+        fs::write(clone.join("src/run.sh"), "#!/bin/sh\n").expect("written");
+        fs::write(clone.join("logo.png"), [0_u8, 159, 146, 150]).expect("written");
+        std::os::unix::fs::symlink("README.md", clone.join("link")).expect("a link");
+        git.ok(&clone, &["add", "."]);
+        git.ok(&clone, &["update-index", "--chmod=+x", "src/run.sh"]);
+        git.ok(&clone, &["commit", "-q", "-m", "Many <files> & more\n\nWith a body."]);
+        for number in 1..=12 {
+            git.commit(&clone, "counter", &format!("{number}\n"));
+        }
+        git.ok(&clone, &["branch", "feature/one"]);
+        git.ok(&clone, &["tag", "v1.2"]);
+        git.ok(&clone, &["tag", "-a", "-m", "Ten", "v1.10", "HEAD~2"]);
+        git.ok(&clone, &["push", "-q", "origin", "HEAD", "feature/one", "--tags"]);
+        Self { server, clone, token }
+    }
+
+    fn get(&self, path: &str) -> Response {
+        self.server.http().get(path, &[&format!("Authorization: Bearer {}", self.token)])
+    }
+
+    fn json(&self, path: &str) -> Value {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    fn refused(&self, path: &str, status: u16, code: &str) -> Value {
+        let answer = self.get(path);
+        let value: Value = serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!((answer.status, value["error"]["detail"]["code"].as_str()), (status, Some(code)), "{path}: {value}");
+        value
+    }
+
+    fn git(&self, arguments: &[&str]) -> String {
+        self.server.git().ok(&self.clone, arguments)
+    }
+}
+
+fn names(list: &Value, key: &str) -> Vec<String> {
+    let values = list["values"].as_array().expect("values");
+    values.iter().map(|value| value[key].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn history_is_listed_page_by_page_as_git_has_it() {
+    let world = World::new();
+    let expected: Vec<String> = world.git(&["log", "--format=%H"]).lines().map(str::to_owned).collect();
+    let (mut path, mut found, mut pages) = (format!("{API}/commits?pagelen=5"), Vec::new(), 0);
+    loop {
+        let list = world.json(&path);
+        found.extend(names(&list, "hash"));
+        pages += 1;
+        let Some(next) = list["next"].as_str() else { break };
+        path = next.split_once("/2.0/").map(|(_, rest)| format!("/2.0/{rest}")).expect("an address of ours");
+    }
+    assert_eq!((found, pages), (expected.clone(), 3));
+    let commit = world.json(&format!("{API}/commit/{}", expected[12]));
+    assert_eq!(commit["summary"]["html"], "<p>Many &lt;files&gt; &amp; more\n\nWith a body.</p>");
+    assert_eq!(
+        (commit["author"]["raw"].as_str(), commit["type"].as_str()),
+        (Some("Ada <ada@example.org>"), Some("commit"))
+    );
+    assert_eq!(commit["date"].as_str(), Some(world.git(&["log", "-1", "--format=%aI", &expected[12]]).as_str()));
+    // By branch, tag, short id; without what others have; of a path.
+    for name in ["main", "v1.2", "feature%2Fone", &expected[0][..8]] {
+        assert_eq!(world.json(&format!("{API}/commits/{name}"))["values"][0]["hash"], expected[0].as_str(), "{name}");
+    }
+    assert_eq!(names(&world.json(&format!("{API}/commits?include=main&exclude=v1.10")), "hash"), expected[..2]);
+    assert_eq!(names(&world.json(&format!("{API}/commits/main?path=src")), "hash"), [expected[12].clone()]);
+}
+
+#[test]
+fn branches_and_tags_are_listed_by_name_and_lead_to_their_commits() {
+    let world = World::new();
+    let head = world.git(&["rev-parse", "HEAD"]);
+    let branches = world.json(&format!("{API}/refs/branches"));
+    assert_eq!(
+        (names(&branches, "name"), branches["size"].as_u64()),
+        (vec!["feature/one".into(), "main".into()], Some(2))
+    );
+    // Numbers in names are compared as numbers.
+    let tags = world.json(&format!("{API}/refs/tags"));
+    assert_eq!(names(&tags, "name"), ["v1.2", "v1.10"]);
+    assert_eq!(tags["values"][1]["target"]["hash"], world.git(&["rev-parse", "HEAD~2"]).as_str());
+    assert_eq!(world.json(&format!("{API}/refs?pagelen=3"))["values"].as_array().map(Vec::len), Some(3));
+    for name in ["feature/one", "feature%2Fone"] {
+        let branch = world.json(&format!("{API}/refs/branches/{name}"));
+        assert_eq!((branch["type"].as_str(), branch["target"]["hash"].as_str()), (Some("branch"), Some(head.as_str())));
+    }
+    world.refused(&format!("{API}/refs/branches/none"), 404, "ref_not_found");
+}
+
+#[test]
+fn files_come_byte_for_byte_and_directories_entry_by_entry() {
+    let world = World::new();
+    let head = world.git(&["rev-parse", "HEAD"]);
+    let leads = world.get(&format!("{API}/src"));
+    assert_eq!(leads.status, 302);
+    assert!(leads.header("location").ends_with(&format!("{API}/src/{head}/")), "{}", leads.header("location"));
+    let top = world.json(&format!("{API}/src/main/"));
+    assert_eq!(names(&top, "path"), ["README.md", "counter", "link", "logo.png", "src"]);
+    assert_eq!(top["values"][4]["type"], "commit_directory");
+    assert_eq!(top["values"][2]["attributes"][0], "link");
+    let deep = world.json(&format!("{API}/src/main/src/?max_depth=5"));
+    assert_eq!(names(&deep, "path"), ["src/deep", "src/run.sh", "src/deep/er", "src/deep/er/ä b#%.txt"]);
+    assert_eq!(
+        (&deep["values"][1]["attributes"][0], deep["values"][1]["size"].as_u64()),
+        (&"executable".into(), Some(10))
+    );
+    // The address that an entry has leads to its bytes.
+    let href = deep["values"][3]["links"]["self"]["href"].as_str().expect("an address");
+    let file = world.get(href.split_once("/2.0/").map(|(_, rest)| format!("/2.0/{rest}")).expect("ours").as_str());
+    assert_eq!((file.status, file.text().as_str()), (200, "umlaut\n"));
+    let logo = world.get(&format!("{API}/src/{head}/logo.png"));
+    assert_eq!((logo.status, logo.body.as_slice()), (200, &[0_u8, 159, 146, 150][..]));
+    assert_eq!((logo.header("content-type"), logo.header("content-length")), ("image/png", "4"));
+    assert_eq!(logo.header("x-content-type-options"), "nosniff");
+    assert!(logo.header("content-disposition").starts_with("attachment"));
+    let meta = world.json(&format!("{API}/src/{head}/logo.png?format=meta"));
+    assert_eq!((meta["type"].as_str(), meta["size"].as_u64()), (Some("commit_file"), Some(4)));
+    let known = [format!("Authorization: Bearer {}", world.token), format!("If-None-Match: {}", logo.header("etag"))];
+    let again = world.server.http().get(&format!("{API}/src/{head}/logo.png"), &[&known[0], &known[1]]);
+    assert_eq!((again.status, again.body.len()), (304, 0));
+    world.refused(&format!("{API}/src/main/absent"), 404, "path_not_found");
+}
+
+#[test]
+fn what_is_no_revision_no_path_and_no_page_is_said_and_reaches_nothing() {
+    let world = World::new();
+    for revision in [
+        "none",
+        "--all",
+        "-1",
+        "HEAD",
+        "main~1",
+        "main%5E%7Btree%7D",
+        "%40%7Bu%7D",
+        "..",
+        "a%00b",
+        "v1.2%0Amain",
+        &"a".repeat(5000),
+    ] {
+        let answer = world.get(&format!("{API}/commits/{revision}"));
+        assert!(answer.status == 404, "{revision}: {} {}", answer.status, answer.text());
+    }
+    for path in ["../../../etc/passwd", "%2e%2e/x", ":(glob)*", "--", "src%00x", ".git/config", "/etc/passwd"] {
+        let answer = world.get(&format!("{API}/src/main/{path}"));
+        assert!(answer.status == 404, "{path}: {} {}", answer.status, answer.text());
+    }
+    for (query, field) in
+        [("page=0", "page"), ("pagelen=1000", "pagelen"), ("q=x", "q"), ("sort=-name", "sort"), ("fields=a", "fields")]
+    {
+        let value = world.refused(&format!("{API}/refs?{query}"), 400, "bad_parameter");
+        assert!(value["error"]["fields"][field].is_array(), "{value}");
+    }
+    for path in ["..%2F..%2Fx", "a%00b", "src/../x"] {
+        world.refused(&format!("{API}/commits?path={path}"), 400, "bad_parameter");
+    }
+    world.refused(&format!("{API}/src/main/?max_depth=1000"), 400, "bad_parameter");
+    world.refused(&format!("{API}/src/main/README.md?format=rendered"), 400, "bad_parameter");
+}
+
+#[test]
+fn contents_are_read_by_whoever_may_and_by_the_repositorys_id_too() {
+    let world = World::new();
+    let uuid = world.json(API)["uuid"].as_str().expect("an id").replace('{', "%7B").replace('}', "%7D");
+    let by_id = world.json(&format!("/2.0/repositories/%7B%7D/{uuid}/commits?pagelen=1"));
+    assert_eq!(by_id["values"][0]["hash"], world.git(&["rev-parse", "HEAD"]).as_str());
+    let elsewhere = world.get(&format!("/2.0/repositories/other/{uuid}/commits"));
+    let absent = world.get("/2.0/repositories/home/absent/commits");
+    assert_eq!((elsewhere.status, absent.status), (404, 404));
+    let nobody = world.server.http().get(&format!("{API}/src/main/README.md"), &[]);
+    assert_eq!(nobody.status, 401, "{}", nobody.text());
+    let (_, account_only) = world.server.cli().token("admin", &["account"], &[]);
+    let header = format!("Authorization: Bearer {account_only}");
+    let refused = world.server.http().get(&format!("{API}/commits"), &[&header]);
+    assert!(refused.status == 403 && refused.text().contains("read:repository:bitbucket"), "{}", refused.text());
+    // Of an empty repository there is nothing to list, and no source.
+    world.server.cli().ok(&["repository", "create", "home/empty"]);
+    let empty = world.json("/2.0/repositories/home/empty/commits");
+    assert_eq!(empty["values"].as_array().map(Vec::len), Some(0));
+    world.refused("/2.0/repositories/home/empty/src", 404, "commit_not_found");
+}

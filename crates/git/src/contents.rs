@@ -1,0 +1,330 @@
+//! What is in a repository: refs, commits, directories and files, for the REST API.
+//!
+//! Each question is one or two git processes with a place among the short ones; a file is streamed. Names that come from
+//! outside are given to git on its standard input or behind `--`, never where they could be an option.
+
+use doorward_wire::ObjectId;
+use tokio::io::AsyncWriteExt;
+
+use crate::fetch::send;
+use crate::process::Process;
+use crate::slots::Slot;
+use crate::{GitError, Output, Repository};
+
+/// A repository that is open for reading, with a place for the processes that do it.
+#[derive(Debug)]
+pub struct Contents {
+    repository: Repository,
+    slot: Slot,
+}
+
+/// What a ref is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefKind {
+    /// A branch.
+    Branch,
+    /// A tag.
+    Tag,
+}
+
+/// A branch or a tag, and the commit that it leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ref {
+    /// What it is.
+    pub kind: RefKind,
+    /// Its name, without `refs/heads/` or `refs/tags/`.
+    pub name: String,
+    /// The commit; nothing for a tag of something else.
+    pub commit: Option<ObjectId>,
+}
+
+/// A commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Its id.
+    pub id: ObjectId,
+    /// Those of its parents, the first one first.
+    pub parents: Vec<ObjectId>,
+    /// Name and address of the author, as in the commit.
+    pub author: (String, String),
+    /// When it was authored, in RFC 3339.
+    pub date: String,
+    /// The whole message.
+    pub message: String,
+}
+
+/// Something in a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is.
+    pub kind: EntryKind,
+    /// The object.
+    pub id: ObjectId,
+    /// Its path from the top; bytes that are not UTF-8 are `�`.
+    pub path: String,
+    /// Of a file: how long it is.
+    pub size: Option<u64>,
+}
+
+/// What is in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A directory.
+    Directory,
+    /// A file.
+    File,
+    /// A file that is a program.
+    Executable,
+    /// A symbolic link.
+    Link,
+    /// A commit of another repository.
+    Submodule,
+}
+
+impl Repository {
+    /// Waits for a place to read its contents.
+    ///
+    /// # Errors
+    /// [`GitError::Busy`] if none became free in time.
+    pub async fn contents(self) -> Result<Contents, GitError> {
+        let slot = self.all.slots.short().await?;
+        Ok(Contents { repository: self, slot })
+    }
+}
+
+impl Contents {
+    /// The branches, or the tags, or both, by their names; numbers in them are compared as numbers.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run.
+    pub async fn refs(&self, kinds: &[RefKind]) -> Result<Vec<Ref>, GitError> {
+        let mut command = self.repository.all.git.command(&self.repository.directory);
+        let format = "--format=%(refname)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)";
+        command.args(["for-each-ref", "--sort=version:refname", format]);
+        command.args(kinds.iter().map(|kind| kind.prefix()));
+        let listed = self.repository.all.git.run("for-each-ref", &mut command).await?;
+        Ok(listed.split(|byte| *byte == b'\n').filter_map(Ref::read).collect())
+    }
+
+    /// The commit that a branch, a tag or a (short) id names, in this order; `None` if none does.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run.
+    pub async fn commit_id(&self, name: &str) -> Result<Option<ObjectId>, GitError> {
+        let plain =
+            !name.is_empty() && !name.contains(|letter: char| letter.is_control() || " ~^:?*[\\".contains(letter));
+        if !plain || name.contains("..") || name.contains("@{") || name.len() > LONGEST_NAME {
+            return Ok(None);
+        }
+        let mut questions = format!("refs/heads/{name}^{{commit}}\nrefs/tags/{name}^{{commit}}\n");
+        if (4..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            questions.push_str(&format!("{name}^{{commit}}\n"));
+        }
+        let answers = self.batch_check(&questions).await?;
+        Ok(answers.lines().find_map(|line| of_type(line, "commit")))
+    }
+
+    /// What a path leads to in a commit: the directory, with `None` for the top, or the file.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run.
+    pub async fn entry(&self, commit: &ObjectId, path: &str) -> Result<Option<Entry>, GitError> {
+        let path = path.trim_end_matches('/');
+        // Nothing in a repository has another name, and git takes one that leads out of it for a mistake of ours.
+        let plain = |part: &str| !["", ".", ".."].contains(&part) && !part.contains('\0');
+        if path.len() > LONGEST_PATH || !path.split('/').all(plain) {
+            return Ok(None);
+        }
+        let listed = self.list(commit, path, false).await?;
+        Ok(listed.into_iter().find(|entry| entry.path == path))
+    }
+
+    /// What is in a directory of a commit, and in those below it down to `depth`, in git's order. An empty path is the top.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run.
+    pub async fn entries(&self, commit: &ObjectId, directory: &str, depth: usize) -> Result<Vec<Entry>, GitError> {
+        let directory = directory.trim_matches('/');
+        let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
+        let listed = self.list(commit, &prefix, depth > 1).await?;
+        let deep = |entry: &Entry| entry.path.get(prefix.len()..).map_or(0, |rest| rest.split('/').count());
+        Ok(listed.into_iter().filter(|entry| entry.path.starts_with(&prefix) && deep(entry) <= depth).collect())
+    }
+
+    async fn list(&self, commit: &ObjectId, path: &str, recursive: bool) -> Result<Vec<Entry>, GitError> {
+        let mut command = self.repository.all.git.command(&self.repository.directory);
+        // A path is a path, and no pattern.
+        command.env("GIT_LITERAL_PATHSPECS", "1").args(["ls-tree", "-z", "-l", "--full-tree"]);
+        if recursive {
+            command.args(["-r", "-t"]);
+        }
+        command.args([commit.as_str(), "--"]);
+        if !path.is_empty() {
+            command.arg(path);
+        }
+        let listed = self.repository.all.git.run("ls-tree", &mut command).await?;
+        Ok(listed.split(|byte| *byte == 0).filter_map(Entry::read).collect())
+    }
+
+    /// The commits that are reached from some and not from others, the latest first: `count` of them after `skip`. With a
+    /// path, those that change it.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run.
+    pub async fn commits(
+        &self,
+        include: &[ObjectId],
+        exclude: &[ObjectId],
+        path: Option<&str>,
+        skip: usize,
+        count: usize,
+    ) -> Result<Vec<Commit>, GitError> {
+        let mut command = self.repository.all.git.command(&self.repository.directory);
+        command.env("GIT_LITERAL_PATHSPECS", "1").args(["log", "-z", FORMAT, "--encoding=UTF-8"]);
+        command.args([format!("--skip={skip}"), format!("--max-count={count}")]);
+        // From several beginnings, a parent that is as old as its child could come before it.
+        if include.len() > 1 {
+            command.arg("--date-order");
+        }
+        command.args(include.iter().map(ObjectId::as_str)).args(exclude.iter().map(|id| format!("^{id}"))).arg("--");
+        command.args(path);
+        let listed = self.repository.all.git.run("log", &mut command).await?;
+        Ok(Commit::read_all(&listed))
+    }
+
+    /// These commits, in this order.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run.
+    pub async fn commits_of(&self, ids: &[ObjectId]) -> Result<Vec<Commit>, GitError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut command = self.repository.all.git.command(&self.repository.directory);
+        command.args(["log", "-z", FORMAT, "--encoding=UTF-8", "--no-walk=unsorted"]);
+        command.args(ids.iter().map(ObjectId::as_str)).arg("--");
+        let listed = self.repository.all.git.run("log", &mut command).await?;
+        Ok(Commit::read_all(&listed))
+    }
+
+    /// The bytes of a file, as they are read.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be started. Later trouble ends the output with an error.
+    pub async fn file(self, id: &ObjectId) -> Result<Output, GitError> {
+        let Self { repository, slot } = self;
+        let mut command = repository.all.git.command(&repository.directory);
+        command.args(["cat-file", "blob", id.as_str()]);
+        let (process, stdin, stdout) = Process::start("cat-file", &mut command)?;
+        drop(stdin);
+        let (sender, output) = Output::channel(repository.all.slots.idle());
+        tokio::spawn(async move {
+            let finished = async {
+                send(stdout, &sender).await?;
+                let status = process.wait().await.map_err(std::io::Error::other)?;
+                if status.success() { Ok(()) } else { Err(std::io::Error::other("git cat-file did not finish")) }
+            };
+            tokio::select! {
+                result = finished => if let Err(error) = result {
+                    let _ = sender.send(Err(error)).await;
+                },
+                () = sender.closed() => {}
+            }
+            drop(slot);
+        });
+        Ok(output)
+    }
+
+    async fn batch_check(&self, questions: &str) -> Result<String, GitError> {
+        let mut command = self.repository.all.git.command(&self.repository.directory);
+        command.args(["cat-file", "--batch-check"]);
+        let (process, mut stdin, mut stdout) = Process::start("cat-file", &mut command)?;
+        // Some names, which a pipe takes at once.
+        stdin.write_all(questions.as_bytes()).await.map_err(GitError::run("cat-file"))?;
+        drop(stdin);
+        let mut answers = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut stdout, &mut answers).await.map_err(GitError::run("cat-file"))?;
+        process.wait().await?;
+        Ok(String::from_utf8_lossy(&answers).into_owned())
+    }
+}
+
+/// The object's name in an answer of `cat-file --batch-check`, if it is of this type.
+fn of_type(line: &str, kind: &str) -> Option<ObjectId> {
+    let mut words = line.split(' ');
+    let id = words.next().and_then(object_id)?;
+    (words.next() == Some(kind)).then_some(id)
+}
+
+fn object_id(text: &str) -> Option<ObjectId> {
+    ObjectId::parse(text.as_bytes())
+}
+
+impl RefKind {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Branch => "refs/heads/",
+            Self::Tag => "refs/tags/",
+        }
+    }
+}
+
+impl Ref {
+    fn read(line: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(line);
+        let mut fields = text.split('\0');
+        let full = fields.next()?;
+        let of = |kind: RefKind| full.strip_prefix(kind.prefix()).map(|name| (kind, name.to_owned()));
+        let (kind, name) = of(RefKind::Branch).or_else(|| of(RefKind::Tag))?;
+        let mut commit = None;
+        while let (Some(sort), Some(id)) = (fields.next(), fields.next()) {
+            commit = commit.or_else(|| if sort == "commit" { object_id(id) } else { None });
+        }
+        Some(Self { kind, name, commit })
+    }
+}
+
+impl Commit {
+    fn read_all(listed: &[u8]) -> Vec<Self> {
+        let text = String::from_utf8_lossy(listed);
+        let fields: Vec<&str> = text.split('\0').collect();
+        fields.chunks_exact(FIELDS).filter_map(Self::read).collect()
+    }
+
+    fn read(fields: &[&str]) -> Option<Self> {
+        let [id, parents, name, email, date, message] = fields else { return None };
+        Some(Self {
+            id: object_id(id)?,
+            parents: parents.split(' ').filter_map(object_id).collect(),
+            author: ((*name).to_owned(), (*email).to_owned()),
+            date: (*date).to_owned(),
+            message: (*message).to_owned(),
+        })
+    }
+}
+
+impl Entry {
+    /// Reads `MODE TYPE ID SIZE\tPATH`.
+    fn read(line: &[u8]) -> Option<Self> {
+        let text = String::from_utf8_lossy(line);
+        let (head, path) = text.split_once('\t')?;
+        let mut words = head.split_ascii_whitespace();
+        let (mode, _, id, size) = (words.next()?, words.next()?, words.next()?, words.next()?);
+        let kind = match mode {
+            "040000" => EntryKind::Directory,
+            "120000" => EntryKind::Link,
+            "160000" => EntryKind::Submodule,
+            "100755" => EntryKind::Executable,
+            _ => EntryKind::File,
+        };
+        Some(Self { kind, id: object_id(id)?, path: path.to_owned(), size: size.parse().ok() })
+    }
+}
+
+/// What `git log` writes of each commit.
+const FORMAT: &str = "--format=%H%x00%P%x00%an%x00%ae%x00%aI%x00%B";
+const FIELDS: usize = 6;
+/// Longer than any path that can be checked out.
+const LONGEST_PATH: usize = 4096;
+/// Longer than any name of a branch.
+const LONGEST_NAME: usize = 1024;
