@@ -201,10 +201,8 @@ fn askpass(look: &Look<'_>) -> Vec<Finding> {
         return Vec::new();
     };
     // What git was answered otherwise, by a helper or the address, comes before it.
-    let echoed = |text: &str| ["Username for", "Password for"].iter().any(|question| text.starts_with(question));
-    let echoed = |text: &str| text.trim().is_empty() || ["y", "s"].contains(&text) || echoed(text);
     let answered = look.evidence.presented.as_ref();
-    if answered.is_some_and(|(name, secret)| !echoed(name) && !echoed(secret.expose_secret())) {
+    if answered.is_some_and(|(name, secret)| !is_echo(name) && !is_echo(secret.expose_secret())) {
         return Vec::new();
     }
     let sentence = format!("{name} is `{program}`, which answers git with its own question, or with nothing");
@@ -343,6 +341,12 @@ fn presented(look: &Look<'_>) -> Vec<Finding> {
         findings.push(Finding::serious("user_name", sentence, look.evidence.keep_and_set_up(look.place)));
     }
     findings
+}
+
+/// Whether a text is what such a program answers: the question, `y` or nothing.
+fn is_echo(text: &str) -> bool {
+    let question = ["Username for", "Password for"].iter().any(|question| text.starts_with(question));
+    question || ["", "y"].contains(&text.trim())
 }
 
 /// Whether a program answers git with git's own question, or with nothing.
