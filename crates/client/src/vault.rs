@@ -166,7 +166,7 @@ impl Vault {
         }
     }
 
-    /// Stores a secret, in place of the one of the same owner for the same place.
+    /// Stores a secret, in place of the one of the same kind and owner for the same place.
     ///
     /// # Errors
     /// [`VaultError`] if it is not stored.
@@ -335,9 +335,11 @@ impl Contents {
         self.histories.entry(key).or_default()
     }
 
-    /// Puts an entry in place of those of the same owner for the same place, which it returns.
+    /// Puts an entry in place of those of the same kind and owner for the same place, which it returns.
     fn store(&mut self, entry: Entry) -> Vec<Entry> {
-        let same = |stored: &mut Entry| stored.place == entry.place && stored.username == entry.username;
+        let same = |stored: &mut Entry| {
+            (&stored.place, &stored.username, stored.kind()) == (&entry.place, &entry.username, entry.kind())
+        };
         let replaced = self.entries.extract_if(.., same).collect();
         self.entries.push(entry);
         replaced

@@ -70,7 +70,8 @@ fn read_typed(input: impl BufRead) -> io::Result<Option<String>> {
             byte => typed.push(byte),
         }
     }
-    String::from_utf8(typed).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    let typed = String::from_utf8(typed).map(|typed| PASTE.iter().fold(typed, |typed, mark| typed.replace(mark, "")));
+    typed.map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 /// The terminal does not show what is typed, nor make signals of it, until this is dropped.
@@ -98,6 +99,8 @@ fn unreadable(error: io::Error) -> Failure {
     Failure::new(Code::Failed, format!("the terminal cannot be read: {error}"))
 }
 
+/// What some terminals put around what is pasted.
+const PASTE: [&str; 2] = ["\u{1b}[200~", "\u{1b}[201~"];
 /// Longer than any secret.
 const LONGEST: u64 = 64 * 1024;
 /// As a shell tells of an interrupt.
@@ -118,6 +121,7 @@ mod tests {
         assert_eq!(read(b"s3cr3t\r\nmore").as_deref(), Some("s3cr3t"));
         assert_eq!(read("aé\u{7f}b\n".as_bytes()).as_deref(), Some("ab"));
         assert_eq!(read(b"wrong\x15right\x04").as_deref(), Some("right"));
+        assert_eq!(read(b"\x1b[200~pasted\x1b[201~\r").as_deref(), Some("pasted"));
         assert_eq!(read(b"half\x03"), None);
         assert!(read_typed(&b"\xff\n"[..]).is_err());
     }

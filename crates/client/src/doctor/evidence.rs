@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use doorward_wire::{Description, percent_decoded, percent_encoded};
+use doorward_rules::Kind;
+use doorward_wire::{Description, UnverifiedToken, percent_decoded, percent_encoded};
 use secrecy::SecretString;
 
 use super::{Remedy, Step};
@@ -39,7 +40,7 @@ pub struct Evidence {
     pub presented: Option<(String, SecretString)>,
     /// Whether the helpers have something only if the user name of the address is left out.
     pub has_another_name: bool,
-    /// Variables that send requests through a proxy.
+    /// Variables and settings that send requests through a proxy.
     pub proxies: Vec<String>,
     /// Whether it is `~/.netrc` that has what git would present.
     pub netrc: bool,
@@ -109,6 +110,9 @@ pub fn gather(
         _ if place.is_some() => fill(&asked, directory, None)?.answer,
         _ => None,
     };
+    let named = PROXIES.iter().filter(|name| environment(name).is_some()).map(|name| (*name).to_owned());
+    let configured = config(&["--get-urlmatch", "http.proxy", &alone])?.map(|_| "http.proxy".to_owned());
+    let proxies = named.chain(configured).collect();
     let nameless = presented.is_none() && url_user.is_some() && place.is_some();
     let has_another_name = nameless && fill(&alone, directory, None)?.answer.is_some();
     Ok(Evidence {
@@ -123,10 +127,19 @@ pub fn gather(
         extra_header: authorization.map(|line| line.to_owned().into()),
         presented,
         has_another_name,
-        proxies: PROXIES.iter().filter(|name| environment(name).is_some()).map(|name| (*name).to_owned()).collect(),
+        proxies,
         netrc: by_netrc,
         has_submodules: directory.join(".gitmodules").is_file(),
     })
+}
+
+/// Whether a secret has the shape of an app password.
+fn is_app_password(secret: &SecretString) -> bool {
+    let kind = match UnverifiedToken::parse(secret) {
+        Ok(token) => token.kinds.iter().next(),
+        Err(fault) => doorward_wire::bitbucket_cloud::kind_of(fault),
+    };
+    kind == Some(Kind::AppPassword)
 }
 
 /// What `~/.netrc` has for a host, under a user name if that is given.
@@ -187,7 +200,7 @@ fn fill(url: &str, directory: &Path, helper: Option<&str>) -> std::io::Result<He
 
 /// Where a header that is sent to a place with every request is configured, if that is one key that can be told.
 fn header_key(place: &Place, directory: &Path) -> Option<(&'static str, String)> {
-    let arguments = ["config", "--show-scope", "--get-regexp", r"^http\.(.*\.)?extraheader$", "^[Aa]uthorization:"];
+    let arguments = ["config", "--show-scope", "--get-regexp", r"^http\.(.*\.)?extraheader$", AUTHORIZATION];
     let output = git(directory).args(arguments).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let keys = text.lines().filter_map(|line| {
@@ -240,19 +253,22 @@ fn git(directory: &Path) -> Command {
 impl Evidence {
     /// Has git present, under the right name, what it presents now.
     pub(super) fn keep_and_set_up(&self, place: &Place) -> Remedy {
-        let mut steps = vec![Step::Store(place.whole_host()), Step::SetUp(place.clone())];
+        // For this repository alone: elsewhere another one may be the right one.
+        let mut steps = vec![Step::Store(place.clone()), Step::SetUp(place.clone())];
         steps.extend(self.clean_url());
         Remedy::Steps(steps)
     }
 
     /// Has git present a new credential.
     pub fn log_in(&self, place: &Place) -> Remedy {
-        let mut steps = vec![Step::LogIn(place.clone())];
-        steps.extend(self.clean_url());
-        if self.netrc {
-            steps.push(Step::Migrate(place.clone(), "~/.netrc"));
+        let another = self.helpers.iter().any(|helper| helper.answer.is_some());
+        let old = self.presented.as_ref().is_some_and(|(_, secret)| is_app_password(secret));
+        if self.netrc && !old {
+            return Remedy::say("take the entry of this host out of ~/.netrc, or put a valid token there");
         }
-        Remedy::Steps(steps)
+        let log_in = (!self.netrc || !another).then(|| Step::LogIn(place.clone()));
+        let migrate = self.netrc.then(|| Step::Migrate(place.clone(), "~/.netrc"));
+        Remedy::Steps(log_in.into_iter().chain(self.clean_url()).chain(migrate).collect())
     }
 
     /// The remote's address without a user part, if it has one that stands in a helper's way.
@@ -280,6 +296,8 @@ impl Evidence {
     }
 }
 
+/// A header's name in whatever letters, for git's regular expressions.
+pub(super) const AUTHORIZATION: &str = "^[Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz][Aa][Tt][Ii][Oo][Nn]:";
 /// How long a helper may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// More helpers than anybody has.

@@ -6,6 +6,7 @@ use doorward_rules::{
 use doorward_wire::UnverifiedToken;
 use secrecy::ExposeSecret;
 
+use super::evidence::AUTHORIZATION;
 use super::{Evidence, HostKind, Remedy, Step};
 use crate::{Place, RestAnswer, RestError};
 
@@ -114,7 +115,8 @@ fn unreadable(evidence: &Evidence) -> Finding {
             let sentence = format!("this address is for {}, and not for HTTPS", doorward_wire::redact(other));
             Finding::serious("remote_of_another_kind", sentence, Remedy::say("use an address that begins with https"))
         }
-        None if url.contains('@') => of_ssh(evidence),
+        // A colon before any slash is scp's way, which git takes for SSH.
+        None if url.split('/').next().is_some_and(|first| first.contains(':')) => of_ssh(evidence),
         None => local(),
     }
 }
@@ -126,10 +128,15 @@ fn local() -> Finding {
 
 fn of_ssh(evidence: &Evidence) -> Finding {
     let https = over_https(&evidence.url);
+    // It may well work by key: whether it is to be changed is for a person to say.
     let remedy = match (&evidence.remote, &https) {
-        (Some(remote), Some(url)) => Remedy::Steps(vec![Step::SetUrl(remote.clone(), url.clone())]),
-        _ => Remedy::say(https.unwrap_or_else(|| "use an address that begins with https".into())),
+        (Some(remote), Some(url)) => format!("for tokens: {}", Step::SetUrl(remote.clone(), url.clone())),
+        _ => https.map_or_else(
+            || "for tokens use an address that begins with https".into(),
+            |url| format!("for tokens use {url}"),
+        ),
     };
+    let remedy = Remedy::say(remedy);
     let sentence = if evidence.url.contains("bitbucket.org") && !evidence.url.contains("ssh.bitbucket.org") {
         "this address is for SSH, which has keys and no tokens, and is at ssh.bitbucket.org since 2026-11-12"
     } else {
@@ -144,11 +151,19 @@ fn over_https(url: &str) -> Option<String> {
         Some((_, rest)) => {
             let (authority, path) = rest.split_once('/')?;
             let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            // A port of SSH's is none of HTTPS's.
-            (host.rsplit_once(':').map_or(host, |(host, _)| host), path)
+            // A port of SSH's is none of HTTPS's, and where it is not the usual one, the rest may be another as well.
+            match host.rsplit_once(':') {
+                Some((host, "22" | "443")) => (host, path),
+                Some(_) => return None,
+                None => (host, path),
+            }
         }
         None => url.split_once('@')?.1.split_once(':')?,
     };
+    // A name of one's own in SSH's configuration is no host.
+    if !host.contains('.') {
+        return None;
+    }
     let host = host.strip_prefix("ssh.").or(host.strip_prefix("altssh.")).unwrap_or(host);
     let url = format!("https://{host}/{}", path.trim_start_matches('/'));
     url.parse::<Place>().ok().filter(|place| place.repository_url().is_some()).map(|_| url)
@@ -217,10 +232,14 @@ fn configuration(look: &Look<'_>) -> Vec<Finding> {
     let (evidence, mut findings) = (look.evidence, Vec::new());
     if evidence.extra_header.is_some() {
         let sentence = "http.extraHeader has an Authorization header, which is sent whatever the helpers have";
+        // Its secret may be stored nowhere else, so that no program takes it out.
         let remedy = match &evidence.extra_header_key {
-            Some((scope, key)) => Remedy::Steps(vec![Step::Unset(scope, key.clone())]),
-            None => Remedy::say("git config --show-origin --get-regexp 'http.*extraheader' shows where"),
+            Some((scope, key)) => {
+                format!("keep its secret if you need it, then git config --{scope} --unset-all {key} '{AUTHORIZATION}'")
+            }
+            None => "git config --show-origin --get-regexp 'http.*extraheader' shows where".into(),
         };
+        let remedy = Remedy::say(remedy);
         findings.push(Finding::note("extra_header", sentence, remedy));
     }
     if evidence.netrc {
@@ -403,6 +422,8 @@ mod tests {
             assert_eq!(over_https(url).as_deref(), Some("https://bitbucket.org/acme/site.git"), "{url}");
         }
         assert_eq!(over_https("git@host"), None);
+        assert_eq!(over_https("ssh://git@git.example.org:7999/~ada/x.git"), None);
+        assert_eq!(over_https("git@work:a/b.git"), None);
         let digits = over_https("git@bitbucket.org:42acme/Site.git");
         assert_eq!(digits.as_deref(), Some("https://bitbucket.org/42acme/Site.git"));
     }

@@ -59,9 +59,6 @@ impl Step {
             Self::Migrate(place, path) => {
                 words(&["doorward", "migrate", "--apply", "--host", &place.whole_host().to_string(), path])
             }
-            Self::Unset(scope, key) if key.ends_with("extraheader") => {
-                words(&["git", "config", &format!("--{scope}"), "--unset-all", key, "^[Aa]uthorization:"])
-            }
             Self::Unset(scope, key) => words(&["git", "config", &format!("--{scope}"), "--unset-all", key]),
         }
     }

@@ -46,6 +46,8 @@ pub struct Undone {
     pub restored: Vec<PathBuf>,
     /// The files that somebody has changed or removed since, which are left alone.
     pub left: Vec<PathBuf>,
+    /// Where what those held is still kept.
+    pub kept: PathBuf,
 }
 
 /// Why nothing was changed.
@@ -139,21 +141,30 @@ pub fn undo(directory: &Path, before: impl FnOnce(&[String])) -> Result<Undone, 
         .and_then(|bytes| serde_json::from_slice(&bytes).map_err(io::Error::from))
         .map_err(file(&path))?;
     before(&manifest.remember);
-    let mut undone = Undone::default();
+    let mut undone = Undone { kept: kept.clone(), ..Undone::default() };
+    let mut left = Vec::new();
     for Kept { path, number, before, after, mode } in manifest.files {
         let present = fs::read(&path).map(|bytes| hex(&bytes)).unwrap_or_default();
         if present == after {
             let original = kept.join(number.to_string());
             replace(&path, &fs::read(&original).map_err(file(&original))?, mode)?;
         }
-        let list = if present == after || present == before { &mut undone.restored } else { &mut undone.left };
-        list.push(path);
+        if present == after || present == before {
+            undone.restored.push(path);
+        } else {
+            undone.left.push(path.clone());
+            left.push(Kept { path, number, before, after, mode });
+        }
     }
     if undone.left.is_empty() {
         fs::remove_dir_all(&kept).map_err(file(&kept))?;
     } else {
-        // What was there may still be wanted by hand, but is not put back a second time.
-        fs::rename(&path, kept.join(DONE)).map_err(file(&path))?;
+        // What was there may still be wanted: by hand, or once the file is as it was after the change.
+        let rest = serde_json::to_vec_pretty(&Manifest { files: left, remember: Vec::new() });
+        let rest = rest.map_err(|error| file(&path)(error.into()))?;
+        let mut new = NamedTempFile::new_in(&kept).map_err(file(&kept))?;
+        new.write_all(&rest).and_then(|()| new.as_file().sync_all()).map_err(file(&path))?;
+        new.persist(&path).map_err(|error| file(&path)(error.error))?;
     }
     Ok(undone)
 }
@@ -268,7 +279,6 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 const MANIFEST: &str = "manifest.json";
-const DONE: &str = "manifest.undone.json";
 
 #[cfg(test)]
 mod tests {
@@ -344,6 +354,8 @@ mod tests {
         fs::write(&one, "mine\n").expect("written");
         let undone = undo(&kept, |_| ()).expect("undone");
         assert_eq!((undone.restored, undone.left), (vec![other], vec![one.clone()]));
+        // Once it is put right, or to be told again, it can be asked for again.
+        assert_eq!(undo(&kept, |_| ()).expect("undone").left, std::slice::from_ref(&one));
         assert_eq!(fs::read_to_string(&one).expect("there"), "mine\n");
     }
 

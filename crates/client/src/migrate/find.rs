@@ -35,6 +35,8 @@ pub enum Sort {
     Email,
     /// The name of a variable or secret that holds an app password.
     Variable,
+    /// The variable with the user name that went with a secret.
+    Name,
     /// A program that answers git with git's own question.
     EchoingAskpass,
 }
@@ -167,6 +169,7 @@ impl fmt::Display for Sort {
             Self::UserName(kind) => write!(f, "{} under a wrong user name", kind.phrase()),
             Self::Email => f.write_str("e-mail address as git's user name"),
             Self::Variable => f.write_str("variable with an app password"),
+            Self::Name => f.write_str("variable with a user name"),
             Self::EchoingAskpass => f.write_str("askpass that echoes"),
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// A sort of file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
     /// git's configuration: of a clone, a worktree, a submodule, a person; `.gitmodules`.
     GitConfig,
@@ -100,15 +100,18 @@ impl Format {
 
     /// The sort of a file by its name, or by its first line where the name says nothing.
     pub(super) fn of_text(path: &Path, text: &str) -> Self {
-        let shell = |line: &str| {
+        let interpreter = |line: &str| {
             let program = |word: &str| word.rsplit('/').next().map(str::to_owned).unwrap_or_default();
             let mut words = line.strip_prefix("#!").into_iter().flat_map(str::split_whitespace).map(program);
-            let name = words.by_ref().find(|word| word != "env" && !word.starts_with('-')).unwrap_or_default();
-            ["sh", "bash", "dash", "zsh", "ksh"].contains(&name.as_str())
+            words.find(|word| word != "env" && !word.starts_with('-'))
         };
-        match Self::of(path) {
-            Self::Other if text.lines().next().is_some_and(shell) => Self::Script,
-            format => format,
+        let interpreter = text.lines().next().and_then(interpreter);
+        let shell = interpreter.as_deref().map(|name| ["sh", "bash", "dash", "zsh", "ksh"].contains(&name));
+        match (Self::of(path), shell) {
+            (Self::Other, Some(true)) => Self::Script,
+            // Whatever its name says, this is what runs it.
+            (Self::Script, Some(false)) => Self::Other,
+            (format, _) => format,
         }
     }
 
@@ -162,6 +165,7 @@ mod tests {
         }
         assert_eq!(Format::of_text(Path::new("bin/deploy"), "#!/usr/bin/env bash\n"), Format::Script);
         assert_eq!(Format::of_text(Path::new("bin/deploy"), "#!/bin/bash -e\n"), Format::Script);
+        assert_eq!(Format::of_text(Path::new("deploy.sh"), "#!/usr/bin/fish\n"), Format::Other);
         assert_eq!(Format::of_text(Path::new("bin/deploy"), "#!/usr/bin/env python3\n"), Format::Other);
     }
 }

@@ -24,4 +24,4 @@ pub use format::{Format, Puts};
 pub use hosts::Hosts;
 pub use scan::scan;
 pub use verify::{Remote, remotes};
-pub use walk::{Affected, Progress, Survey, survey};
+pub use walk::{Affected, Own, Progress, Survey, survey};

@@ -28,6 +28,7 @@ pub fn scan(text: &str, format: Format, hosts: &Hosts, now: Timestamp) -> Vec<Fi
         found.extend(scan.headers());
         found.extend(scan.secrets(&found));
     }
+    found.extend(scan.user_names(&found));
     found.extend(scan.askpass());
     found.sort_by_key(|(at, _)| *at);
     let mut line = Lines { text, at: 0, line: 1 };
@@ -61,7 +62,9 @@ impl Scan<'_> {
     }
 
     fn address(&self, part: &UserPart) -> Option<Placed> {
-        let surface = self.hosts.surface(&self.text[part.host.clone()], &self.text[part.path..])?;
+        // Git itself writes the colon before a port as `%3a`.
+        let host = percent_decoded(&self.text[part.host.clone()]);
+        let surface = self.hosts.surface(&host, &self.text[part.path..])?;
         let user = percent_decoded(&self.text[part.user.clone()]);
         let email = surface == Surface::Git && user.contains('@') && !is_variable(&user);
         let at = part.whole.start;
@@ -221,6 +224,27 @@ impl Scan<'_> {
         secrets(self.text).into_iter().filter_map(find).collect()
     }
 
+    /// Of a file with variables in which a secret is replaced: the variable with the user name that went with it.
+    fn user_names(&self, found: &[Placed]) -> Vec<Placed> {
+        let replaced = found.iter().any(|(_, found)| found.sort == Sort::AppPassword && found.change.writes_secret());
+        if self.format != Format::Environment || !replaced {
+            return Vec::new();
+        }
+        let mut at = 0;
+        let mut names = Vec::new();
+        for line in self.text.split_inclusive('\n') {
+            let (name, value) = line.split_once('=').unwrap_or((line, ""));
+            let name = name.trim().trim_start_matches("export ").to_ascii_uppercase();
+            let value = value.trim().trim_matches(['"', '\'']);
+            let user = ["USER", "LOGIN"].iter().any(|part| name.contains(part)) && !value.is_empty();
+            if user && !value.starts_with("x-") && !value.contains('@') {
+                names.push((at, Found { sort: Sort::Name, secret: None, change: Change::ByHand(NAME) }));
+            }
+            at += line.len();
+        }
+        names
+    }
+
     fn askpass(&self) -> Vec<Placed> {
         if matches!(self.format, Format::Other | Format::Manifest | Format::GitCredentials) {
             return Vec::new();
@@ -287,6 +311,7 @@ fn names_app_password(variable: &str) -> bool {
     ["apppass", "apppw", "apppwd"].iter().any(|part| name.contains(part))
 }
 
+const NAME: &str = "with the token it is x-bitbucket-api-token-auth on git, and your e-mail address on REST";
 const TWICE: &str = "run it again: another change on this line comes first";
 const SET_VARIABLE: &str = "set this variable to an API token where it is defined";
 const BY_VARIABLE: &str = "put the new token into a variable, and its name here";
@@ -420,6 +445,7 @@ mod tests {
             (Format::Script, "curl -uada:OLD https://api.bitbucket.org/2.0/user", "put the new token"),
             (Format::Environment, "AUTHS=bob:pw,ada:OLD", "put the new token into a variable"),
             (Format::Environment, "A=OLD:OLD", "put the new token into a variable"),
+            (Format::Script, "#!/bin/sh\necho 'a' '\ngit clone https://ada:OLD@bitbucket.org/a/b'", "not certain"),
             (Format::GithubWorkflow, "with: {url: https://ada:OLD@bitbucket.org/a/b}", "not certain"),
             (Format::Manifest, "\"resolved\": \"https://ada:OLD@bitbucket.org/a/b/get/v1.tar.gz\"", "take it out"),
             (Format::Other, "password = \"OLD\"", "put the new token into a variable"),
@@ -462,6 +488,17 @@ mod tests {
         ] {
             assert_eq!(changed(format, &text), text);
         }
+    }
+
+    #[test]
+    fn the_user_name_beside_a_secret_is_told_of_and_a_port_may_be_written_as_git_writes_it() {
+        let text = with_secrets("BITBUCKET_USERNAME=ada\nBITBUCKET_APP_PASSWORD=OLD\n");
+        assert!(
+            changed(Format::Environment, &text).contains("SECRET\n | variable with a user name: with the token it is")
+        );
+        let hosts = Hosts::of(&"http://127.0.0.1:7990".parse().expect("a place"));
+        let text = with_secrets("http://ada:OLD@127.0.0.1%3a7990\n");
+        assert!(scan(&text, Format::GitCredentials, &hosts, NOW)[0].change.edits().is_some());
     }
 
     #[test]

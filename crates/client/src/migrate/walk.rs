@@ -38,15 +38,24 @@ pub struct Affected {
     pub digest: [u8; 32],
 }
 
+/// A single file that is looked at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Own {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What sort of file it is, if its name does not tell.
+    pub format: Option<Format>,
+}
+
 /// Told how many files have been read.
 pub type Progress<'a> = &'a (dyn Fn(usize) + Sync);
 
 /// Looks at single files, and at everything below directories: what git ignores is passed over, but for the files that
 /// hold secrets and are ignored for that; links are not followed; nothing is changed.
-pub fn survey(roots: &[PathBuf], own: &[PathBuf], hosts: &Hosts, now: Timestamp, progress: Progress<'_>) -> Survey {
+pub fn survey(roots: &[PathBuf], own: &[Own], hosts: &Hosts, now: Timestamp, progress: Progress<'_>) -> Survey {
     let looking = Looking { hosts, now, progress, read: AtomicUsize::new(0), found: Mutex::default() };
-    for path in own.iter().filter(|path| path.symlink_metadata().is_ok()) {
-        looking.look(path);
+    for Own { path, format } in own.iter().filter(|own| own.path.symlink_metadata().is_ok()) {
+        looking.look_as(path, *format);
     }
     if let Some((first, others)) = roots.split_first() {
         let mut walk = WalkBuilder::new(first);
@@ -146,12 +155,16 @@ impl Looking<'_> {
     }
 
     fn look(&self, path: &Path) {
-        if let Err(error) = self.read(path) {
+        self.look_as(path, None);
+    }
+
+    fn look_as(&self, path: &Path, format: Option<Format>) {
+        if let Err(error) = self.read(path, format) {
             self.pass(path, &error);
         }
     }
 
-    fn read(&self, path: &Path) -> Result<(), String> {
+    fn read(&self, path: &Path, format: Option<Format>) -> Result<(), String> {
         let kind = path.symlink_metadata().map_err(|error| error.to_string())?.file_type();
         if kind.is_symlink() {
             return Err("is a link; name the directory that it leads to".into());
@@ -184,7 +197,7 @@ impl Looking<'_> {
             return Ok(());
         }
         let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
-        let format = Format::of_text(path, &text);
+        let format = format.unwrap_or_else(|| Format::of_text(path, &text));
         let mut finds = scan(&text, format, self.hosts, self.now);
         if found.nlink() > 1 {
             finds.iter_mut().for_each(|find| find.change = Change::ByHand(SEVERAL_NAMES));

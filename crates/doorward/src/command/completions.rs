@@ -29,5 +29,6 @@ pub(crate) fn manual(directory: &Path) -> Result<(), Failure> {
     };
     std::fs::create_dir_all(directory).map_err(unwritable)?;
     clap_mangen::generate_to(Arguments::command(), directory).map_err(unwritable)?;
-    print::line(&format!("`man -M {} doorward` shows the first one", directory.parent().unwrap_or(directory).display()))
+    let directory = directory.canonicalize().map_err(unwritable)?;
+    print::line(&format!("`man -l {}` shows the first one", directory.join("doorward.1").display()))
 }

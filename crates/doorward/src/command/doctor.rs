@@ -112,7 +112,7 @@ fn examine_all(subject: &Subject, vault: &Vault, offline: bool) -> Result<Examin
         Failure::new(Code::Failed, format!("git cannot be run: {error}"))
             .hint("install git, or put it into the search path")
     };
-    let Subject { url, remote, directory } = subject;
+    let Subject { url, remote, directory, .. } = subject;
     let progress = Progress::wait(if offline {
         "looking at this machine"
     } else {
@@ -243,6 +243,8 @@ fn is_doubtful(inquiry: &Inquiry, findings: &[Finding]) -> bool {
 /// The address to ask about, the remote that has it, and the directory whose configuration counts.
 struct Subject {
     url: String,
+    /// Whether it was named itself, and is no clone's.
+    named: bool,
     remote: Option<String>,
     directory: PathBuf,
 }
@@ -250,7 +252,7 @@ struct Subject {
 impl Subject {
     fn of(subject: Option<&str>) -> Result<Self, Failure> {
         let here = PathBuf::from(".");
-        let named = |url: String| Ok(Self { url, remote: None, directory: PathBuf::from(".") });
+        let named = |url: String| Ok(Self { url, named: true, remote: None, directory: PathBuf::from(".") });
         let directory = match subject {
             Some(text) if text.contains("://") || (text.contains('@') && text.contains(':')) => {
                 return named(text.to_owned());
@@ -270,7 +272,9 @@ impl Subject {
             Failure::new(Code::NotFound, format!("{} is no clone with a remote", directory.display()))
                 .hint("name an address, as in `doorward doctor https://bitbucket.org/acme/site`")
         })?;
-        Ok(Self { url, remote: Some(remote), directory })
+        // One of several addresses cannot be changed by itself.
+        let single = addresses_of(&directory, &remote) == 1;
+        Ok(Self { url, named: false, remote: Some(remote).filter(|_| single), directory })
     }
 
     /// The same after something was changed: a clone's remote may have another address, and one that was named has lost its
@@ -278,10 +282,12 @@ impl Subject {
     fn again(&self) -> Self {
         let url = match &self.remote {
             Some(name) => url_of(&self.directory, name),
-            None => Some(without_user(&self.url)),
+            None if self.named => Some(without_user(&self.url)),
+            None => None,
         };
         Self {
             url: url.unwrap_or_else(|| self.url.clone()),
+            named: self.named,
             remote: self.remote.clone(),
             directory: self.directory.clone(),
         }
@@ -303,6 +309,13 @@ fn remote(directory: &Path) -> Option<(String, String)> {
 /// The address of a clone's remote `origin`.
 pub(super) fn origin(directory: &Path) -> Option<String> {
     url_of(directory, "origin")
+}
+
+/// How many addresses a remote has.
+fn addresses_of(directory: &Path, remote: &str) -> usize {
+    let key = format!("remote.{remote}.url");
+    let output = Command::new("git").current_dir(directory).args(["config", "--get-all", &key]).output();
+    output.map_or(0, |output| String::from_utf8_lossy(&output.stdout).lines().count())
 }
 
 fn url_of(directory: &Path, remote: &str) -> Option<String> {

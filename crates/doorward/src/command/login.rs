@@ -58,7 +58,8 @@ pub(crate) fn run(flags: LoginFlags, vault: &Vault, json: bool) -> Result<(), Fa
     // Whoever stores a token for a place anew means this one, under whichever of their names the old one stands there.
     let names = [email, tried.username.clone(), None];
     vault.remove(|entry| {
-        entry.place == place_for && (names.contains(&entry.username) || entry.fingerprint() == fingerprint)
+        let anew = names.contains(&entry.username) && entry.kind() == kind;
+        entry.place == place_for && (anew || entry.fingerprint() == fingerprint)
     })?;
     let (place_for, held) = (place_for.clone(), Held::Here(secret));
     let entry = Entry { place: place_for.clone(), username: owner, held, added_at: now(), expires_at: None };
@@ -172,7 +173,8 @@ fn look_at(secret: &SecretString, place: &Place) -> Result<Option<Kind>, Failure
     if text.is_empty() {
         return wrong("no token was given", "copy it from the page, and paste it here");
     }
-    if text.contains(char::is_whitespace) || text.starts_with(['"', '\'']) {
+    let odd = |letter: char| letter.is_whitespace() || letter.is_control();
+    if text.contains(odd) || text.starts_with(['"', '\'']) {
         return wrong(
             "there is white space, or a quote, in what was given",
             "copy the token again, and nothing around it",

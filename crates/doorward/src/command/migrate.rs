@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use doorward_client::migrate::{
-    Affected, ApplyError, Change, Find, Format, Hosts, NewSecret, Remote, Survey, apply, remotes, survey, undo,
+    Affected, ApplyError, Change, Find, Format, Hosts, NewSecret, Own, Remote, Survey, apply, remotes, survey, undo,
 };
 use doorward_client::{Helper, Place, Vault, is_set_up, set_up, take_down};
 use serde::Serialize;
@@ -96,7 +96,10 @@ fn look(flags: &MigrateFlags, hosts: &Hosts) -> Result<Survey, Failure> {
     // A file is looked at under the name by which it is named, but not as a link.
     let files = files.iter().map(|path| canonical(path).map(|_| absolute(path))).collect::<Result<Vec<_>, _>>()?;
     let around = roots.iter().filter_map(|root| configuration_around(root));
-    let own: Vec<PathBuf> = own.into_iter().chain(files).chain(around).collect();
+    let by_name = |path| Own { path, format: None };
+    let of_git = |path| Own { path, format: Some(Format::GitConfig) };
+    let files = files.into_iter().map(by_name).chain(around.map(of_git));
+    let own: Vec<Own> = own.into_iter().chain(files).collect();
     let progress = Progress::start("files read");
     let survey = survey(&roots, &own, hosts, now(), &|read| progress.at(read));
     progress.end();
@@ -104,17 +107,23 @@ fn look(flags: &MigrateFlags, hosts: &Hosts) -> Result<Survey, Failure> {
 }
 
 /// The files of a person in which git and others look for credentials.
-fn own_files() -> Vec<PathBuf> {
+fn own_files() -> Vec<Own> {
     let home = environment("HOME").map(PathBuf::from);
     let configuration = environment("XDG_CONFIG_HOME").map(PathBuf::from);
     let configuration = configuration.or_else(|| home.as_ref().map(|home| home.join(".config")));
     let in_home = home.iter().flat_map(|home| IN_HOME.iter().map(|name| home.join(name)));
     let configured = configuration.iter().flat_map(|path| IN_CONFIGURATION.iter().map(|name| path.join(name)));
     let named = ["NETRC", "GIT_CONFIG_GLOBAL"].into_iter().filter_map(environment).map(PathBuf::from);
-    let mut found: Vec<PathBuf> =
-        in_home.chain(configured).chain(named).chain(included()).map(|path| absolute(&path)).collect();
-    found.sort();
-    found.dedup();
+    let included = included().into_iter().map(|path| Own { path: absolute(&path), format: Some(Format::GitConfig) });
+    let by_name = in_home.chain(configured).chain(named).map(|path| Own { path: absolute(&path), format: None });
+    let mut found: Vec<Own> = included.chain(by_name).collect();
+    let mut seen = Vec::new();
+    found.retain(|own| {
+        !seen.contains(&own.path) && {
+            seen.push(own.path.clone());
+            true
+        }
+    });
     found
 }
 
@@ -209,10 +218,14 @@ fn take_back(kept: &Path, json: bool) -> Result<(), Failure> {
         return print::json(&Undone { restored: undone.restored, left: undone.left });
     }
     print::line(&format!("{} put back as before", counted(undone.restored.len(), "file")))?;
-    undone
-        .left
-        .iter()
-        .try_for_each(|path| print::line(&format!("left alone, since it was changed afterwards: {}", shortened(path))))
+    for path in &undone.left {
+        print::line(&format!("left alone, since it was changed afterwards: {}", shortened(path)))?;
+    }
+    if undone.left.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Code::State, format!("{} not put back", counted(undone.left.len(), "file")))
+        .hint(format!("what was there is in {}", undone.kept.display())))
 }
 
 fn tell(report: &Report, flags: &MigrateFlags) -> Result<(), Failure> {

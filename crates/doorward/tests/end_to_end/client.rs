@@ -294,6 +294,16 @@ fn setup_takes_back_what_it_has_put_in_and_nothing_else() {
 }
 
 #[test]
+fn a_secret_of_another_kind_is_kept_beside_it_and_the_usable_one_is_used() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    desk.add("", "api_token", "valid");
+    desk.add("", "app_password", "valid");
+    let stored = desk.json(&["credential", "list"]);
+    assert_eq!(stored.as_array().map(Vec::len), Some(2), "{stored}");
+    assert!(desk.list_refs("acme/site").ok);
+}
+
+#[test]
 fn a_vault_that_cannot_be_written_still_gives_git_what_is_in_it() {
     let desk = Desk::new(&["--at", "2026-11-22"]);
     desk.add("", "api_token", "valid");

@@ -102,6 +102,43 @@ fn what_is_mended_is_what_was_meant_and_nothing_else() {
 }
 
 #[test]
+fn what_one_clone_has_is_stored_for_it_alone_and_what_stands_in_a_header_or_for_ssh_is_left_to_a_person() {
+    let sandbox = Sandbox::start(PROGRAM, &["--at", "2026-11-22"]);
+    let (home, git) = (sandbox.directory(), sandbox.git());
+    let run = |arguments: &[&str], input: &str| -> Outcome {
+        use std::io::Write;
+        let mut command = Command::new(PROGRAM);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", home);
+        command.current_dir(home).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("doorward starts");
+        let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
+        child.wait_with_output().expect("it ends").into()
+    };
+    let host = format!("http://{}", sandbox.host());
+    assert!(run(&["login", &host, "--email", "ada@example.org"], sandbox.secret("api_token", "valid")).ok);
+    let bob = sandbox.started()["credentials"].as_array().expect("credentials").iter();
+    let bob = bob.filter(|one| one["username"] == "bob").find_map(|one| one["secret"].as_str()).expect("bob's token");
+    git.ok(home, &["init", "-q", "other"]);
+    git.ok(&home.join("other"), &["remote", "add", "origin", &sandbox.url("bob@example.org", bob, "other/secret")]);
+    let fixed = run(&["doctor", "--fix", "other"], "");
+    assert_eq!(fixed.code, Some(0), "{}{}", fixed.stdout, fixed.stderr);
+    let site = git.run(home, &["ls-remote", &sandbox.url("", "", "acme/site")]);
+    assert!(site.ok, "ada's own is still used elsewhere: {}", site.stderr);
+    // A header's secret may be the only copy, and SSH may work.
+    git.ok(home, &["init", "-q", "header"]);
+    git.ok(&home.join("header"), &["remote", "add", "origin", &sandbox.url("", "", "acme/site")]);
+    git.ok(&home.join("header"), &["config", "http.extraHeader", "AUTHORIZATION: basic eDp5"]);
+    git.ok(home, &["init", "-q", "ssh"]);
+    git.ok(&home.join("ssh"), &["remote", "add", "origin", "git@bitbucket.org:acme/site.git"]);
+    for clone in ["header", "ssh"] {
+        let config = || std::fs::read_to_string(home.join(clone).join(".git/config")).expect("there");
+        let before = config();
+        let fixed = run(&["doctor", "--fix", clone], "");
+        assert_eq!((fixed.code, config()), (Some(10), before), "{}{}", fixed.stdout, fixed.stderr);
+    }
+}
+
+#[test]
 fn what_is_no_address_of_a_repository_is_named_for_what_it_is() {
     let home = tempfile::tempdir().expect("a directory");
     for (subject, finding) in [

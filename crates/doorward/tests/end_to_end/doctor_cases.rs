@@ -192,7 +192,7 @@ const CASES: &[Case] = &[
         verdict: "fixable",
         confidence: "medium",
         finds: "extra_header",
-        mended: Mended::ByCommand,
+        mended: Mended::ByHand("git config --local --unset-all http.extraheader"),
     },
     Case {
         name: "case_21_an_email_address_where_git_wants_a_user_name",

@@ -129,7 +129,7 @@ fn a_token_is_kept_in_the_keyring_given_to_git_and_forgotten() {
             .secrets_call(&["org.freedesktop.Secret.Service.SearchItems", "dict:string:string:application,doorward"])
             .stdout
     };
-    assert!(session.run(&["credential", "add", &address], sandbox.secret("workspace_access_token", "valid")).ok);
+    assert!(session.run(&["credential", "add", &address], sandbox.secret("api_token", "read_only")).ok);
     assert_eq!(items().matches("object path").count(), 1, "{}", items());
     assert!(session.run(&["credential", "remove", &address], "").ok);
     assert_eq!(items().matches("object path").count(), 0, "{}", items());

@@ -158,8 +158,10 @@ fn case_43_a_machine_moves_from_app_passwords_to_a_token_in_one_command_and_back
 fn the_persons_own_configuration_goes_back_too_and_a_name_cannot_speak_to_the_terminal() {
     let machine = Machine::new();
     let (old, host) = (machine.old().to_owned(), machine.sandbox.host().to_owned());
-    let own = format!("[url \"http://ada:{old}@{host}/\"]\n\tinsteadOf = bb:\n");
+    let own = format!("[url \"http://ada:{old}@{host}/\"]\n\tinsteadOf = bb:\n[include]\n\tpath = ~/work.inc\n");
     machine.write(".gitconfig", &own);
+    let included = format!("[url \"http://ada:{old}@{host}/\"]\n\tinsteadOf = cc:\n");
+    machine.write("work.inc", &included);
     machine.write("work/\u{1b}[31mred\nname/a.env", &format!("P={old}\n"));
     let stored =
         machine.run(&["credential", "add", &machine.host, "--username", "ada@example.org"], machine.new_secret());
@@ -174,7 +176,7 @@ fn the_persons_own_configuration_goes_back_too_and_a_name_cannot_speak_to_the_te
     assert!(!fs::read_to_string(machine.home().join(".gitconfig")).expect("there").contains(&old));
     let undone = machine.migrate(&["--undo"]);
     assert!(
-        undone.stdout.starts_with("2 files put back as before") && !undone.stdout.contains("left"),
+        undone.stdout.starts_with("3 files put back as before") && !undone.stdout.contains("left"),
         "{}",
         undone.stdout
     );
