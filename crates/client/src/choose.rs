@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::fmt;
+use std::path::PathBuf;
 
 use doorward_rules::{Fault, Kind, Phase, RuleSet, Rules, Surface, Timestamp, bitbucket_cloud, present};
 use doorward_wire::UnverifiedToken;
@@ -22,6 +23,8 @@ pub struct Candidate {
 /// Where a secret came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
+    /// This file, which was named for the call.
+    File(PathBuf),
     /// This variable.
     Environment(String),
     /// The vault's file.
@@ -74,7 +77,7 @@ pub struct Passed {
 /// Gives the secret of an entry, or says why it cannot be had now.
 pub type Open<'a> = &'a dyn Fn(&Entry) -> Result<SecretString, KeyringError>;
 
-/// Chooses among what the environment and the vault have for a place. The narrowest one counts, and of two that are as
+/// Chooses among what was named for the call, and what the environment and the vault have for a place. The narrowest one counts, and of two that are as
 /// narrow, the environment's, or the one that was stored last. `username` is the one that a URL names, if it does; `secret` opens a candidate, and is asked
 /// only for those that come into question.
 pub fn choose(
@@ -90,8 +93,13 @@ pub fn choose(
     let mut candidates: Vec<Candidate> = environment.into_iter().chain(stored).collect();
     // What was stored last is what is meant.
     candidates.sort_by_key(|Candidate { entry, source }| {
-        let stored = !matches!(source, Source::Environment(_));
-        (Reverse(entry.place.depth()), stored, Reverse(entry.added_at))
+        let order = match source {
+            Source::File(_) => 0,
+            Source::Environment(_) => 1,
+            Source::Vault | Source::Keyring => 2,
+        };
+        // What was named for this call counts, however wide it is.
+        (order > 0, Reverse(entry.place.depth()), order, Reverse(entry.added_at))
     });
     let several = candidates.len() > 1;
     let mut choice = Choice { chosen: None, passed: Vec::new() };
@@ -188,6 +196,7 @@ impl From<&Entry> for Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::File(path) => write!(f, "the file {}", path.display()),
             Self::Environment(name) => write!(f, "the variable {name}"),
             Self::Vault => f.write_str("the vault"),
             Self::Keyring => f.write_str("the keyring"),

@@ -12,12 +12,14 @@ use doorward_wire::{Description, UnverifiedToken};
 use secrecy::SecretString;
 use thiserror::Error;
 
-use crate::choose::{Choice, Chosen, Source};
+use crate::choose::{Candidate, Choice, Chosen, Source};
 use crate::vault::{History, fingerprint};
 use crate::{Entry, Environment, Held, Keep, Passed, Place, Probe, Vault, VaultError, choose, from_environment};
 
 /// What a helper works with.
 pub struct Helper<'a> {
+    /// What was named for this call; it comes before everything else.
+    pub given: Option<Candidate>,
     /// The environment.
     pub environment: Environment<'a>,
     /// The vault.
@@ -90,7 +92,9 @@ impl Helper<'_> {
         let fingerprint = fingerprint(&chosen.secret);
         let history = self.vault.read().unwrap_or_default().history(place, &fingerprint);
         let since = |at: Option<i64>| at.map(|at| self.now.0.saturating_sub(at));
-        if matches!(chosen.source, Source::Environment(_)) || since(history.accepted_at).is_some_and(|ago| ago < HOUR) {
+        if matches!(chosen.source, Source::Environment(_) | Source::File(_))
+            || since(history.accepted_at).is_some_and(|ago| ago < HOUR)
+        {
             return Ok(None);
         }
         let found = match since(history.offered_at) {
@@ -111,7 +115,7 @@ impl Helper<'_> {
     /// # Errors
     /// [`HelperError`] if the vault cannot be opened and there is nothing else.
     pub fn explain(&self, place: &Place, username: Option<&str>) -> Result<Choice, HelperError> {
-        let environment = from_environment(place, self.environment);
+        let environment = self.candidates(place);
         // A vault that cannot be used is no reason not to use what is in the environment.
         let contents = match self.vault.read() {
             Err(error) if environment.is_empty() => return Err(error.into()),
@@ -126,7 +130,7 @@ impl Helper<'_> {
     /// [`HelperError`] if the vault cannot be written.
     pub fn store(&self, told: &Description) -> Result<(), HelperError> {
         let (Some(place), Some(secret)) = (Place::of(told), secret_of(told)) else { return Ok(()) };
-        let elsewhere = !told.ephemeral && !self.is_in_the_environment(&place, secret);
+        let elsewhere = !told.ephemeral && self.given_by(&place, secret).is_none();
         let fingerprint = fingerprint(secret);
         let known = self.vault.change(|contents| {
             contents.history_mut(&place, &fingerprint).accepted(&place, self.now);
@@ -160,10 +164,8 @@ impl Helper<'_> {
             return Ok(None);
         };
         let contents = self.vault.read()?;
-        if self.is_in_the_environment(&place, secret) {
-            return Ok(Some(format!(
-                "{place} refused the credential in the environment; set its variable to another one"
-            )));
+        if let Some(given) = self.given_by(&place, secret) {
+            return Ok(Some(format!("{place} refused the credential in {given}; put another one there")));
         }
         let fingerprint = fingerprint(secret);
         if !contents.entries.iter().any(|entry| entry.place.covers(&place) && entry.fingerprint() == fingerprint) {
@@ -206,10 +208,16 @@ impl Helper<'_> {
             .change(|contents| contents.history_mut(&place, &fingerprint).refused(&place, found, worked, self.now))?)
     }
 
-    fn is_in_the_environment(&self, place: &Place, secret: &SecretString) -> bool {
-        from_environment(place, self.environment)
-            .iter()
-            .any(|candidate| candidate.entry.fingerprint() == fingerprint(secret))
+    /// What comes before the vault: what was named for this call, and the environment.
+    fn candidates(&self, place: &Place) -> Vec<Candidate> {
+        let given = self.given.clone().filter(|given| given.entry.place.covers(place));
+        given.into_iter().chain(from_environment(place, self.environment)).collect()
+    }
+
+    /// Where a secret came from, if not from the vault.
+    fn given_by(&self, place: &Place, secret: &SecretString) -> Option<Source> {
+        let found = self.candidates(place).into_iter().find(|one| one.entry.fingerprint() == fingerprint(secret));
+        found.map(|candidate| candidate.source)
     }
 }
 
@@ -311,7 +319,7 @@ mod tests {
 
     /// A helper with a vault of its own, at a time.
     fn with_helper<T>(vault: &Vault, now: Timestamp, work: impl FnOnce(&Helper<'_>) -> T) -> T {
-        work(&Helper { environment: &|_| None, vault, program: Path::new("doorward"), now })
+        work(&Helper { given: None, environment: &|_| None, vault, program: Path::new("doorward"), now })
     }
 
     fn question(text: &str) -> Description {

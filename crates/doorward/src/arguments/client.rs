@@ -85,6 +85,18 @@ pub(crate) struct RunFlags {
     pub(crate) command: Vec<String>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CredentialFlags {
+    /// Use the token in this file before any other; it is read each time and stored nowhere
+    #[arg(long, value_name = "FILE", requires = "place")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// What the token in the file is for: a host, a workspace or a repository; nobody else is given it
+    #[arg(long = "for", value_name = "URL", requires = "secret_file")]
+    pub(crate) place: Option<Place>,
+    #[command(subcommand)]
+    pub(crate) command: CredentialCommand,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum CredentialCommand {
     /// Store a credential; its secret is read from standard input

@@ -76,8 +76,8 @@ pub(crate) enum Command {
         request: String,
     },
     /// Give git the right credential for each host and repository (a git credential helper)
-    #[command(subcommand, after_help = CREDENTIAL_EXAMPLES)]
-    Credential(CredentialCommand),
+    #[command(after_help = CREDENTIAL_EXAMPLES)]
+    Credential(CredentialFlags),
     /// Store a token: tells which page makes one and what to tick there, tries it on git and REST, and has git use it
     #[command(after_help = LOGIN_EXAMPLES)]
     Login(LoginFlags),
@@ -190,7 +190,9 @@ impl Arguments {
 const CREDENTIAL_EXAMPLES: &str = "Examples:
   doorward credential add https://bitbucket.org/acme
   doorward credential explain https://bitbucket.org/acme/site
-  doorward credential list";
+  doorward credential list
+  git config --global credential.https://bitbucket.org.helper \\
+    '!doorward credential --secret-file /run/secrets/bitbucket --for https://bitbucket.org'";
 const LOGIN_EXAMPLES: &str = "Examples:
   doorward login
   doorward login https://bitbucket.org/acme/site --for fetch

@@ -2,20 +2,21 @@
 //!
 //! These start in milliseconds: no configuration is read, no runtime is started.
 
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use doorward_client::{
-    Chosen, Contents, Entry, Held, Helper, Keep, Kept, Keyring, Place, Probe, Prompt, Vault, askpass, probe, set_up,
-    take_down,
+    Candidate, Chosen, Contents, Entry, Held, Helper, Keep, Kept, Keyring, Place, Probe, Prompt, Source, Vault,
+    askpass, probe, set_up, take_down,
 };
 use doorward_wire::Description;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::counted;
-use crate::arguments::{Arguments, Command, CredentialCommand, KeepWord};
+use crate::arguments::{Arguments, Command, CredentialCommand, CredentialFlags, KeepWord};
 use crate::data::now;
 use crate::failure::{Code, Failure};
 use crate::print;
@@ -75,7 +76,10 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
             removed => print::line(&format!("forgot {} for {place}", counted(removed, "credential"))),
         },
         Command::Migrate(flags) => super::migrate::run(&flags, &vault, json),
-        Command::Credential(command) => credential(command, &vault, json),
+        Command::Credential(CredentialFlags { secret_file, place, command }) => {
+            let given = secret_file.zip(place).map(|(path, place)| given(path, place)).transpose()?;
+            credential(command, given, &vault, json)
+        }
         Command::Setup { host, undo: false } => {
             set_up(&host, &program()?)?;
             let whole = host.whole_host();
@@ -96,9 +100,25 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-fn credential(command: CredentialCommand, vault: &Vault, json: bool) -> Result<(), Failure> {
+/// The secret in a file that was named for this call, for one place.
+fn given(path: PathBuf, place: Place) -> Result<Candidate, Failure> {
+    let unreadable = |why: String| {
+        Failure::new(Code::Configuration, format!("{}: {why}", path.display())).hint("name a file with a token in it")
+    };
+    let mut text = String::new();
+    let file = File::open(&path).map_err(|error| unreadable(error.to_string()))?;
+    file.take(LARGEST).read_to_string(&mut text).map_err(|error| unreadable(error.to_string()))?;
+    if text.trim().is_empty() {
+        return Err(unreadable("is empty".into()));
+    }
+    let held = Held::Here(text.trim().to_owned().into());
+    let entry = Entry { place, username: None, held, added_at: now(), expires_at: None };
+    Ok(Candidate { entry, source: Source::File(path) })
+}
+
+fn credential(command: CredentialCommand, given: Option<Candidate>, vault: &Vault, json: bool) -> Result<(), Failure> {
     let program = program()?;
-    let helper = Helper { environment: &environment, vault, program: &program, now: now() };
+    let helper = Helper { given, environment: &environment, vault, program: &program, now: now() };
     let ask = |place: &Place, username: &str, secret: &SecretString| {
         probe(place, username, secret, &program, PATIENCE).unwrap_or(Probe::Unknown)
     };
@@ -306,5 +326,7 @@ impl ChosenRow {
     }
 }
 
+/// As much of a file as is read for a secret.
+const LARGEST: u64 = 64 * 1024;
 /// How long a host may take to say whether it takes a credential.
 const PATIENCE: Duration = Duration::from_secs(15);

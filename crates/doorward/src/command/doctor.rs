@@ -148,7 +148,7 @@ fn examine_all(subject: &Subject, vault: &Vault, offline: bool) -> Result<Examin
 fn passed_over(evidence: &Evidence, vault: &Vault) -> Option<Finding> {
     let place = evidence.place.as_ref().filter(|_| evidence.presented.is_none())?;
     let program = program().ok()?;
-    let helper = Helper { environment: &environment, vault, program: &program, now: now() };
+    let helper = Helper { given: None, environment: &environment, vault, program: &program, now: now() };
     let choice = helper.explain(place, evidence.url_user.as_deref()).ok().filter(|choice| choice.chosen.is_none())?;
     let passed = choice.passed.into_iter().next()?;
     let sentence = format!("{} for {} is not used: {}", passed.source, passed.place, passed.why);

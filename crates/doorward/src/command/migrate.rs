@@ -160,7 +160,7 @@ fn absolute(path: &Path) -> PathBuf {
 /// kept.
 fn change(flags: &MigrateFlags, vault: &Vault, survey: &Survey, kept: &Path) -> Result<PathBuf, Failure> {
     let program = program()?;
-    let helper = Helper { environment: &environment, vault, program: &program, now: now() };
+    let helper = Helper { given: None, environment: &environment, vault, program: &program, now: now() };
     let login = format!("`doorward login {}` stores one", flags.host);
     let chosen = helper.explain(&flags.host, None)?.chosen.ok_or_else(|| {
         Failure::new(Code::NotFound, format!("there is no credential for {} to move to", flags.host)).hint(&login)

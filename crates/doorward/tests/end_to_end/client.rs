@@ -304,6 +304,27 @@ fn a_secret_of_another_kind_is_kept_beside_it_and_the_usable_one_is_used() {
 }
 
 #[test]
+fn a_token_in_a_file_is_used_for_what_it_was_named_for_and_stored_nowhere() {
+    let desk = Desk::new(&["--at", "2026-11-22"]);
+    desk.ok(&["setup", &desk.address(""), "--undo"], "");
+    let file = desk.sandbox.directory().join("secret");
+    std::fs::write(&file, format!("{}\n", desk.sandbox.secret("workspace_access_token", "valid"))).expect("written");
+    let helper = format!("!'{PROGRAM}' credential --secret-file '{}' --for {}", file.display(), desk.address(""));
+    let git = desk.sandbox.git().set("credential.helper", &helper);
+    let outcome = git.run(desk.sandbox.directory(), &["ls-remote", &format!("{}.git", desk.address("acme/site"))]);
+    assert!(outcome.ok, "{}", outcome.stderr);
+    assert_eq!(desk.json(&["credential", "list"]).as_array().map(Vec::len), Some(0));
+    let file = file.display().to_string();
+    let flags = ["credential", "--secret-file", &file, "--for", "https://bitbucket.org"];
+    let elsewhere = desk.run(&[&flags[..], &["get"]].concat(), "protocol=https\nhost=evil.example\n\n");
+    assert_eq!((elsewhere.code, elsewhere.stdout.as_str()), (Some(0), ""));
+    let explained = desk.ok(&[&flags[..], &["explain", "https://bitbucket.org/a/b"]].concat(), "");
+    assert!(explained.contains("the file /") && explained.contains("x-token-auth"), "{explained}");
+    let missing = desk.run(&["credential", "--secret-file", "/nonexistent", "--for", "https://h", "get"], "");
+    assert_eq!(missing.code, Some(5), "{}", missing.stderr);
+}
+
+#[test]
 fn a_vault_that_cannot_be_written_still_gives_git_what_is_in_it() {
     let desk = Desk::new(&["--at", "2026-11-22"]);
     desk.add("", "api_token", "valid");
