@@ -325,6 +325,15 @@ fn a_token_in_a_file_is_used_for_what_it_was_named_for_and_stored_nowhere() {
 }
 
 #[test]
+fn case_47_a_secret_of_any_length_is_kept_whole() {
+    let desk = Desk::new(&[]);
+    let long = "x".repeat(20_000);
+    desk.ok(&["credential", "add", "https://git.example.org", "--username", "ada"], &long);
+    let got = desk.run(&["credential", "get"], "protocol=https\nhost=git.example.org\n\n");
+    assert!(got.stdout.contains(&format!("password={long}\n")), "{} bytes: {}", got.stdout.len(), got.stderr);
+}
+
+#[test]
 fn a_vault_that_cannot_be_written_still_gives_git_what_is_in_it() {
     let desk = Desk::new(&["--at", "2026-11-22"]);
     desk.add("", "api_token", "valid");

@@ -172,6 +172,9 @@ fn traps_on_this_machine_are_found_without_asking_anybody() {
         let (_, _, code, diagnosis) = diagnose(&mut command(home.path(), &[url, "--offline"]));
         assert!(code == 10 && has(&diagnosis, finding), "{url}: {diagnosis}");
     }
+    // Case 30: another name of the host has another credential, for LFS too.
+    let (.., www) = diagnose(&mut command(home.path(), &["https://www.bitbucket.org/a/b.git", "--offline"]));
+    assert!(has(&www, "www_host") && www.to_string().contains("use https://bitbucket.org/a/b.git"), "{www}");
     let (verdict, _, code, _) = diagnose(&mut command(home.path(), &["https://bitbucket.org/a/b", "--offline"]));
     assert_eq!((verdict.as_str(), code), ("unknown", 13));
     let nowhere: Outcome = command(home.path(), &[]).output().expect("doorward runs").into();
