@@ -5,6 +5,7 @@
 
 use doorward_wire::ObjectId;
 use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
 
 use crate::fetch::send;
 use crate::process::Process;
@@ -98,11 +99,11 @@ impl Contents {
     /// # Errors
     /// [`GitError`] if git cannot be run.
     pub async fn refs(&self, kinds: &[RefKind]) -> Result<Vec<Ref>, GitError> {
-        let mut command = self.repository.all.git.command(&self.repository.directory);
+        let mut command = self.command();
         let format = "--format=%(refname)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)";
         command.args(["for-each-ref", "--sort=version:refname", format]);
         command.args(kinds.iter().map(|kind| kind.prefix()));
-        let listed = self.repository.all.git.run("for-each-ref", &mut command).await?;
+        let listed = self.run("for-each-ref", &mut command).await?;
         Ok(listed.split(|byte| *byte == b'\n').filter_map(Ref::read).collect())
     }
 
@@ -152,9 +153,8 @@ impl Contents {
     }
 
     async fn list(&self, commit: &ObjectId, path: &str, recursive: bool) -> Result<Vec<Entry>, GitError> {
-        let mut command = self.repository.all.git.command(&self.repository.directory);
-        // A path is a path, and no pattern.
-        command.env("GIT_LITERAL_PATHSPECS", "1").args(["ls-tree", "-z", "-l", "--full-tree"]);
+        let mut command = self.command();
+        command.args(["ls-tree", "-z", "-l", "--full-tree"]);
         if recursive {
             command.args(["-r", "-t"]);
         }
@@ -162,7 +162,7 @@ impl Contents {
         if !path.is_empty() {
             command.arg(path);
         }
-        let listed = self.repository.all.git.run("ls-tree", &mut command).await?;
+        let listed = self.run("ls-tree", &mut command).await?;
         Ok(listed.split(|byte| *byte == 0).filter_map(Entry::read).collect())
     }
 
@@ -179,8 +179,8 @@ impl Contents {
         skip: usize,
         count: usize,
     ) -> Result<Vec<Commit>, GitError> {
-        let mut command = self.repository.all.git.command(&self.repository.directory);
-        command.env("GIT_LITERAL_PATHSPECS", "1").args(["log", "-z", FORMAT, "--encoding=UTF-8"]);
+        let mut command = self.command();
+        command.args(["log", "-z", FORMAT, "--encoding=UTF-8"]);
         command.args([format!("--skip={skip}"), format!("--max-count={count}")]);
         // From several beginnings, a parent that is as old as its child could come before it.
         if include.len() > 1 {
@@ -188,7 +188,7 @@ impl Contents {
         }
         command.args(include.iter().map(ObjectId::as_str)).args(exclude.iter().map(|id| format!("^{id}"))).arg("--");
         command.args(path);
-        let listed = self.repository.all.git.run("log", &mut command).await?;
+        let listed = self.run("log", &mut command).await?;
         Ok(Commit::read_all(&listed))
     }
 
@@ -200,10 +200,10 @@ impl Contents {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut command = self.repository.all.git.command(&self.repository.directory);
+        let mut command = self.command();
         command.args(["log", "-z", FORMAT, "--encoding=UTF-8", "--no-walk=unsorted"]);
         command.args(ids.iter().map(ObjectId::as_str)).arg("--");
-        let listed = self.repository.all.git.run("log", &mut command).await?;
+        let listed = self.run("log", &mut command).await?;
         Ok(Commit::read_all(&listed))
     }
 
@@ -212,17 +212,22 @@ impl Contents {
     /// # Errors
     /// [`GitError`] if git cannot be started. Later trouble ends the output with an error.
     pub async fn file(self, id: &ObjectId) -> Result<Output, GitError> {
+        self.stream("cat-file", &["cat-file".into(), "blob".into(), id.to_string()])
+    }
+
+    /// What a git command writes, as it writes it. Its place is free again when it has ended, or nobody reads any more.
+    pub(crate) fn stream(self, what: &'static str, arguments: &[String]) -> Result<Output, GitError> {
+        let mut command = self.command();
+        command.args(arguments);
         let Self { repository, slot } = self;
-        let mut command = repository.all.git.command(&repository.directory);
-        command.args(["cat-file", "blob", id.as_str()]);
-        let (process, stdin, stdout) = Process::start("cat-file", &mut command)?;
+        let (process, stdin, stdout) = Process::start(what, &mut command)?;
         drop(stdin);
         let (sender, output) = Output::channel(repository.all.slots.idle());
         tokio::spawn(async move {
             let finished = async {
                 send(stdout, &sender).await?;
                 let status = process.wait().await.map_err(std::io::Error::other)?;
-                if status.success() { Ok(()) } else { Err(std::io::Error::other("git cat-file did not finish")) }
+                if status.success() { Ok(()) } else { Err(std::io::Error::other(format!("git {what} did not finish"))) }
             };
             tokio::select! {
                 result = finished => if let Err(error) = result {
@@ -235,8 +240,20 @@ impl Contents {
         Ok(output)
     }
 
-    async fn batch_check(&self, questions: &str) -> Result<String, GitError> {
+    /// A git command in the repository, for which a path is a path and no pattern.
+    pub(crate) fn command(&self) -> Command {
         let mut command = self.repository.all.git.command(&self.repository.directory);
+        command.env("GIT_LITERAL_PATHSPECS", "1");
+        command
+    }
+
+    /// What a git command writes, once it has ended.
+    pub(crate) async fn run(&self, what: &'static str, command: &mut Command) -> Result<Vec<u8>, GitError> {
+        self.repository.all.git.run(what, command).await
+    }
+
+    async fn batch_check(&self, questions: &str) -> Result<String, GitError> {
+        let mut command = self.command();
         command.args(["cat-file", "--batch-check"]);
         let (process, mut stdin, mut stdout) = Process::start("cat-file", &mut command)?;
         // Some names, which a pipe takes at once.
@@ -256,7 +273,7 @@ fn of_type(line: &str, kind: &str) -> Option<ObjectId> {
     (words.next() == Some(kind)).then_some(id)
 }
 
-fn object_id(text: &str) -> Option<ObjectId> {
+pub(crate) fn object_id(text: &str) -> Option<ObjectId> {
     ObjectId::parse(text.as_bytes())
 }
 

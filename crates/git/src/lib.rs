@@ -4,6 +4,7 @@
 //! decides who may do what.
 
 mod advertise;
+mod compare;
 mod contents;
 mod create;
 mod durable;
@@ -20,6 +21,7 @@ mod sweep;
 mod upkeep;
 
 pub use advertise::Service;
+pub use compare::Comparison;
 pub use contents::{Commit, Contents, Entry, EntryKind, Ref, RefKind};
 pub use create::{Import, ObjectFormat};
 pub use error::GitError;

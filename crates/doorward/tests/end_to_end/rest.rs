@@ -154,6 +154,40 @@ fn files_come_byte_for_byte_and_directories_entry_by_entry() {
 }
 
 #[test]
+fn two_commits_are_compared_as_git_compares_them() {
+    let world = World::new();
+    world.git(&["checkout", "-q", "-b", "side", "HEAD~3"]);
+    let side = world.server.git().commit(&world.clone, "side", "only here\n");
+    world.git(&["push", "-q", "origin", "side"]);
+    let text = |path: &str| {
+        let answer = world.get(path);
+        assert_eq!((answer.status, answer.header("content-type")), (200, "text/plain; charset=utf-8"), "{path}");
+        answer.text()
+    };
+    let git = |arguments: &[&str]| format!("{}\n", world.git(arguments));
+    assert_eq!(text(&format!("{API}/diff/{side}")), git(&["diff", "side~1..side"]));
+    // The commit with the changes comes first: the other way round than with git.
+    assert_eq!(text(&format!("{API}/diff/side..main")), git(&["diff", "main...side"]));
+    assert_eq!(
+        text(&format!("{API}/diff/side..main?topic=false&path=counter&context=0")),
+        git(&["diff", "-U0", "main..side", "--", "counter"])
+    );
+    assert!(text(&format!("{API}/diff/{}", world.git(&["rev-list", "--max-parents=0", "HEAD"]))).contains("README.md"));
+    assert_eq!(
+        text(&format!("{API}/patch/side..main")),
+        git(&["format-patch", "--stdout", "main..side"]).trim_end().to_owned() + "\n\n"
+    );
+    let base = world.json(&format!("{API}/merge-base/side..main"));
+    assert_eq!(base["hash"], world.git(&["merge-base", "side", "main"]).as_str());
+    for spec in ["none", "main..none", "--output=x", "main..--all"] {
+        world.refused(&format!("{API}/diff/{spec}"), 404, "commit_not_found");
+    }
+    world.refused(&format!("{API}/diff/main?context=x"), 400, "bad_parameter");
+    world.refused(&format!("{API}/diff/main?path=..%2Fx"), 400, "bad_parameter");
+    world.refused(&format!("{API}/merge-base/main"), 400, "bad_parameter");
+}
+
+#[test]
 fn what_is_no_revision_no_path_and_no_page_is_said_and_reaches_nothing() {
     let world = World::new();
     for revision in [

@@ -1,6 +1,7 @@
 //! The REST API, version 2.0: one file for each resource.
 
 mod commits;
+mod compare;
 mod contents;
 mod page;
 mod refs;
@@ -39,6 +40,9 @@ pub(crate) fn routes() -> Router<App> {
         .route("/repositories/{workspace}/{repository}/commits", get(commits::commits))
         .route("/repositories/{workspace}/{repository}/commits/{revision}", get(commits::commits_from))
         .route("/repositories/{workspace}/{repository}/commit/{revision}", get(commits::commit))
+        .route("/repositories/{workspace}/{repository}/diff/{spec}", get(compare::diff))
+        .route("/repositories/{workspace}/{repository}/patch/{spec}", get(compare::patch))
+        .route("/repositories/{workspace}/{repository}/merge-base/{spec}", get(compare::merge_base))
         .route("/repositories/{workspace}/{repository}/src", get(source::main_branch))
         .route("/repositories/{workspace}/{repository}/src/", get(source::main_branch))
         .route("/repositories/{workspace}/{repository}/src/{revision}", get(source::root))
@@ -62,7 +66,7 @@ fn no_such_operation(app: &App, context: &Context, uri: &Uri) -> Response<Body> 
     let path: String = redact(uri.path()).chars().filter(|c| !c.is_control()).take(200).collect();
     let sentence = format!("there is no API hosted at `{path}`");
     let remedy = "here are /2.0/user, /2.0/user/workspaces, /2.0/repositories/WORKSPACE/REPOSITORY, \
-                  and below that refs, commits, commit and src";
+                  and below that refs, commits, commit, diff, patch, merge-base and src";
     let refusal = Refusal::new(StatusCode::NOT_FOUND, "no_such_operation", sentence, remedy).on(Surface::Rest);
     let refusal = if app.sandbox.is_some() { refusal.worded(bitbucket_cloud::no_api()) } else { refusal };
     refusal.respond(context.id)
