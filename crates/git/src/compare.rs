@@ -12,8 +12,6 @@ pub struct Comparison {
     pub to: ObjectId,
     /// What it is compared with; `None` is its first parent, or nothing if it has none.
     pub from: Option<ObjectId>,
-    /// Whether `from` stands for the commit at which the two part.
-    pub since_parting: bool,
     /// How many lines are shown around a change.
     pub context: u16,
     /// The paths that are looked at; none means all.
@@ -28,15 +26,14 @@ impl Contents {
     /// # Errors
     /// [`GitError`] if git cannot be started. Later trouble ends the output with an error.
     pub async fn diff(self, comparison: &Comparison) -> Result<Output, GitError> {
-        let Comparison { to, from, since_parting, context, paths, ignore_whitespace } = comparison;
+        let Comparison { to, from, context, paths, ignore_whitespace } = comparison;
         let mut arguments =
             vec![format!("-U{context}"), "--no-color".into(), "--no-ext-diff".into(), "--no-textconv".into()];
         arguments.extend(ignore_whitespace.then(|| "--ignore-all-space".into()));
         match from {
             Some(from) => {
-                let dots = if *since_parting { "..." } else { ".." };
                 arguments.insert(0, "diff".into());
-                arguments.push(format!("{from}{dots}{to}"));
+                arguments.push(format!("{from}..{to}"));
             }
             None => {
                 let show = ["diff-tree", "-p", "--root", "--no-commit-id", "-m", "--first-parent", "-r", "-M"];
@@ -54,11 +51,25 @@ impl Contents {
     /// # Errors
     /// [`GitError`] if git cannot be started. Later trouble ends the output with an error.
     pub async fn patch(self, to: &ObjectId, from: Option<&ObjectId>) -> Result<Output, GitError> {
-        let mut arguments: Vec<String> = ["format-patch", "--stdout", "--no-color"].map(str::to_owned).to_vec();
-        match from {
-            Some(from) => arguments.push(format!("{from}..{to}")),
-            None => arguments.extend(["-1".to_owned(), to.to_string()]),
-        }
+        let arguments: Vec<String> = match from {
+            Some(from) => {
+                ["format-patch", "--stdout", "--no-color", &format!("{from}..{to}")].map(str::to_owned).to_vec()
+            }
+            // A merge is none of the commits of which format-patch makes patches: it would take the one before.
+            None => [
+                "show",
+                "--pretty=email",
+                "--patch-with-stat",
+                "--no-color",
+                "--no-ext-diff",
+                "--no-textconv",
+                "-m",
+                "--first-parent",
+                to.as_str(),
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        };
         self.stream("format-patch", &arguments)
     }
 
@@ -69,11 +80,10 @@ impl Contents {
     pub async fn merge_base(&self, one: &ObjectId, other: &ObjectId) -> Result<Option<ObjectId>, GitError> {
         let mut command = self.command();
         command.args(["merge-base", one.as_str(), other.as_str()]);
-        match self.run("merge-base", &mut command).await {
-            Ok(listed) => Ok(String::from_utf8_lossy(&listed).lines().next().and_then(object_id)),
-            // It has nothing to complain of then.
-            Err(GitError::Failed { stderr, .. }) if stderr.is_empty() => Ok(None),
-            Err(error) => Err(error),
+        match self.run_to_end("merge-base", &mut command, b"").await? {
+            (Some(0), listed, _) => Ok(String::from_utf8_lossy(&listed).lines().next().and_then(object_id)),
+            (Some(1), ..) => Ok(None),
+            (_, _, stderr) => Err(GitError::Failed { what: "merge-base", stderr }),
         }
     }
 }

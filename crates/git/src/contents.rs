@@ -1,11 +1,15 @@
 //! What is in a repository: refs, commits, directories and files, for the REST API.
 //!
-//! Each question is one or two git processes with a place among the short ones; a file is streamed. Names that come from
+//! Each question is some git processes with a place among the long ones; a file is streamed, anything else is bounded in time
+//! and size. Names that come from
 //! outside are given to git on its standard input or behind `--`, never where they could be an option.
 
-use doorward_wire::ObjectId;
-use tokio::io::AsyncWriteExt;
+use std::time::Duration;
+
+use doorward_wire::{ObjectId, RefName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use crate::fetch::send;
 use crate::process::Process;
@@ -88,7 +92,7 @@ impl Repository {
     /// # Errors
     /// [`GitError::Busy`] if none became free in time.
     pub async fn contents(self) -> Result<Contents, GitError> {
-        let slot = self.all.slots.short().await?;
+        let slot = self.all.slots.long().await?;
         Ok(Contents { repository: self, slot })
     }
 }
@@ -100,29 +104,45 @@ impl Contents {
     /// [`GitError`] if git cannot be run.
     pub async fn refs(&self, kinds: &[RefKind]) -> Result<Vec<Ref>, GitError> {
         let mut command = self.command();
-        let format = "--format=%(refname)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)";
-        command.args(["for-each-ref", "--sort=version:refname", format]);
+        command.args(["for-each-ref", "--sort=version:refname", REF_FORMAT]);
         command.args(kinds.iter().map(|kind| kind.prefix()));
         let listed = self.run("for-each-ref", &mut command).await?;
         Ok(listed.split(|byte| *byte == b'\n').filter_map(Ref::read).collect())
     }
 
-    /// The commit that a branch, a tag or a (short) id names, in this order; `None` if none does.
+    /// One branch or tag.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run.
+    pub async fn one_ref(&self, kind: RefKind, name: &str) -> Result<Option<Ref>, GitError> {
+        if RefName::parse(format!("{}{name}", kind.prefix()).as_bytes()).is_err() || name.len() > LONGEST_NAME {
+            return Ok(None);
+        }
+        let mut command = self.command();
+        command.args(["for-each-ref", REF_FORMAT, &format!("{}{name}", kind.prefix())]);
+        let listed = self.run("for-each-ref", &mut command).await?;
+        // A name is also the beginning of others.
+        Ok(listed.split(|byte| *byte == b'\n').filter_map(Ref::read).find(|found| found.name == name))
+    }
+
+    /// The commit that a whole id, a branch, a tag or a short id names, in this order; `None` if none does. A whole id comes
+    /// first, since whoever may push may name a branch like one.
     ///
     /// # Errors
     /// [`GitError`] if git cannot be run.
     pub async fn commit_id(&self, name: &str) -> Result<Option<ObjectId>, GitError> {
-        let plain =
-            !name.is_empty() && !name.contains(|letter: char| letter.is_control() || " ~^:?*[\\".contains(letter));
-        if !plain || name.contains("..") || name.contains("@{") || name.len() > LONGEST_NAME {
-            return Ok(None);
+        if let Some(id) = object_id(name) {
+            return self.peeled(id.as_str()).await;
         }
-        let mut questions = format!("refs/heads/{name}^{{commit}}\nrefs/tags/{name}^{{commit}}\n");
-        if (4..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            questions.push_str(&format!("{name}^{{commit}}\n"));
+        for kind in [RefKind::Branch, RefKind::Tag] {
+            if let Some(found) = self.one_ref(kind, name).await? {
+                return Ok(found.commit);
+            }
         }
-        let answers = self.batch_check(&questions).await?;
-        Ok(answers.lines().find_map(|line| of_type(line, "commit")))
+        match (4..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            true => self.peeled(name).await,
+            false => Ok(None),
+        }
     }
 
     /// What a path leads to in a commit: the directory, with `None` for the top, or the file.
@@ -166,8 +186,8 @@ impl Contents {
         Ok(listed.split(|byte| *byte == 0).filter_map(Entry::read).collect())
     }
 
-    /// The commits that are reached from some and not from others, the latest first: `count` of them after `skip`. With a
-    /// path, those that change it.
+    /// The commits that are reached from some, or if none are named from every branch and tag, and not from others, the latest
+    /// first: `count` of them after `skip`. With a path, those that change it.
     ///
     /// # Errors
     /// [`GitError`] if git cannot be run.
@@ -183,8 +203,11 @@ impl Contents {
         command.args(["log", "-z", FORMAT, "--encoding=UTF-8"]);
         command.args([format!("--skip={skip}"), format!("--max-count={count}")]);
         // From several beginnings, a parent that is as old as its child could come before it.
-        if include.len() > 1 {
+        if include.len() != 1 {
             command.arg("--date-order");
+        }
+        if include.is_empty() {
+            command.args(["--branches", "--tags"]);
         }
         command.args(include.iter().map(ObjectId::as_str)).args(exclude.iter().map(|id| format!("^{id}"))).arg("--");
         command.args(path);
@@ -249,20 +272,47 @@ impl Contents {
 
     /// What a git command writes, once it has ended.
     pub(crate) async fn run(&self, what: &'static str, command: &mut Command) -> Result<Vec<u8>, GitError> {
-        self.repository.all.git.run(what, command).await
+        match self.run_to_end(what, command, b"").await? {
+            (Some(0), output, _) => Ok(output),
+            (_, _, stderr) => Err(GitError::Failed { what, stderr }),
+        }
     }
 
-    async fn batch_check(&self, questions: &str) -> Result<String, GitError> {
+    /// The exit code of a git command, what it writes, and what it complains of. It is given some time and some bytes.
+    pub(crate) async fn run_to_end(
+        &self,
+        what: &'static str,
+        command: &mut Command,
+        input: &[u8],
+    ) -> Result<(Option<i32>, Vec<u8>, String), GitError> {
+        let (process, mut stdin, stdout) = Process::start(what, command)?;
+        let work = async {
+            // Some names, which a pipe takes at once.
+            stdin.write_all(input).await.map_err(GitError::run(what))?;
+            drop(stdin);
+            let mut output = Vec::new();
+            stdout.take(MOST + 1).read_to_end(&mut output).await.map_err(GitError::run(what))?;
+            if output.len() as u64 > MOST {
+                return Err(GitError::TooMuch);
+            }
+            let (status, complaints) = process.wait_with_complaints().await?;
+            Ok((status.code(), output, complaints))
+        };
+        // Dropped, it kills what still runs.
+        timeout(PATIENCE, work).await.unwrap_or(Err(GitError::TooMuch))
+    }
+
+    /// The commit that an id leads to.
+    async fn peeled(&self, id: &str) -> Result<Option<ObjectId>, GitError> {
         let mut command = self.command();
         command.args(["cat-file", "--batch-check"]);
-        let (process, mut stdin, mut stdout) = Process::start("cat-file", &mut command)?;
-        // Some names, which a pipe takes at once.
-        stdin.write_all(questions.as_bytes()).await.map_err(GitError::run("cat-file"))?;
-        drop(stdin);
-        let mut answers = Vec::new();
-        tokio::io::AsyncReadExt::read_to_end(&mut stdout, &mut answers).await.map_err(GitError::run("cat-file"))?;
-        process.wait().await?;
-        Ok(String::from_utf8_lossy(&answers).into_owned())
+        let question = format!("{id}^{{commit}}\n");
+        match self.run_to_end("cat-file", &mut command, question.as_bytes()).await? {
+            (Some(0), answer, _) => {
+                Ok(String::from_utf8_lossy(&answer).lines().find_map(|line| of_type(line, "commit")))
+            }
+            (_, _, stderr) => Err(GitError::Failed { what: "cat-file", stderr }),
+        }
     }
 }
 
@@ -338,10 +388,16 @@ impl Entry {
     }
 }
 
+/// What `git for-each-ref` writes of each ref.
+const REF_FORMAT: &str = "--format=%(refname)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)";
 /// What `git log` writes of each commit.
 const FORMAT: &str = "--format=%H%x00%P%x00%an%x00%ae%x00%aI%x00%B";
 const FIELDS: usize = 6;
 /// Longer than any path that can be checked out.
 const LONGEST_PATH: usize = 4096;
+/// As much of an answer as is held in memory.
+const MOST: u64 = 32 * 1024 * 1024;
+/// How long git may take for an answer that is no stream.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Longer than any name of a branch.
 const LONGEST_NAME: usize = 1024;

@@ -9,6 +9,9 @@ use thiserror::Error;
 /// Why git did not do what it was asked. Never says anything about a caller's right to ask.
 #[derive(Debug, Error)]
 pub enum GitError {
+    /// What was asked for is more than can be answered at once.
+    #[error("the answer is too large, or takes too long")]
+    TooMuch,
     /// There is no git, or one that is too old.
     #[error("{0}")]
     Program(String),

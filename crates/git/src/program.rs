@@ -140,6 +140,8 @@ fn environment(settings: &GitSettings, path: OsString) -> Vec<(OsString, OsStrin
         ("GIT_CONFIG_GLOBAL", "/dev/null"),
         ("GIT_TERMINAL_PROMPT", "0"),
         ("GIT_ATTR_NOSYSTEM", "1"),
+        // Whoever may push could otherwise put something else in the place of an object.
+        ("GIT_NO_REPLACE_OBJECTS", "1"),
         ("HOME", "/nonexistent"),
         ("LC_ALL", "C"),
     ]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use doorward_git::Placed;
+use doorward_git::{Contents, Placed};
 use doorward_rules::{
     Action, Ask, Calendar, CredentialId, Limit, OwnFault, Permit, Presented, Reason, RuleSet, Rules, Surface, Verdict,
     advise, decide,
@@ -163,6 +163,31 @@ impl App {
         }
         let again = Context { at: self.clock.now(), ..context.clone() };
         Ok((self.admit(&again, headers, wish.again()).await?, placed))
+    }
+
+    /// Asks, waits until there is a place to read, and asks again if that took long.
+    pub(crate) async fn admit_to_read(
+        &self,
+        context: &Context,
+        headers: &HeaderMap,
+        wish: Wish<'_>,
+    ) -> Result<(Admitted, Contents), TurnedAway> {
+        let admitted = self.admit(context, headers, wish).await?;
+        let began = Instant::now();
+        let opened = async { self.repositories.open(&admitted.permit)?.contents().await };
+        let contents = match opened.await {
+            Ok(contents) => contents,
+            Err(error) => {
+                let refusal = Refusal::from(error).on(wish.surface);
+                let noted = admitted.noted.refused(refusal.code);
+                return Err(TurnedAway { noted, refusal, id: context.id, recorded: false });
+            }
+        };
+        if began.elapsed() < LONG {
+            return Ok((admitted, contents));
+        }
+        let again = Context { at: self.clock.now(), ..context.clone() };
+        Ok((self.admit(&again, headers, wish.again()).await?, contents))
     }
 
     /// Counts a request that was let in, in the tally of its minute; the id under which that can be found.

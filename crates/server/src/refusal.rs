@@ -174,6 +174,10 @@ impl From<StoreError> for Refusal {
 /// The caller is told that the server has trouble with git, and the log what trouble.
 impl From<GitError> for Refusal {
     fn from(error: GitError) -> Self {
+        if matches!(error, GitError::TooMuch) {
+            let remedy = "ask for less: fewer on a page, not so deep, or a narrower path";
+            return Self::new(StatusCode::PAYLOAD_TOO_LARGE, "answer_too_large", error.to_string(), remedy);
+        }
         tracing::error!(%error, "git cannot answer");
         Self::unavailable(match error {
             GitError::Busy(_) => OwnFault::Busy,

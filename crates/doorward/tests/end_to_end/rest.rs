@@ -188,6 +188,72 @@ fn two_commits_are_compared_as_git_compares_them() {
 }
 
 #[test]
+fn whoever_pushes_cannot_give_an_id_another_meaning_and_what_git_guesses_is_no_name() {
+    let world = World::new();
+    let (good, evil) = (world.git(&["rev-parse", "HEAD"]), world.git(&["rev-parse", "HEAD~5"]));
+    world.git(&["push", "-q", "origin", &format!("{evil}:refs/heads/{good}"), &format!("{evil}:refs/replace/{good}")]);
+    world.git(&["push", "-q", "origin", &format!("{good}:refs/tags/refs/heads/ghost")]);
+    let commit = world.json(&format!("{API}/commit/{good}"));
+    assert_eq!(
+        (&commit["hash"], &commit["parents"][0]["hash"]),
+        (&good.clone().into(), &world.git(&["rev-parse", "HEAD~1"]).into())
+    );
+    assert_eq!(world.get(&format!("{API}/src/{good}/counter")).text(), "12\n");
+    for name in ["ghost", &format!("nonsense-7-g{}", &good[..8])] {
+        world.refused(&format!("{API}/commits/{name}"), 404, "commit_not_found");
+    }
+}
+
+#[test]
+fn what_has_no_plain_answer_is_said_and_not_broken_off() {
+    let world = World::new();
+    world.git(&["checkout", "-q", "--orphan", "apart"]);
+    world.server.git().commit(&world.clone, "apart", "alone\n");
+    world.git(&["checkout", "-q", "-b", "merged", "main~2"]);
+    world.server.git().commit(&world.clone, "merged", "one\n");
+    world.git(&["merge", "-q", "-m", "Merge main", "main"]);
+    world.git(&["push", "-q", "origin", "apart", "merged"]);
+    for path in ["diff/apart..main", "merge-base/apart..main"] {
+        world.refused(&format!("{API}/{path}"), 404, "merge_base_not_found");
+    }
+    assert_eq!(world.get(&format!("{API}/diff/apart..main?topic=false")).status, 200);
+    // The patch of a merge is its own, and not that of the commit before it.
+    let merge = world.git(&["rev-parse", "merged"]);
+    assert!(world.get(&format!("{API}/patch/{merge}")).text().starts_with(&format!("From {merge} ")));
+    // A message as long as a file is not sent a hundred times over.
+    fs::write(world.clone.join("message"), "a".repeat(3_000_000)).expect("written");
+    world.git(&["commit", "-q", "--allow-empty", "-F", "message"]);
+    world.git(&["push", "-q", "origin", "HEAD:long"]);
+    let long = world.get(&format!("{API}/commits/long?pagelen=1"));
+    assert!(long.status == 200 && long.body.len() < 100_000, "{} bytes", long.body.len());
+    let many: String = (0..21).map(|_| "exclude=main&").collect();
+    world.refused(&format!("{API}/commits?{many}"), 400, "bad_parameter");
+    // What was asked and not found is counted as let in.
+    world.refused(&format!("{API}/src/main/absent"), 404, "path_not_found");
+    let answer = world.get(&format!("{API}/src/main/absent"));
+    let why = world.server.cli().json(&["why", answer.header("x-request-id")]);
+    assert!(why.to_string().contains("fetch"), "{why}");
+}
+
+#[test]
+fn an_id_tells_nothing_about_what_one_may_not_see() {
+    let world = World::new();
+    let uuid = world.json(API)["uuid"].as_str().expect("an id").trim_matches(['{', '}']).to_owned();
+    let other = "01900000-0000-7000-8000-000000000000";
+    let ask = |id: &str, header: &str| {
+        let answer = world.server.http().get(&format!("/2.0/repositories/%7B%7D/%7B{id}%7D/commits"), &[header]);
+        let text = answer.text();
+        let without_id = text.split("request_id").next().unwrap_or_default().to_owned();
+        (answer.status, without_id, answer.header("x-oauth-scopes").to_owned())
+    };
+    world.server.cli().ok(&["account", "create", "mallory", "--email", "mallory@example.org"]);
+    let (_, stranger) = world.server.cli().token("mallory", &["read:repository:bitbucket"], &[]);
+    for header in ["X-No: credential", "Authorization: Bearer wrong", &format!("Authorization: Bearer {stranger}")] {
+        assert_eq!(ask(&uuid, header), ask(other, header), "{header}");
+    }
+}
+
+#[test]
 fn what_is_no_revision_no_path_and_no_page_is_said_and_reaches_nothing() {
     let world = World::new();
     for revision in [

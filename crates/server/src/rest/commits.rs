@@ -4,8 +4,6 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, Response};
-use doorward_git::RefKind;
-use doorward_wire::ObjectId;
 
 use super::contents::{Opened, commit_object, json_response, open};
 use super::page::{Page, Part, Query};
@@ -50,27 +48,25 @@ async fn list(
     let found = async {
         let query = Query::read(query.as_deref()).takes(&[])?;
         let page = Page::read(&query)?;
+        for name in ["include", "exclude"] {
+            if query.all(name).count() > MOST {
+                return Err(Refusal::bad_parameter(name, format!("it is there more than {MOST} times"), "name fewer"));
+            }
+        }
         let mut include = Vec::new();
-        for name in revision.as_deref().into_iter().chain(query.all("include")).take(MOST) {
+        for name in revision.as_deref().into_iter().chain(query.all("include")) {
             include.push(opened.commit(name).await?);
         }
         let mut exclude = Vec::new();
-        for name in query.all("exclude").take(MOST) {
+        for name in query.all("exclude") {
             exclude.push(opened.commit(name).await?);
-        }
-        if include.is_empty() {
-            let refs = opened.contents.refs(&[RefKind::Branch, RefKind::Tag]).await?;
-            include = refs.into_iter().filter_map(|found| found.commit).collect::<Vec<ObjectId>>();
         }
         let path = query.last("path").map(|path| path.trim_matches('/')).filter(|path| !path.is_empty());
         if path.is_some_and(|path| path.contains('\0') || path.split('/').any(|part| [".", ".."].contains(&part))) {
             return Err(Refusal::bad_parameter("path", "it is no path within a repository", "begin at its top"));
         }
-        let commits = match include.is_empty() {
-            true => Vec::new(),
-            // One more than asked for tells whether there is a next page.
-            false => opened.contents.commits(&include, &exclude, path, page.skip(), page.length() + 1).await?,
-        };
+        // One more than asked for tells whether there is a next page.
+        let commits = opened.contents.commits(&include, &exclude, path, page.skip(), page.length() + 1).await?;
         let values = commits.iter().take(page.length()).map(|commit| commit_object(commit, &opened.name, &opened.api));
         let part = Part { values: values.collect(), more: commits.len() > page.length(), size: None };
         let below =

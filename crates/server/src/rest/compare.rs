@@ -32,8 +32,13 @@ pub(crate) async fn diff(
         Err(response) => return *response,
     };
     let asked = async {
-        let (to, from) = two(&opened, &spec).await?;
-        comparison(to, from, &Query::read(query.as_deref()))
+        let (to, mut from) = two(&opened, &spec).await?;
+        let query = Query::read(query.as_deref());
+        if let Some(other) = from.as_ref().filter(|_| matches!(query.last("topic"), None | Some("true" | "True" | "1")))
+        {
+            from = Some(opened.contents.merge_base(&to, other).await?.ok_or_else(nothing_in_common)?);
+        }
+        comparison(to, from, &query)
     };
     let asked = asked.await;
     let Opened { name, admitted, contents, .. } = opened;
@@ -79,14 +84,17 @@ pub(crate) async fn merge_base(
         let (one, other) = two(&opened, &spec).await?;
         let other =
             other.ok_or_else(|| Refusal::bad_parameter("revspec", "it names one commit", "name two, as in a..b"))?;
-        let none =
-            || Refusal::not_there("merge_base_not_found", "these commits have nothing in common", "name two others");
-        let id = opened.contents.merge_base(&one, &other).await?.ok_or_else(none)?;
-        let commit = opened.contents.commits_of(&[id]).await?.into_iter().next().ok_or_else(none)?;
+        let id = opened.contents.merge_base(&one, &other).await?.ok_or_else(nothing_in_common)?;
+        let commit = opened.contents.commits_of(&[id]).await?.into_iter().next().ok_or_else(nothing_in_common)?;
         Ok::<_, Refusal>(json_response(&commit_object(&commit, &opened.name, &opened.api)))
     };
     let found = found.await;
     Opened::respond(&app, &context, &opened.name, opened.admitted, found).await
+}
+
+fn nothing_in_common() -> Refusal {
+    let sentence = "these commits have nothing in common";
+    Refusal::not_there("merge_base_not_found", sentence, "name two others, or compare all of both with topic=false")
 }
 
 /// The commits that a spec names.
@@ -110,6 +118,7 @@ fn comparison(to: ObjectId, from: Option<ObjectId>, query: &Query) -> Result<Com
         Some("false" | "False" | "0") => Ok(false),
         Some(_) => Err(Refusal::bad_parameter(name, "it is neither true nor false", "change it")),
     };
+    switch("topic", true)?;
     let plain = |path: &&str| !path.contains('\0') && !path.split('/').any(|part| [".", ".."].contains(&part));
     let paths: Vec<&str> =
         query.all("path").map(|path| path.trim_matches('/')).filter(|path| !path.is_empty()).collect();
@@ -123,7 +132,6 @@ fn comparison(to: ObjectId, from: Option<ObjectId>, query: &Query) -> Result<Com
     Ok(Comparison {
         to,
         from,
-        since_parting: switch("topic", true)?,
         context,
         paths: paths.into_iter().map(str::to_owned).collect(),
         ignore_whitespace: switch("ignore_whitespace", false)?,

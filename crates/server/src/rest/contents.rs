@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Response};
 use doorward_git::{Commit, Contents};
 use doorward_rules::{Action, Reason, RepositoryId, Surface};
+use doorward_store::StoreError;
 use doorward_wire::{ObjectId, RepositoryName};
 use serde_json::{Value, json};
 
@@ -11,6 +12,7 @@ use super::{base, finish};
 use crate::admit::{Admitted, Wish};
 use crate::app::App;
 use crate::context::Context;
+use crate::observe::FoundAs;
 use crate::refusal::Refusal;
 
 /// A repository that the caller may read.
@@ -40,9 +42,8 @@ pub(super) async fn open(
         Err(refusal) => return Err(respond(refusal)),
     };
     let wish = Wish::rest(Action::Fetch, Some(&name));
-    let admitted = app.admit(context, headers, wish).await.map_err(|away| Box::new(away.respond()))?;
-    let opened = async { app.repositories.open(&admitted.permit)?.contents().await };
-    let contents = opened.await.map_err(|error| respond(error.into()))?;
+    let (admitted, contents) =
+        app.admit_to_read(context, headers, wish).await.map_err(|away| Box::new(away.respond()))?;
     let api = format!("{}/2.0/repositories/{name}", base(app, headers));
     Ok(Opened { name, admitted, contents, api })
 }
@@ -55,7 +56,8 @@ async fn name_of(app: &App, workspace: &str, repository: &str) -> Result<Option<
     match app.store.repository_by_id(id).await {
         // The workspace may be left out, or be an id as well; a name of another one leads nowhere.
         Ok(found) if workspace.starts_with('{') || workspace == found.name.workspace.as_str() => Ok(Some(found.name)),
-        Ok(_) | Err(doorward_store::StoreError::Missing { .. }) => Ok(None),
+        // Asked about all the same, as about any absent one: the answer must not tell whether there is one to be hidden.
+        Ok(_) | Err(StoreError::Missing { .. }) => Ok(RepositoryName::from_url("absent", &format!("absent-{id}")).ok()),
         Err(error) => Err(error.into()),
     }
 }
@@ -83,7 +85,18 @@ impl Opened {
     ) -> Response<Body> {
         match found {
             Ok(response) => finish(app, context, Wish::rest(Action::Fetch, Some(name)), admitted, response).await,
-            Err(refusal) => refusal.on(Surface::Rest).respond(context.id),
+            // It was let in, whatever it was told: counted, and in the log as such.
+            Err(refusal) => {
+                let wish = Wish::rest(Action::Fetch, Some(name));
+                let id = match app.tally(context, wish, admitted.decision).await {
+                    Ok(id) => id,
+                    Err(trouble) => return trouble.on(Surface::Rest).respond(context.id),
+                };
+                let mut response = refusal.clone().on(Surface::Rest).respond(id);
+                response.extensions_mut().insert(FoundAs(id));
+                response.extensions_mut().insert(admitted.noted.refused(refusal.code));
+                response
+            }
         }
     }
 }
@@ -95,16 +108,18 @@ pub(super) fn commit_object(commit: &Commit, name: &RepositoryName, api: &str) -
         true => author.clone(),
         false => format!("{author} <{email}>"),
     };
+    // A message may be as long as a file; nobody reads that here.
+    let message: String = commit.message.chars().take(LONGEST_MESSAGE).collect();
     json!({
         "type": "commit",
         "hash": commit.id.as_str(),
         "date": commit.date,
-        "message": commit.message,
+        "message": message,
         "summary": {
             "type": "rendered",
-            "raw": commit.message,
+            "raw": message,
             "markup": "markdown",
-            "html": format!("<p>{}</p>", escaped(commit.message.trim_end())),
+            "html": format!("<p>{}</p>", escaped(message.trim_end())),
         },
         "author": { "type": "author", "raw": raw },
         "parents": commit.parents.iter().map(|id| commit_link(id, api)).collect::<Vec<_>>(),
@@ -134,3 +149,6 @@ pub(super) fn json_response(value: &Value) -> Response<Body> {
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
+
+/// As much of a commit's message as is shown, in letters.
+const LONGEST_MESSAGE: usize = 16 * 1024;

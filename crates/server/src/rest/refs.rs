@@ -114,8 +114,7 @@ async fn one(
         Err(response) => return *response,
     };
     let found = async {
-        let wanted = opened.contents.refs(&[kind]).await?.into_iter().find(|found| found.name == name);
-        let found = wanted.ok_or_else(|| {
+        let found = opened.contents.one_ref(kind, &name).await?.ok_or_else(|| {
             let shown: String = doorward_wire::redact(&name).chars().filter(|c| !c.is_control()).take(200).collect();
             let word = if kind == RefKind::Branch { "branch" } else { "tag" };
             Refusal::not_there(
