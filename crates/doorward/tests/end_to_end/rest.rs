@@ -285,6 +285,9 @@ fn what_is_no_revision_no_path_and_no_page_is_said_and_reaches_nothing() {
     for path in ["..%2F..%2Fx", "a%00b", "src/../x"] {
         world.refused(&format!("{API}/commits?path={path}"), 400, "bad_parameter");
     }
+    for path in ["commits/%ff", "src/main/caf%E9", "refs/branches/%c3%28"] {
+        world.refused(&format!("{API}/{path}"), 400, "address_unreadable");
+    }
     world.refused(&format!("{API}/src/main/?max_depth=1000"), 400, "bad_parameter");
     world.refused(&format!("{API}/src/main/README.md?format=rendered"), 400, "bad_parameter");
 }

@@ -2,11 +2,12 @@
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Response};
 
 use super::contents::{Opened, commit_object, json_response, open};
 use super::page::{Page, Part, Query};
+use super::parts::Parts;
 use crate::app::App;
 use crate::context::Context;
 use crate::refusal::Refusal;
@@ -16,7 +17,7 @@ use crate::refusal::Refusal;
 pub(crate) async fn commits(
     state: State<App>,
     context: Extension<Context>,
-    Path((workspace, repository)): Path<(String, String)>,
+    Parts((workspace, repository)): Parts<(String, String)>,
     query: RawQuery,
     headers: HeaderMap,
 ) -> Response<Body> {
@@ -27,7 +28,7 @@ pub(crate) async fn commits(
 pub(crate) async fn commits_from(
     state: State<App>,
     context: Extension<Context>,
-    Path((workspace, repository, revision)): Path<(String, String, String)>,
+    Parts((workspace, repository, revision)): Parts<(String, String, String)>,
     query: RawQuery,
     headers: HeaderMap,
 ) -> Response<Body> {
@@ -81,7 +82,7 @@ async fn list(
 pub(crate) async fn commit(
     State(app): State<App>,
     Extension(context): Extension<Context>,
-    Path((workspace, repository, revision)): Path<(String, String, String)>,
+    Parts((workspace, repository, revision)): Parts<(String, String, String)>,
     headers: HeaderMap,
 ) -> Response<Body> {
     let opened = match open(&app, &context, &headers, &workspace, &repository).await {

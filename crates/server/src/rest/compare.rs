@@ -5,7 +5,7 @@
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Response};
 use doorward_git::{Comparison, Output};
@@ -13,17 +13,18 @@ use doorward_wire::ObjectId;
 
 use super::contents::{Opened, commit_object, json_response, open};
 use super::page::Query;
+use super::parts::Parts;
 use crate::app::App;
 use crate::context::Context;
 use crate::refusal::Refusal;
 
-type Three = Path<(String, String, String)>;
+type Three = Parts<(String, String, String)>;
 
 /// `GET …/diff/{spec}`: as text.
 pub(crate) async fn diff(
     State(app): State<App>,
     Extension(context): Extension<Context>,
-    Path((workspace, repository, spec)): Three,
+    Parts((workspace, repository, spec)): Three,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response<Body> {
@@ -53,7 +54,7 @@ pub(crate) async fn diff(
 pub(crate) async fn patch(
     State(app): State<App>,
     Extension(context): Extension<Context>,
-    Path((workspace, repository, spec)): Three,
+    Parts((workspace, repository, spec)): Three,
     headers: HeaderMap,
 ) -> Response<Body> {
     let opened = match open(&app, &context, &headers, &workspace, &repository).await {
@@ -73,7 +74,7 @@ pub(crate) async fn patch(
 pub(crate) async fn merge_base(
     State(app): State<App>,
     Extension(context): Extension<Context>,
-    Path((workspace, repository, spec)): Three,
+    Parts((workspace, repository, spec)): Three,
     headers: HeaderMap,
 ) -> Response<Body> {
     let opened = match open(&app, &context, &headers, &workspace, &repository).await {

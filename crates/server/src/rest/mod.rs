@@ -4,6 +4,7 @@ mod commits;
 mod compare;
 mod contents;
 mod page;
+mod parts;
 mod refs;
 mod removed;
 mod repository;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Response};
 use doorward_git::{Commit, Ref, RefKind};
 use doorward_wire::ObjectId;
@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 
 use super::contents::{Opened, commit_link, commit_object, json_response, open};
 use super::page::{Page, Query};
+use super::parts::Parts;
 use crate::app::App;
 use crate::context::Context;
 use crate::refusal::Refusal;
 
-type Two = Path<(String, String)>;
-type Three = Path<(String, String, String)>;
+type Two = Parts<(String, String)>;
+type Three = Parts<(String, String, String)>;
 
 /// `GET …/refs`.
 pub(crate) async fn refs(
@@ -75,7 +76,7 @@ pub(crate) async fn tag(
 async fn list(
     State(app): State<App>,
     Extension(context): Extension<Context>,
-    Path((workspace, repository)): Two,
+    Parts((workspace, repository)): Two,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     (kinds, below): (&[RefKind], &str),
@@ -105,7 +106,7 @@ async fn list(
 async fn one(
     State(app): State<App>,
     Extension(context): Extension<Context>,
-    Path((workspace, repository, name)): Three,
+    Parts((workspace, repository, name)): Three,
     headers: HeaderMap,
     kind: RefKind,
 ) -> Response<Body> {

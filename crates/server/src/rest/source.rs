@@ -2,7 +2,7 @@
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use doorward_git::{Entry, EntryKind};
@@ -11,19 +11,20 @@ use serde_json::{Value, json};
 
 use super::contents::{Opened, commit_link, json_response, open};
 use super::page::{Page, Query};
+use super::parts::Parts;
 use crate::app::App;
 use crate::context::Context;
 use crate::refusal::Refusal;
 
-type Two = Path<(String, String)>;
-type Three = Path<(String, String, String)>;
-type Four = Path<(String, String, String, String)>;
+type Two = Parts<(String, String)>;
+type Three = Parts<(String, String, String)>;
+type Four = Parts<(String, String, String, String)>;
 
 /// `GET …/src`: leads to the top of the main branch.
 pub(crate) async fn main_branch(
     State(app): State<App>,
     Extension(context): Extension<Context>,
-    Path((workspace, repository)): Two,
+    Parts((workspace, repository)): Two,
     headers: HeaderMap,
 ) -> Response<Body> {
     let opened = match open(&app, &context, &headers, &workspace, &repository).await {
@@ -48,18 +49,18 @@ pub(crate) async fn main_branch(
 pub(crate) async fn root(
     state: State<App>,
     context: Extension<Context>,
-    Path((workspace, repository, revision)): Three,
+    Parts((workspace, repository, revision)): Three,
     query: RawQuery,
     headers: HeaderMap,
 ) -> Response<Body> {
-    path(state, context, Path((workspace, repository, revision, String::new())), query, headers).await
+    path(state, context, Parts((workspace, repository, revision, String::new())), query, headers).await
 }
 
 /// `GET …/src/{revision}/{path}`: a file's bytes, a directory's entries, or with `format=meta` what either is.
 pub(crate) async fn path(
     State(app): State<App>,
     Extension(context): Extension<Context>,
-    Path((workspace, repository, revision, path)): Four,
+    Parts((workspace, repository, revision, path)): Four,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response<Body> {
