@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use doorward_testkit::{Response, Server};
 use serde_json::Value;
 
+use crate::operation::await_that;
 use crate::server;
 
 /// A server with a repository that has some history.
@@ -231,7 +232,10 @@ fn what_has_no_plain_answer_is_said_and_not_broken_off() {
     // What was asked and not found is counted as let in.
     world.refused(&format!("{API}/src/main/absent"), 404, "path_not_found");
     let answer = world.get(&format!("{API}/src/main/absent"));
-    let why = world.server.cli().json(&["why", answer.header("x-request-id")]);
+    // Counts are written every second.
+    let cli = world.server.cli();
+    await_that("it is counted", || cli.run(&["why", answer.header("x-request-id")]).ok);
+    let why = cli.json(&["why", answer.header("x-request-id")]);
     assert!(why.to_string().contains("fetch"), "{why}");
 }
 
