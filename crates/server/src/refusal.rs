@@ -8,8 +8,8 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use doorward_git::GitError;
 use doorward_rules::{OwnFault, Reason, Scopes, Surface};
 use doorward_store::StoreError;
-use doorward_wire::RequestId;
 use doorward_wire::bitbucket_cloud::{Answer, envelope};
+use doorward_wire::{RequestId, redact};
 use serde_json::{Value, json};
 
 use crate::observe::Noted;
@@ -184,6 +184,11 @@ impl From<GitError> for Refusal {
             _ => OwnFault::Git,
         })
     }
+}
+
+/// What a client has written, as it may stand in a sentence: short, on one line, and without secrets.
+pub(crate) fn shown(text: &str) -> String {
+    redact(text).chars().filter(|letter| !letter.is_control()).take(200).collect()
 }
 
 const OUR_CHALLENGE: Option<&str> = Some("Basic realm=\"Doorward\", charset=\"UTF-8\"");

@@ -5,11 +5,10 @@ use axum::http::{Method, Response, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
 use axum::{Extension, Router};
-use doorward_wire::redact;
 
 use crate::app::App;
 use crate::context::Context;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shown};
 use crate::{git, health, observe, rest, sandbox};
 
 pub(crate) fn router(app: &App) -> Router {
@@ -49,7 +48,7 @@ async fn wrong_method(Extension(context): Extension<Context>, method: Method) ->
 
 /// What is answered for an address that is none of ours.
 pub(crate) fn nothing_here(context: &Context, uri: &Uri) -> Response<Body> {
-    let path: String = redact(uri.path()).chars().filter(|c| !c.is_control()).take(200).collect();
+    let path = shown(uri.path());
     let sentence = format!("there is nothing at `{path}`");
     let remedy = "repositories are at /WORKSPACE/REPOSITORY.git; give that address to `git clone`";
     Refusal::new(StatusCode::NOT_FOUND, "nothing_here", sentence, remedy).respond(context.id)

@@ -6,7 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Response};
 
 use super::contents::{Opened, commit_object, json_response, open};
-use super::page::{Page, Part, Query};
+use super::page::{Page, Part, Query, is_path};
 use super::parts::Parts;
 use crate::app::App;
 use crate::context::Context;
@@ -47,7 +47,8 @@ async fn list(
         Err(response) => return *response,
     };
     let found = async {
-        let query = Query::read(query.as_deref()).takes(&[])?;
+        let query = Query::read(query.as_deref());
+        query.takes(&[])?;
         let page = Page::read(&query)?;
         for name in ["include", "exclude"] {
             if query.all(name).count() > MOST {
@@ -63,7 +64,7 @@ async fn list(
             exclude.push(opened.commit(name).await?);
         }
         let path = query.last("path").map(|path| path.trim_matches('/')).filter(|path| !path.is_empty());
-        if path.is_some_and(|path| path.contains('\0') || path.split('/').any(|part| [".", ".."].contains(&part))) {
+        if path.is_some_and(|path| !is_path(path)) {
             return Err(Refusal::bad_parameter("path", "it is no path within a repository", "begin at its top"));
         }
         // One more than asked for tells whether there is a next page.

@@ -12,7 +12,7 @@ use doorward_git::{Comparison, Output};
 use doorward_wire::ObjectId;
 
 use super::contents::{Opened, commit_object, json_response, open};
-use super::page::Query;
+use super::page::{Query, is_path};
 use super::parts::Parts;
 use crate::app::App;
 use crate::context::Context;
@@ -120,10 +120,9 @@ fn comparison(to: ObjectId, from: Option<ObjectId>, query: &Query) -> Result<Com
         Some(_) => Err(Refusal::bad_parameter(name, "it is neither true nor false", "change it")),
     };
     switch("topic", true)?;
-    let plain = |path: &&str| !path.contains('\0') && !path.split('/').any(|part| [".", ".."].contains(&part));
     let paths: Vec<&str> =
         query.all("path").map(|path| path.trim_matches('/')).filter(|path| !path.is_empty()).collect();
-    if !paths.iter().all(plain) || paths.len() > MOST_PATHS {
+    if !paths.iter().all(|path| is_path(path)) || paths.len() > MOST_PATHS {
         return Err(Refusal::bad_parameter(
             "path",
             "it is no path within a repository, or one too many",

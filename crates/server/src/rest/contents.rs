@@ -13,7 +13,7 @@ use crate::admit::{Admitted, Wish};
 use crate::app::App;
 use crate::context::Context;
 use crate::observe::FoundAs;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shown};
 
 /// A repository that the caller may read.
 pub(super) struct Opened {
@@ -69,7 +69,7 @@ impl Opened {
     /// 404 if there is none; trouble with git.
     pub(super) async fn commit(&self, revision: &str) -> Result<ObjectId, Refusal> {
         self.contents.commit_id(revision).await?.ok_or_else(|| {
-            let shown: String = doorward_wire::redact(revision).chars().filter(|c| !c.is_control()).take(200).collect();
+            let shown = shown(revision);
             let sentence = format!("commit not found: `{shown}` is no branch, tag or commit of this repository");
             Refusal::not_there("commit_not_found", sentence, "GET …/refs names what there is")
         })

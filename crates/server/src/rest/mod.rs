@@ -18,14 +18,14 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use axum::routing::{any, get};
 use axum::{Extension, Router};
 use doorward_rules::Surface;
-use doorward_wire::{bitbucket_cloud, redact};
+use doorward_wire::bitbucket_cloud;
 use serde_json::Value;
 
 use crate::admit::{Admitted, Wish};
 use crate::app::App;
 use crate::context::Context;
 use crate::observe::FoundAs;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shown};
 
 /// The table of resources, below `/2.0`.
 pub(crate) fn routes() -> Router<App> {
@@ -64,7 +64,7 @@ async fn nothing_here(State(app): State<App>, Extension(context): Extension<Cont
 }
 
 fn no_such_operation(app: &App, context: &Context, uri: &Uri) -> Response<Body> {
-    let path: String = redact(uri.path()).chars().filter(|c| !c.is_control()).take(200).collect();
+    let path = shown(uri.path());
     let sentence = format!("there is no API hosted at `{path}`");
     let remedy = "here are /2.0/user, /2.0/user/workspaces, /2.0/repositories/WORKSPACE/REPOSITORY, \
                   and below that refs, commits, commit, diff, patch, merge-base and src";

@@ -41,14 +41,19 @@ impl Query {
     ///
     /// # Errors
     /// A refusal that names the parameter.
-    pub(super) fn takes(self, known: &[&str]) -> Result<Self, Refusal> {
+    pub(super) fn takes(&self, known: &[&str]) -> Result<(), Refusal> {
         for name in ["q", "sort", "fields"] {
             if !known.contains(&name) && self.last(name).is_some() {
                 return Err(Refusal::bad_parameter(name, "this list is given as it is", "ask without it"));
             }
         }
-        Ok(self)
+        Ok(())
     }
+}
+
+/// Whether a parameter can be a path within a repository.
+pub(super) fn is_path(text: &str) -> bool {
+    !text.contains('\0') && !text.split('/').any(|part| [".", ".."].contains(&part))
 }
 
 impl Page {

@@ -15,7 +15,7 @@ use super::page::{Page, Query};
 use super::parts::Parts;
 use crate::app::App;
 use crate::context::Context;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shown};
 
 type Two = Parts<(String, String)>;
 type Three = Parts<(String, String, String)>;
@@ -86,7 +86,8 @@ async fn list(
         Err(response) => return *response,
     };
     let found = async {
-        let query = Query::read(query.as_deref()).takes(&[])?;
+        let query = Query::read(query.as_deref());
+        query.takes(&[])?;
         let page = Page::read(&query)?;
         let part = page.of(opened.contents.refs(kinds).await?);
         let ids: Vec<ObjectId> = part.values.iter().filter_map(|found| found.commit.clone()).collect();
@@ -116,7 +117,7 @@ async fn one(
     };
     let found = async {
         let found = opened.contents.one_ref(kind, &name).await?.ok_or_else(|| {
-            let shown: String = doorward_wire::redact(&name).chars().filter(|c| !c.is_control()).take(200).collect();
+            let shown = shown(&name);
             let word = if kind == RefKind::Branch { "branch" } else { "tag" };
             Refusal::not_there(
                 "ref_not_found",

@@ -14,7 +14,7 @@ use super::page::{Page, Query};
 use super::parts::Parts;
 use crate::app::App;
 use crate::context::Context;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shown};
 
 type Two = Parts<(String, String)>;
 type Three = Parts<(String, String, String)>;
@@ -99,11 +99,7 @@ enum Look {
 
 impl Wanted<'_> {
     async fn look(&self, opened: &Opened, api: &str) -> Result<Look, Refusal> {
-        for name in ["q", "sort", "fields"] {
-            if self.query.last(name).is_some() {
-                return Err(Refusal::bad_parameter(name, "this list is given as it is", "ask without it"));
-            }
-        }
+        self.query.takes(&[])?;
         let commit = opened.commit(self.revision).await?;
         let meta = match self.query.last("format") {
             None => false,
@@ -141,7 +137,7 @@ impl Wanted<'_> {
     }
 
     fn missing(&self) -> Refusal {
-        let shown: String = doorward_wire::redact(self.path).chars().filter(|c| !c.is_control()).take(200).collect();
+        let shown = shown(self.path);
         let sentence = format!("no such file or directory: {shown}");
         Refusal::not_there("path_not_found", sentence, "GET …/src/{revision}/ lists what there is")
     }
