@@ -8,13 +8,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use doorward_rules::{Kind, Timestamp};
-use doorward_wire::{Description, UnverifiedToken};
+use doorward_wire::Description;
 use secrecy::SecretString;
 use thiserror::Error;
 
 use crate::choose::{Candidate, Choice, Chosen, Source};
 use crate::vault::{History, fingerprint};
-use crate::{Entry, Environment, Held, Keep, Passed, Place, Probe, Vault, VaultError, choose, from_environment};
+use crate::{
+    Entry, Environment, Held, Keep, Passed, Place, Probe, Vault, VaultError, choose, from_environment, kind_of,
+};
 
 /// What a helper works with.
 pub struct Helper<'a> {
@@ -291,8 +293,7 @@ fn secret_of(description: &Description) -> Option<&SecretString> {
 
 /// Where a secret that was typed for a place is of use: a repository's own token there alone.
 pub fn reach(place: &Place, secret: &SecretString) -> Place {
-    let kind = UnverifiedToken::parse(secret).ok().and_then(|token| token.kinds.iter().next());
-    if kind.is_some_and(Kind::is_access_token) { place.clone() } else { place.whole_host() }
+    if kind_of(secret).is_some_and(Kind::is_access_token) { place.clone() } else { place.whole_host() }
 }
 
 /// What both sides can do: present a credential otherwise than as Basic, and remember something about it.

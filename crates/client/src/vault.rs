@@ -11,7 +11,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use doorward_rules::{Kind, Timestamp};
-use doorward_wire::UnverifiedToken;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -19,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Keyring, KeyringError, Place};
+use crate::{Keyring, KeyringError, Place, kind_of};
 
 /// The file and its key.
 #[derive(Debug, Clone)]
@@ -358,7 +357,7 @@ impl Entry {
     /// The kind of its secret, if the looks of it tell.
     pub fn kind(&self) -> Option<Kind> {
         match &self.held {
-            Held::Here(secret) => UnverifiedToken::parse(secret).ok().and_then(|token| token.kinds.iter().next()),
+            Held::Here(secret) => kind_of(secret),
             Held::InKeyring { kind, .. } => *kind,
         }
     }

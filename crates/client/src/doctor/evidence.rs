@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use doorward_rules::Kind;
-use doorward_wire::{Description, UnverifiedToken, percent_decoded, percent_encoded};
+use doorward_wire::{Description, percent_decoded, percent_encoded};
 use secrecy::SecretString;
 
 use super::{Remedy, Step};
 use crate::bounded;
 use crate::migrate::netrc::{Machine, machines};
-use crate::{Environment, Place};
+use crate::{Environment, Place, kind_of};
 
 /// What was found, without asking the host.
 #[derive(Debug, Clone, Default)]
@@ -131,15 +131,6 @@ pub fn gather(
         netrc: by_netrc,
         has_submodules: directory.join(".gitmodules").is_file(),
     })
-}
-
-/// Whether a secret has the shape of an app password.
-fn is_app_password(secret: &SecretString) -> bool {
-    let kind = match UnverifiedToken::parse(secret) {
-        Ok(token) => token.kinds.iter().next(),
-        Err(fault) => doorward_wire::bitbucket_cloud::kind_of(fault),
-    };
-    kind == Some(Kind::AppPassword)
 }
 
 /// What `~/.netrc` has for a host, under a user name if that is given.
@@ -262,7 +253,7 @@ impl Evidence {
     /// Has git present a new credential.
     pub fn log_in(&self, place: &Place) -> Remedy {
         let another = self.helpers.iter().any(|helper| helper.answer.is_some());
-        let old = self.presented.as_ref().is_some_and(|(_, secret)| is_app_password(secret));
+        let old = self.presented.as_ref().is_some_and(|(_, secret)| kind_of(secret) == Some(Kind::AppPassword));
         if self.netrc && !old {
             return Remedy::say("take the entry of this host out of ~/.netrc, or put a valid token there");
         }

@@ -9,9 +9,8 @@ use doorward_client::doctor::{
     Answers, Evidence, Finding, HelperAnswer, HostKind, Inquiry, Remedy, Standing, Step, Verdict, examine,
     examine_rest, gather, inquire, judge, without_user,
 };
-use doorward_client::{Helper, Place, Presented, RestAnswer, RestError, Vault, fingerprint, who_am_i};
+use doorward_client::{Helper, Place, Presented, RestAnswer, RestError, Vault, fingerprint, kind_of, who_am_i};
 use doorward_rules::{Form, Kind, RuleSet, Surface};
-use doorward_wire::UnverifiedToken;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
@@ -451,13 +450,6 @@ impl RestRow {
             .flatten()
             .collect::<Vec<_>>()
             .join(", ")
-    }
-}
-
-fn kind_of(secret: &SecretString) -> Option<Kind> {
-    match UnverifiedToken::parse(secret) {
-        Ok(token) => token.kinds.iter().next(),
-        Err(fault) => doorward_wire::bitbucket_cloud::kind_of(fault),
     }
 }
 
