@@ -98,8 +98,8 @@ fn rest(reason: &Reason, ask: &Ask, caller: Caller) -> Answer {
             let message = "Access token expired. Use your refresh token to obtain a new access token.";
             Answer { challenge: Some(CUSTOM), ..Answer::json(401, &envelope(message, None)) }
         }
-        Reason::ScopeMissing { required, granted } => {
-            let detail = json!({ "required": names(*required, caller.kind), "granted": granted.names() });
+        Reason::ScopeMissing { action, granted } => {
+            let detail = json!({ "required": names(action.scopes(), caller.kind), "granted": granted.names() });
             Answer::json(403, &envelope(SCOPE, Some(detail)))
         }
         Reason::NoAccount { .. } => {
@@ -109,8 +109,13 @@ fn rest(reason: &Reason, ask: &Ask, caller: Caller) -> Answer {
         Reason::PrivilegeMissing { .. } => Answer::json(403, &envelope("Forbidden", None)),
         Reason::AddressForbidden { .. } => Answer::json(403, &envelope(ADDRESS, None)),
         Reason::TwoStepRequired => Answer::json(403, &envelope(TWO_STEP, None)),
+        Reason::WorkspaceInvisible => Answer::json(404, &envelope(NO_WORKSPACE, None)),
         Reason::RepositoryInvisible | Reason::LimitedElsewhere { .. } => Answer::json(404, &envelope(NO_ACCESS, None)),
-        // Who presents nothing is not asked for anything: a private repository is not there.
+        // Who presents nothing is not asked for anything: a private repository is not there, nor a workspace that has none
+        // but such.
+        Reason::NothingPresented if ask.action.object() == Object::Workspace => {
+            Answer::json(404, &envelope(NO_WORKSPACE, None))
+        }
         Reason::NothingPresented if ask.action.object() == Object::Repository => {
             Answer::json(404, &envelope(NO_ACCESS, None))
         }
@@ -196,6 +201,8 @@ const BASIC: &str = "Basic realm=\"Bitbucket.org HTTP\"";
 const CUSTOM: &str = "BitbucketCustom realm=Bitbucket.org HTTP";
 const NO_ACCESS: &str = "You may not have access to this repository or it no longer exists in this workspace. \
      If you think this repository exists and you have access, make sure you are authenticated.";
+/// Not seen; in the manner of the others.
+const NO_WORKSPACE: &str = "No workspace with identifier found, or you may not have access to it.";
 const NO_PERMISSION: &str = "The requested repository either does not exist or you do not have access. \
      If you believe this repository exists and you have access, make sure you're authenticated.";
 const SCOPE: &str = "Your credentials lack one or more required privilege scopes.";

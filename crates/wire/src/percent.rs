@@ -7,6 +7,11 @@ pub fn percent_decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
+/// The same as bytes, whatever they are.
+pub fn percent_decoded_bytes(text: &str) -> Vec<u8> {
+    percent_decode_str(text).collect()
+}
+
 /// A text as it stands in one part of an address: a slash in it is encoded, too.
 pub fn percent_encoded(text: &str) -> String {
     utf8_percent_encode(text, RESERVED).to_string()
