@@ -131,6 +131,7 @@ fn listing(noun: Noun) -> &'static str {
         Noun::Project => "`doorward project list WS` shows all",
         Noun::Repository => "`doorward repository list` shows all",
         Noun::Token => "`doorward token list` shows all",
+        Noun::Permission => "`doorward permission list` names those that there are",
         Noun::Request => "`doorward audit` shows what was recorded",
     }
 }

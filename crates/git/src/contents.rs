@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::fetch::send;
 use crate::process::Process;
 use crate::slots::Slot;
-use crate::{GitError, Output, Repository};
+use crate::{GitError, Output, Placed, Repository, Service};
 
 /// A repository that is open for reading, with a place for the processes that do it.
 #[derive(Debug)]
@@ -87,17 +87,29 @@ pub enum EntryKind {
 }
 
 impl Repository {
-    /// Waits for a place to read its contents.
+    /// Waits for a place to read its contents, or to change them. Before a change, what killed processes left is removed.
     ///
     /// # Errors
-    /// [`GitError::Busy`] if none became free in time.
+    /// [`GitError::Busy`] if none became free in time; [`GitError::File`] if something cannot be removed.
     pub async fn contents(self) -> Result<Contents, GitError> {
+        if self.service == Service::ReceivePack {
+            self.all.sweep(self.id).await?;
+        }
         let slot = self.all.slots.long().await?;
         Ok(Contents { repository: self, slot })
     }
 }
 
 impl Contents {
+    pub(crate) fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// The repository with its place, for a push.
+    pub(crate) fn into_placed(self) -> Placed {
+        Placed { repository: self.repository, slot: self.slot }
+    }
+
     /// The branches, or the tags, or both, by their names; numbers in them are compared as numbers.
     ///
     /// # Errors
@@ -123,6 +135,19 @@ impl Contents {
         let listed = self.run("for-each-ref", &mut command).await?;
         // A name is also the beginning of others.
         Ok(listed.split(|byte| *byte == b'\n').filter_map(Ref::read).find(|found| found.name == name))
+    }
+
+    /// What a ref leads to: a commit, or a tag with a message of its own.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run.
+    pub async fn target_of(&self, name: &RefName) -> Result<Option<ObjectId>, GitError> {
+        let mut command = self.command();
+        command.args(["for-each-ref", "--format=%(objectname) %(refname)", &name.to_string()]);
+        let listed = self.run("for-each-ref", &mut command).await?;
+        let (listed, name) = (String::from_utf8_lossy(&listed), name.to_string());
+        let lines = listed.lines().filter_map(|line| line.split_once(' '));
+        Ok(lines.into_iter().find(|(_, found)| *found == name).and_then(|(id, _)| object_id(id)))
     }
 
     /// The commit that a whole id, a branch, a tag or a short id names, in this order; `None` if none does. A whole id comes
@@ -398,6 +423,6 @@ const LONGEST_PATH: usize = 4096;
 /// As much of an answer as is held in memory.
 const MOST: u64 = 32 * 1024 * 1024;
 /// How long git may take for an answer that is no stream.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Longer than any name of a branch.
 const LONGEST_NAME: usize = 1024;

@@ -186,7 +186,7 @@ impl Repositories {
             let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
             let modified = entry.metadata().and_then(|data| data.modified());
             let old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > older_than));
-            if old && (name.ends_with(".new") || name.ends_with(".deleted")) {
+            if old && [".new", ".deleted", ".upload"].iter().any(|end| name.ends_with(end)) {
                 tracing::info!(directory = %path.display(), "removing a repository that was never finished");
                 let _ = fs::remove_dir_all(&path);
             } else if old && name.strip_suffix(".git").and_then(|id| id.parse().ok()).is_some_and(|id| !is_recorded(id))

@@ -78,6 +78,14 @@ impl Repositories {
     /// [`GitError::Misdirected`] if the permit is not for a repository, [`GitError::File`] if it cannot be read.
     pub async fn main_branch(&self, permit: &Permit) -> Result<Option<String>, GitError> {
         let Target::Repository(id) = permit.target() else { return Err(GitError::Misdirected) };
+        self.main_branch_of(id).await
+    }
+
+    /// The same of a repository in a list that was permitted.
+    ///
+    /// # Errors
+    /// [`GitError::File`] if it cannot be read.
+    pub async fn main_branch_of(&self, id: RepositoryId) -> Result<Option<String>, GitError> {
         let path = self.directory(id).join("HEAD");
         let head = tokio::fs::read_to_string(&path).await.map_err(GitError::file(&path))?;
         Ok(head.trim_end().strip_prefix("ref: refs/heads/").map(str::to_owned))
@@ -89,8 +97,8 @@ impl Repositories {
     /// [`GitError::Misdirected`] if the permit is neither for a fetch nor for a push.
     pub fn open(&self, permit: &Permit) -> Result<Repository, GitError> {
         let service = match permit.action() {
-            Action::Fetch => Service::UploadPack,
-            Action::Push => Service::ReceivePack,
+            Action::Fetch | Action::ReadRepository | Action::ReportStatus => Service::UploadPack,
+            Action::Push | Action::CreateRef => Service::ReceivePack,
             _ => return Err(GitError::Misdirected),
         };
         let Target::Repository(id) = permit.target() else { return Err(GitError::Misdirected) };

@@ -76,7 +76,7 @@ fn facts(scopes: Scopes) -> Facts {
     let (id, project) = (RepositoryId(Uuid::from_u128(3)), ProjectId(Uuid::from_u128(4)));
     Facts {
         presented: Presented::Proven(credential),
-        workspace: Some(Workspace { id: workspace, policy }),
+        workspace: Some(Workspace { id: workspace, policy, privilege: Privilege::Read, shows: false }),
         repository: Some(Repository { id, project, public: false, privilege: Privilege::Admin }),
     }
 }

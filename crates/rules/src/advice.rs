@@ -4,9 +4,10 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::reason::ask_for;
 use crate::{
-    Ask, Credential, Facts, Form, Kind, Limit, Policy, Presented, Privilege, Reason, Rules, Scope, Scopes, Timestamp,
-    decide, present,
+    Ask, Credential, Facts, Form, Kind, Limit, Object, Policy, Presented, Privilege, Reason, Rules, Scope, Scopes,
+    Timestamp, decide, present,
 };
 
 /// The changes after which the question is granted, in the order in which they are to be made. None can be left out.
@@ -37,8 +38,8 @@ pub enum Change {
     TwoStep,
     /// Have the account enabled.
     Enable,
-    /// Have a privilege on the repository.
-    Privilege(Privilege),
+    /// Have a privilege on the repository or the workspace.
+    Privilege(Object, Privilege),
 }
 
 /// What the caller would have to change; `None` if the question is granted, or if nothing may be said: a caller who has
@@ -105,24 +106,30 @@ fn answer(rules: Rules<'_>, ask: &Ask, facts: &Facts, now: Timestamp, reason: &R
         | Reason::NoAccount { .. }
         | Reason::KindForbidden { .. }
         | Reason::SsoRequired { .. } => another_kind(rules, ask, facts, now),
-        Reason::Unscoped | Reason::ScopeMissing { .. } => Some(Change::Scope(scope_for(credential.kind, ask))),
+        Reason::Unscoped | Reason::ScopeMissing { .. } => Some(Change::Scope(scope_for(credential, ask)?)),
         Reason::LimitedElsewhere { .. } => Some(Change::Widen),
         Reason::LifetimeTooLong { .. } => Some(Change::Shorten),
         Reason::AddressForbidden { .. } => Some(Change::Move),
         Reason::TwoStepRequired => Some(Change::TwoStep),
         Reason::OwnerDisabled => Some(Change::Enable),
-        Reason::PrivilegeMissing { required, .. } => Some(Change::Privilege(*required)),
+        Reason::PrivilegeMissing { object, required, .. } => Some(Change::Privilege(*object, *required)),
         Reason::NothingPresented
         | Reason::Unreadable(_)
         | Reason::Unknown
         | Reason::RepositoryInvisible
+        | Reason::WorkspaceInvisible
         | Reason::TooManyAttempts { .. } => None,
     }
 }
 
-/// The first kind, in the order in which they are recommended, that gets past everything that is about kinds.
+/// The first kind, the best one first, that gets past everything that is about kinds.
 fn another_kind(rules: Rules<'_>, ask: &Ask, facts: &Facts, now: Timestamp) -> Option<Change> {
-    RECOMMENDED.into_iter().find_map(|kind| {
+    let narrowest = match ask.action.object() {
+        Object::Workspace => Kind::WorkspaceToken,
+        Object::Repository | Object::Account => Kind::RepositoryToken,
+    };
+    // One's own token, then one for the place alone, then a sign-in.
+    [Kind::ApiToken, narrowest, Kind::OAuthToken].into_iter().find_map(|kind| {
         let change = Change::Replace(kind, present(rules, kind, ask.surface, now)?);
         let (mut ask, mut facts) = (*ask, facts.clone());
         change.apply(&mut ask, &mut facts, now);
@@ -139,7 +146,8 @@ impl Change {
     /// The question and the facts as they would be after the change.
     fn apply(self, ask: &mut Ask, facts: &mut Facts, now: Timestamp) {
         let policy = facts.workspace.as_ref().map(|workspace| workspace.policy.clone()).unwrap_or_default();
-        let repository = facts.repository;
+        let repository = facts.repository.map(|repository| Limit::Repository(repository.id));
+        let workspace = facts.workspace.as_ref().map(|workspace| Limit::Workspace(workspace.id));
         let Presented::Proven(credential) = &mut facts.presented else { return };
         match self {
             Self::Present(form) => credential.form = form,
@@ -147,7 +155,7 @@ impl Change {
             Self::Replace(kind, form) => {
                 credential.kind = kind;
                 credential.form = form;
-                credential.scopes = Scopes::of(&[scope_for(kind, ask)]);
+                credential.scopes = scopes_for(kind, ask);
                 credential.limit = Limit::Anywhere;
                 credential.begin_anew(&policy, now);
                 if kind.is_access_token() {
@@ -155,8 +163,8 @@ impl Change {
                     credential.managed = false;
                     credential.two_step = None;
                     credential.owner_disabled = false;
-                    credential.limit =
-                        repository.map_or(Limit::Anywhere, |repository| Limit::Repository(repository.id));
+                    let place = if kind == Kind::WorkspaceToken { workspace } else { repository };
+                    credential.limit = place.unwrap_or(Limit::Anywhere);
                 }
             }
             Self::Scope(scope) => credential.scopes = credential.scopes.with(scope),
@@ -165,7 +173,12 @@ impl Change {
             Self::Move => ask.address = None,
             Self::TwoStep => credential.two_step = Some(true),
             Self::Enable => credential.owner_disabled = false,
-            Self::Privilege(privilege) => {
+            Self::Privilege(Object::Workspace, privilege) => {
+                if let Some(workspace) = &mut facts.workspace {
+                    workspace.privilege = privilege;
+                }
+            }
+            Self::Privilege(_, privilege) => {
                 if let Some(repository) = &mut facts.repository {
                     repository.privilege = privilege;
                 }
@@ -189,9 +202,7 @@ impl Change {
             Self::Move => "connect from a network that the workspace allows".into(),
             Self::TwoStep => "set up two-step verification for your account".into(),
             Self::Enable => "have an administrator enable your account".into(),
-            Self::Privilege(privilege) => {
-                format!("ask an administrator of the repository for {} access", privilege.word())
-            }
+            Self::Privilege(object, privilege) => ask_for(object, privilege),
         }
     }
 }
@@ -205,13 +216,17 @@ impl Credential {
     }
 }
 
-/// The scope that an action needs, in the vocabulary of a kind.
-fn scope_for(kind: Kind, ask: &Ask) -> Scope {
+/// The scopes that an action needs, in the vocabulary of a kind.
+fn scopes_for(kind: Kind, ask: &Ask) -> Scopes {
     let new = kind == Kind::ApiToken;
-    let fits = |scope: &Scope| scope.name().ends_with(":bitbucket") == new;
-    ask.action.scopes().iter().find(fits).unwrap_or(Scope::Repository)
+    let fits = |scopes: &Scopes| scopes.iter().all(|scope| scope.name().ends_with(":bitbucket") == new);
+    ask.action.needs().find(fits).unwrap_or_default()
+}
+
+/// The first of them that a credential has not.
+fn scope_for(credential: &Credential, ask: &Ask) -> Option<Scope> {
+    let granted = credential.scopes.effective();
+    scopes_for(credential.kind, ask).iter().find(|scope| !granted.contains(*scope))
 }
 
 const MOST: usize = 12;
-/// Which kinds to use, the best one first: one's own token, then one for the repository alone, then a sign-in.
-const RECOMMENDED: [Kind; 3] = [Kind::ApiToken, Kind::RepositoryToken, Kind::OAuthToken];

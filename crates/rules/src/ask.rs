@@ -28,19 +28,90 @@ pub enum Surface {
     Web,
 }
 
-/// What a caller wants to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// Clone or fetch, or read source and history one by one.
-    Fetch,
-    /// Push: create, move or delete refs.
-    Push,
-    /// Read what a repository is: its name, its branch, its settings.
-    ReadRepository,
-    /// Read one's own account.
-    ReadAccount,
-    /// Read which workspaces one belongs to.
-    ReadWorkspaces,
+/// Lists every action once: its variant, what it means, and its row of the table.
+macro_rules! actions {
+    ($($variant:ident $word:literal $object:ident $privilege:ident [$([$($scope:ident)*])*] $meaning:literal,)*) => {
+        /// What a caller wants to do.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Action { $(#[doc = $meaning] $variant,)* }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            const fn row(self) -> &'static Row {
+                match self {
+                    $(Self::$variant => &Row {
+                        word: $word,
+                        object: Object::$object,
+                        privilege: Privilege::$privilege,
+                        needs: &[$(&[$(Scope::$scope,)*],)*],
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+// The scopes are those that Bitbucket Cloud documents for the operation: old names first, then those of API tokens, of which
+// none implies another. All of one bracket are needed, and any bracket will do.
+actions! {
+    Fetch "fetch" Repository Read [[Repository] [ReadRepository]]
+        "Clone or fetch, or read source and history one by one.",
+    Push "push" Repository Write [[RepositoryWrite] [WriteRepository]]
+        "Push: create, move or delete refs. A push reads nothing but the list of refs, and needs no scope for reading.",
+    CreateRef "create ref" Repository Write [[RepositoryWrite] [WriteRepository ReadRepository]]
+        "Create a branch or a tag and be told what it leads to.",
+    ReadRepository "read repository" Repository Read [[Repository] [ReadRepository]]
+        "Read what a repository is: its name, its branch, its settings, what was reported of its commits.",
+    ReportStatus "report status" Repository Write [[Repository] [ReadRepository]]
+        "Report what became of a commit elsewhere, as a build does.",
+    ChangeRepository "change repository" Repository Admin [[RepositoryAdmin] [AdminRepository]]
+        "Change a repository's settings, or its name.",
+    DeleteRepository "delete repository" Repository Admin [[RepositoryDelete] [DeleteRepository]]
+        "Delete a repository.",
+    ReadPermissions "read permissions" Repository Admin [[RepositoryAdmin] [ReadRepository]]
+        "Read who may do what to a repository.",
+    GivePermission "give permission" Repository Admin [[RepositoryAdmin] [AdminRepository WritePermission]]
+        "Say what an account may do to a repository.",
+    TakePermission "take permission" Repository Admin [[RepositoryAdmin] [AdminRepository DeletePermission]]
+        "Take from an account what it was given on a repository.",
+    ReadWebhooks "read webhooks" Repository Admin [[Webhook] [ReadWebhook]]
+        "Read who is told of a repository's changes.",
+    WriteWebhooks "write webhooks" Repository Admin [[Webhook] [ReadWebhook WriteWebhook]]
+        "Say who is told of a repository's changes.",
+    DeleteWebhooks "delete webhooks" Repository Admin [[Webhook] [DeleteWebhook]]
+        "End that somebody is told of a repository's changes.",
+    ListRepositories "list repositories" Workspace None [[Repository] [ReadRepository]]
+        "List those repositories of a workspace that one may see.",
+    CreateRepository "create repository" Workspace Admin [[RepositoryAdmin] [AdminRepository]]
+        "Create a repository in a workspace.",
+    ReadWorkspace "read workspace" Workspace None [[Account] [Repository] [Project] [ReadWorkspace]]
+        "Read what a workspace is.",
+    ReadMembers "read members" Workspace Read [[Account] [ReadWorkspace]]
+        "Read who belongs to a workspace.",
+    ReadAllPermissions "read all permissions" Workspace Admin [[Account] [ReadRepository]]
+        "Read who may do what to any repository of a workspace.",
+    ReadProjects "read projects" Workspace Read [[Project] [ReadProject]]
+        "Read the projects of a workspace.",
+    ChangeProjects "change projects" Workspace Admin [[ProjectAdmin] [AdminProject]]
+        "Create, change or delete projects.",
+    ReadAccount "read account" Account None [[Account] [ReadUser]]
+        "Read one's own account.",
+    ReadEmail "read e-mail" Account None [[Email] [ReadUser]]
+        "Read one's own e-mail address.",
+    ReadWorkspaces "read workspaces" Account None [[Account] [ReadWorkspace]]
+        "Read which workspaces one belongs to.",
+    ReadOwnPermissions "read own permissions" Account None [[Account Repository] [ReadRepository]]
+        "Read what one may do to which repository.",
+}
+
+/// What the table says of an action.
+struct Row {
+    word: &'static str,
+    object: Object,
+    privilege: Privilege,
+    needs: &'static [&'static [Scope]],
 }
 
 /// What an action is done to.
@@ -48,6 +119,8 @@ pub enum Action {
 pub enum Object {
     /// A repository.
     Repository,
+    /// A workspace.
+    Workspace,
     /// The caller's own account.
     Account,
 }
@@ -70,61 +143,51 @@ impl Surface {
     pub fn actions(self) -> &'static [Action] {
         match self {
             Self::Git | Self::Lfs => &[Action::Fetch, Action::Push],
-            Self::Rest => &[Action::Fetch, Action::ReadRepository, Action::ReadAccount, Action::ReadWorkspaces],
+            Self::Rest => Action::ALL,
             Self::Web => &[Action::ReadRepository, Action::ReadAccount, Action::ReadWorkspaces],
         }
     }
 }
 
 impl Action {
-    /// Every action.
-    pub const ALL: [Self; 5] = [Self::Fetch, Self::Push, Self::ReadRepository, Self::ReadAccount, Self::ReadWorkspaces];
-
     /// The word for it in logs, records and sentences.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Fetch => "fetch",
-            Self::Push => "push",
-            Self::ReadRepository => "read repository",
-            Self::ReadAccount => "read account",
-            Self::ReadWorkspaces => "read workspaces",
-        }
+        self.row().word
     }
 
     /// The action with this word.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|action| action.word() == word)
+        Self::ALL.iter().copied().find(|action| action.word() == word)
     }
 
     /// What it is done to.
     pub fn object(self) -> Object {
-        match self {
-            Self::Fetch | Self::Push | Self::ReadRepository => Object::Repository,
-            Self::ReadAccount | Self::ReadWorkspaces => Object::Account,
-        }
+        self.row().object
     }
 
-    /// What the principal must be allowed to do to the repository, if it is about one.
+    /// What the principal must be allowed to do to the repository or the workspace, if it is about one.
     pub fn privilege(self) -> Privilege {
-        match self {
-            Self::Fetch | Self::ReadRepository => Privilege::Read,
-            Self::Push => Privilege::Write,
-            Self::ReadAccount | Self::ReadWorkspaces => Privilege::None,
-        }
+        self.row().privilege
     }
 
-    /// The scopes of which the credential needs one: one name in each vocabulary.
-    ///
-    /// Bitbucket Cloud documents them for each operation: `repository` lets a client clone over HTTPS and read the
-    /// repository, `repository:write` push, `account` read the account and its workspaces; an API token needs
-    /// `read:repository:bitbucket`, `write:repository:bitbucket`, `read:user:bitbucket` and `read:workspace:bitbucket`.
-    /// A push asks for no read scope, since new names imply nothing and a push reads nothing but the list of refs.
-    pub const fn scopes(self) -> Scopes {
-        match self {
-            Self::Fetch | Self::ReadRepository => Scopes::of(&[Scope::ReadRepository, Scope::Repository]),
-            Self::Push => Scopes::of(&[Scope::WriteRepository, Scope::RepositoryWrite]),
-            Self::ReadAccount => Scopes::of(&[Scope::ReadUser, Scope::Account]),
-            Self::ReadWorkspaces => Scopes::of(&[Scope::ReadWorkspace, Scope::Account]),
-        }
+    /// Whether anybody may do it to what is public.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Fetch | Self::ReadRepository | Self::ListRepositories | Self::ReadWorkspace)
+    }
+
+    /// The scopes that the credential needs: all of one set, whichever.
+    pub fn needs(self) -> impl Iterator<Item = Scopes> + Clone {
+        self.row().needs.iter().map(|scopes| Scopes::of(scopes))
+    }
+
+    /// Whether a set of scopes, with what they imply, is enough.
+    pub fn is_granted_by(self, granted: Scopes) -> bool {
+        let effective = granted.effective();
+        self.needs().any(|needed| effective.contains_all(needed))
+    }
+
+    /// Every scope that one of the sets names.
+    pub fn scopes(self) -> Scopes {
+        self.needs().fold(Scopes::NONE, Scopes::and)
     }
 }

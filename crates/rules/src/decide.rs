@@ -6,8 +6,8 @@
 //! does; and a workspace's policy is asked, and told, only where the principal may know of the repository.
 
 use crate::{
-    Action, Ask, Credential, Facts, Kind, Limit, NameForm, Object, Permit, Phase, Presented, Principal, Privilege,
-    Reason, Rule, RuleSet, Rules, Target, Timestamp, Trail, Verdict,
+    Ask, Credential, Facts, Kind, Limit, NameForm, Object, Permit, Phase, Presented, Principal, Privilege, Reason,
+    Rule, RuleSet, Rules, Target, Timestamp, Trail, Verdict,
 };
 
 /// Decides whether the caller may do what it asks, and says why.
@@ -156,9 +156,14 @@ fn limit(question: &Question<'_>) -> Finding {
     let Some(limit) = question.facts.credential().map(|credential| credential.limit) else { return Finding::Pass };
     // A repository that may not be seen must be refused as an absent one is, so only what is visible counts.
     let repository = question.facts.visible();
+    let here = question.facts.workspace.as_ref();
     let within = match limit {
         Limit::Anywhere => true,
-        Limit::Workspace(id) => question.facts.workspace.as_ref().is_some_and(|workspace| workspace.id == id),
+        Limit::Workspace(id) => here.is_some_and(|workspace| workspace.id == id),
+        // A token of a project or a repository belongs to the workspace around it.
+        Limit::Project(_) | Limit::Repository(_) if question.ask.action.object() == Object::Workspace => {
+            here.is_some_and(|workspace| workspace.privilege > Privilege::None)
+        }
         Limit::Project(id) => repository.is_some_and(|repository| repository.project == id),
         Limit::Repository(id) => repository.is_some_and(|repository| repository.id == id),
     };
@@ -167,15 +172,18 @@ fn limit(question: &Question<'_>) -> Finding {
 
 fn scope(question: &Question<'_>) -> Finding {
     let granted = question.facts.credential().map(|credential| credential.scopes).unwrap_or_default();
-    let required = question.ask.action.scopes();
+    let action = question.ask.action;
     // A password is not scoped: who signs in with it is the account itself.
     let scoped = question.facts.credential().is_none_or(|credential| credential.kind != Kind::AccountPassword);
-    refuse_if(scoped && !granted.effective().meets(required), Reason::ScopeMissing { required, granted })
+    refuse_if(scoped && !action.is_granted_by(granted), Reason::ScopeMissing { action, granted })
 }
 
 fn visible(question: &Question<'_>) -> Finding {
-    let needed = question.ask.action.object() == Object::Repository;
-    refuse_if(needed && question.facts.visible().is_none(), Reason::RepositoryInvisible)
+    match question.ask.action.object() {
+        Object::Repository => refuse_if(question.facts.visible().is_none(), Reason::RepositoryInvisible),
+        Object::Workspace => refuse_if(question.facts.visible_workspace().is_none(), Reason::WorkspaceInvisible),
+        Object::Account => Finding::Pass,
+    }
 }
 
 fn policy(question: &Question<'_>) -> Finding {
@@ -196,30 +204,41 @@ fn policy(question: &Question<'_>) -> Finding {
 }
 
 fn privilege(question: &Question<'_>) -> Finding {
-    let action = question.ask.action;
-    if action.object() == Object::Account {
-        return match question.facts.credential().and_then(|credential| credential.owner) {
-            Some(account) => Finding::Grant(Permit::new(action, Target::Account(account), principal(question.facts))),
-            None => Finding::Refuse(Reason::NothingPresented),
-        };
-    }
-    let required = action.privilege();
-    let Some(repository) = question.facts.repository else {
-        return Finding::Refuse(Reason::RepositoryInvisible);
+    let (action, facts) = (question.ask.action, question.facts);
+    let object = action.object();
+    let (target, granted) = match object {
+        Object::Account => match facts.credential().and_then(|credential| credential.owner) {
+            Some(account) => (Target::Account(account), Privilege::None),
+            None => return Finding::Refuse(Reason::NothingPresented),
+        },
+        Object::Workspace => match facts.visible_workspace() {
+            Some(workspace) => (Target::Workspace(workspace.id), workspace.privilege),
+            None => return Finding::Refuse(Reason::WorkspaceInvisible),
+        },
+        Object::Repository => match facts.repository {
+            Some(repository) => (Target::Repository(repository.id), repository.privilege),
+            None => return Finding::Refuse(Reason::RepositoryInvisible),
+        },
     };
-    if repository.privilege < required {
-        return Finding::Refuse(Reason::PrivilegeMissing { required, granted: repository.privilege });
+    let required = action.privilege();
+    if granted < required {
+        return Finding::Refuse(Reason::PrivilegeMissing { object, required, granted });
     }
-    Finding::Grant(Permit::new(action, Target::Repository(repository.id), principal(question.facts)))
+    Finding::Grant(Permit::new(action, target, principal(facts)))
 }
 
-/// Leave for what needs no credential: reading what is public.
+/// Leave for what needs no credential: reading what is public. Of a workspace, whoever presents a credential is asked on: what
+/// it lists depends on who asks.
 fn granted_to_anybody(question: &Question<'_>) -> Option<Finding> {
-    let action: Action = question.ask.action;
-    let repository = question.facts.repository.filter(|repository| repository.public)?;
-    let granted = action.object() == Object::Repository && action.privilege() <= Privilege::Read;
-    let target = Target::Repository(repository.id);
-    granted.then(|| Finding::Grant(Permit::new(action, target, principal(question.facts))))
+    let (action, facts) = (question.ask.action, question.facts);
+    let target = match action.object() {
+        Object::Repository => Target::Repository(facts.repository.filter(|repository| repository.public)?.id),
+        Object::Workspace if facts.presented == Presented::Nothing => {
+            Target::Workspace(facts.workspace.as_ref().filter(|workspace| workspace.shows)?.id)
+        }
+        Object::Workspace | Object::Account => return None,
+    };
+    action.is_open().then(|| Finding::Grant(Permit::new(action, target, principal(facts))))
 }
 
 fn principal(facts: &Facts) -> Principal {

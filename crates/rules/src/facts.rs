@@ -81,6 +81,10 @@ pub struct Workspace {
     pub id: WorkspaceId,
     /// What it asks of credentials.
     pub policy: Policy,
+    /// What the principal is to it: an administrator, a member who may read, or nobody.
+    pub privilege: Privilege,
+    /// Whether there is a repository in it that the principal may see.
+    pub shows: bool,
 }
 
 /// A repository, as the principal stands to it.
@@ -100,6 +104,11 @@ impl Facts {
     /// The repository, if the principal may know of it.
     pub(crate) fn visible(&self) -> Option<&Repository> {
         self.repository.as_ref().filter(|repository| repository.public || repository.privilege > Privilege::None)
+    }
+
+    /// The workspace, if the principal may know of it: it belongs to it, or may see something in it.
+    pub(crate) fn visible_workspace(&self) -> Option<&Workspace> {
+        self.workspace.as_ref().filter(|workspace| workspace.shows || workspace.privilege > Privilege::None)
     }
 
     /// The credential, if its secret was proven.

@@ -5,11 +5,12 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
-use crate::{Action, Fault, Form, Kind, Limit, NameForm, Privilege, RepositoryId, Scopes, Surface, Timestamp};
+use crate::{Action, Fault, Form, Kind, Limit, NameForm, Object, Privilege, RepositoryId, Scopes, Surface, Timestamp};
 
 /// Why a question was refused. Each is a positive finding; "cannot tell now" is none of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,13 +84,15 @@ pub enum Reason {
     },
     /// The credential has no scope for the action.
     ScopeMissing {
-        /// Any one of these would do.
-        required: Scopes,
+        /// What needs a scope.
+        action: Action,
         /// What the credential has.
         granted: Scopes,
     },
     /// There is no such repository, or none that the principal may see.
     RepositoryInvisible,
+    /// There is no such workspace, or none that the principal may see anything in.
+    WorkspaceInvisible,
     /// The workspace does not allow the kind.
     KindForbidden {
         /// The kind.
@@ -112,8 +115,10 @@ pub enum Reason {
     },
     /// The workspace asks for two-step verification, and the account has none.
     TwoStepRequired,
-    /// The principal may see the repository but not do this to it.
+    /// The principal may see the repository or workspace but not do this to it.
     PrivilegeMissing {
+        /// What it is about.
+        object: Object,
         /// What the action needs.
         required: Privilege,
         /// What the principal has.
@@ -155,14 +160,15 @@ impl Reason {
         Self::LimitedElsewhere { limit: Limit::Workspace(crate::WorkspaceId(uuid::Uuid::nil())) },
         Self::LimitedElsewhere { limit: Limit::Project(crate::ProjectId(uuid::Uuid::nil())) },
         Self::LimitedElsewhere { limit: Limit::Repository(RepositoryId(uuid::Uuid::nil())) },
-        Self::ScopeMissing { required: Action::Push.scopes(), granted: Scopes::of(&[crate::Scope::ReadRepository]) },
+        Self::ScopeMissing { action: Action::Push, granted: Scopes::of(&[crate::Scope::ReadRepository]) },
         Self::RepositoryInvisible,
+        Self::WorkspaceInvisible,
         Self::KindForbidden { kind: Kind::AppPassword },
         Self::SsoRequired { kind: Kind::ApiToken },
         Self::LifetimeTooLong { longest: Duration::from_secs(90 * 86_400) },
         Self::AddressForbidden { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)) },
         Self::TwoStepRequired,
-        Self::PrivilegeMissing { required: Privilege::Write, granted: Privilege::Read },
+        Self::PrivilegeMissing { object: Object::Repository, required: Privilege::Write, granted: Privilege::Read },
         Self::TooManyAttempts { retry_after: Duration::from_secs(60) },
     ];
 
@@ -188,6 +194,7 @@ impl Reason {
             Self::LimitedElsewhere { .. } => "token_limited_to_workspace",
             Self::ScopeMissing { .. } => "scope_missing",
             Self::RepositoryInvisible => "repository_not_found",
+            Self::WorkspaceInvisible => "workspace_not_found",
             Self::KindForbidden { .. } => "policy_kind",
             Self::SsoRequired { .. } => "policy_sso",
             Self::LifetimeTooLong { .. } => "policy_lifetime",
@@ -237,7 +244,7 @@ impl Reason {
             | Self::AddressForbidden { .. }
             | Self::TwoStepRequired
             | Self::PrivilegeMissing { .. } => 403,
-            Self::RepositoryInvisible => 404,
+            Self::RepositoryInvisible | Self::WorkspaceInvisible => 404,
             Self::TooManyAttempts { .. } => 429,
         }
     }
@@ -249,6 +256,7 @@ impl Reason {
             | Self::Unreadable(_)
             | Self::Unknown
             | Self::RepositoryInvisible
+            | Self::WorkspaceInvisible
             | Self::TooManyAttempts { .. } => Told::Anybody,
             _ => Told::Holder,
         }
@@ -294,11 +302,12 @@ impl Reason {
                 let noun = limit.noun().unwrap_or("place");
                 format!("use a token for this {noun}, or one that is not limited to a {noun}")
             }
-            Self::ScopeMissing { required, .. } => {
-                format!("create a token with the scope {}", alternatives(&required.names()))
-            }
+            Self::ScopeMissing { action, .. } => format!("create a token with the scope {}", needed(*action)),
             Self::RepositoryInvisible => {
                 "check the spelling of workspace and repository, and ask their administrator for read access".into()
+            }
+            Self::WorkspaceInvisible => {
+                "check the spelling of the workspace, and ask its owner to make you a member".into()
             }
             Self::KindForbidden { .. } => "ask the workspace's administrator which kinds it allows".into(),
             Self::SsoRequired { .. } => {
@@ -314,9 +323,7 @@ impl Reason {
                     .into()
             }
             Self::TwoStepRequired => "set up two-step verification for your account; the token stays as it is".into(),
-            Self::PrivilegeMissing { required, .. } => {
-                format!("ask an administrator of the repository for {} access", required.word())
-            }
+            Self::PrivilegeMissing { object, required, .. } => ask_for(*object, *required),
             Self::TooManyAttempts { retry_after } => format!(
                 "put the right token in place and try again; a valid one is let in at once, others in {} s",
                 retry_after.as_secs()
@@ -356,8 +363,8 @@ impl fmt::Display for Reason {
             Self::LimitedElsewhere { limit } => {
                 write!(f, "this token is valid, but limited to another {}", limit.noun().unwrap_or("place"))
             }
-            Self::ScopeMissing { required, granted } => {
-                let required = alternatives(&required.names());
+            Self::ScopeMissing { action, granted } => {
+                let required = needed(*action);
                 if granted.is_empty() {
                     write!(f, "this token is valid, but has no scopes; this needs {required}")
                 } else {
@@ -369,6 +376,7 @@ impl fmt::Display for Reason {
                 }
             }
             Self::RepositoryInvisible => f.write_str("there is no such repository, or you may not see it"),
+            Self::WorkspaceInvisible => f.write_str("there is no such workspace, or you may not see anything in it"),
             Self::KindForbidden { kind } => {
                 write!(f, "this token is valid, but the workspace does not allow {}s", kind.phrase())
             }
@@ -388,8 +396,9 @@ impl fmt::Display for Reason {
             Self::TwoStepRequired => f.write_str(
                 "this token is valid, but the workspace asks for two-step verification, and your account has none",
             ),
-            Self::PrivilegeMissing { required, granted } => {
-                write!(f, "this needs {} access to the repository; you have {}", required.word(), granted.word())
+            Self::PrivilegeMissing { object, required, granted } => {
+                let noun = if *object == Object::Workspace { "workspace" } else { "repository" };
+                write!(f, "this needs {} access to the {noun}; you have {}", required.word(), granted.word())
             }
             Self::TooManyAttempts { .. } => {
                 f.write_str("too many secrets that are not valid were tried from your address, or for this token")
@@ -407,11 +416,22 @@ pub(crate) fn days(duration: Duration) -> u64 {
     duration.as_secs() / 86_400
 }
 
-pub(crate) fn alternatives(names: &[&str]) -> String {
-    match names {
+/// The scopes that an action needs, in words.
+fn needed(action: Action) -> String {
+    let sets: Vec<String> = action.needs().map(|scopes| scopes.names().join(" with ")).collect();
+    match sets.as_slice() {
         [] => "none".to_string(),
-        [only] => (*only).to_string(),
+        [only] => only.clone(),
         [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
+}
+
+/// Whom to ask for a privilege.
+pub(crate) fn ask_for(object: Object, privilege: Privilege) -> String {
+    match (object, privilege) {
+        (Object::Workspace, Privilege::Admin) => "ask the owner of the workspace to do it".into(),
+        (Object::Workspace, _) => "ask the owner of the workspace to make you a member".into(),
+        _ => format!("ask an administrator of the repository for {} access", privilege.word()),
     }
 }
 

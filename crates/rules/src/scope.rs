@@ -161,14 +161,20 @@ impl Scopes {
         self.0 & scope.bit() != 0
     }
 
+    /// This set and another.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether the two sets have a scope in common.
-    pub fn meets(self, other: Self) -> bool {
-        self.0 & other.0 != 0
+    /// Whether every scope of another set is in this one.
+    pub fn contains_all(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
     }
 
     /// The set with everything that its scopes imply.

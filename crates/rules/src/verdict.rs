@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::{AccountId, Action, CredentialId, Reason, RepositoryId};
+use crate::{AccountId, Action, CredentialId, Reason, RepositoryId, WorkspaceId};
 
 /// The answer to one question.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct Verdict {
     pub trail: Trail,
 }
 
-/// Leave to do one thing to one repository or account. Only [`decide`](crate::decide) makes one.
+/// Leave to do one thing to one repository, workspace or account. Only [`decide`](crate::decide) makes one.
 ///
 /// It can be neither copied nor stored, so that it is used for the question it answers:
 /// ```compile_fail
@@ -40,6 +40,8 @@ pub struct Permit {
 pub enum Target {
     /// A repository.
     Repository(RepositoryId),
+    /// A workspace.
+    Workspace(WorkspaceId),
     /// The caller's own account.
     Account(AccountId),
 }
@@ -92,7 +94,7 @@ pub enum Rule {
     Workspace,
     /// The credential has a scope for the action.
     Scope,
-    /// The repository exists and the principal may see it.
+    /// The repository or workspace exists and the principal may see it.
     Visible,
     /// The workspace's own rules allow it.
     Policy,
@@ -162,7 +164,7 @@ impl Rule {
     /// The rule as a sentence that is true when it passes.
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::Presented => "a credential is presented, or the repository is public and only read",
+            Self::Presented => "a credential is presented, or what is public is only read",
             Self::Readable => "what is presented can be read as a credential of this server",
             Self::Known => "the secret belongs to a credential",
             Self::Surface => "its kind is of use on this surface",
@@ -175,7 +177,7 @@ impl Rule {
             Self::Account => "it is not about an account, or the credential acts for one",
             Self::Workspace => "the credential is not limited to another place",
             Self::Scope => "the credential has a scope for the action",
-            Self::Visible => "the repository exists and the principal may see it",
+            Self::Visible => "the repository or workspace exists and the principal may see it",
             Self::Policy => "the workspace's own rules allow it",
             Self::Privilege => "the principal has the privilege for the action",
         }

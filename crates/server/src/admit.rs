@@ -10,7 +10,7 @@ use doorward_rules::{
     Action, Ask, Calendar, CredentialId, Limit, OwnFault, Permit, Presented, Reason, RuleSet, Rules, Surface, Verdict,
     advise, decide,
 };
-use doorward_store::{Decision, Finding, Record, StoreError};
+use doorward_store::{Decision, Finding, Named, Record, StoreError};
 use doorward_wire::{Authorization, Passwords, RepositoryName, RequestId, bitbucket_cloud, redact};
 use tokio::time::timeout;
 
@@ -45,19 +45,19 @@ pub(crate) struct TurnedAway {
 pub(crate) struct Wish<'a> {
     pub(crate) surface: Surface,
     pub(crate) action: Action,
-    /// The repository that it names; `None` for what is about the caller's own account.
-    pub(crate) repository: Option<&'a RepositoryName>,
+    /// What it is about.
+    pub(crate) named: Named<'a>,
     /// Whether the same request was let in a moment ago, and is asked about once more.
     pub(crate) again: bool,
 }
 
 impl<'a> Wish<'a> {
     pub(crate) fn git(action: Action, repository: &'a RepositoryName) -> Self {
-        Self { surface: Surface::Git, action, repository: Some(repository), again: false }
+        Self { surface: Surface::Git, action, named: Named::Repository(repository), again: false }
     }
 
-    pub(crate) fn rest(action: Action, repository: Option<&'a RepositoryName>) -> Self {
-        Self { surface: Surface::Rest, action, repository, again: false }
+    pub(crate) fn rest(action: Action, named: Named<'a>) -> Self {
+        Self { surface: Surface::Rest, action, named, again: false }
     }
 
     pub(crate) fn again(self) -> Self {
@@ -66,7 +66,7 @@ impl<'a> Wish<'a> {
 
     /// What it is about, as it is recorded. Somebody may have put a token where a name belongs.
     pub(crate) fn subject(&self) -> String {
-        self.repository.map_or_else(|| "(own account)".into(), |name| redact(&name.to_string()).into_owned())
+        redact(&self.named.to_string()).into_owned()
     }
 }
 
@@ -215,15 +215,14 @@ impl App {
         Ok(id)
     }
 
-    /// What is answered for a name that no repository can have: the same as for an absent one.
-    pub(crate) fn unnamed(&self, refusal: Refusal, surface: Surface, context: &Context) -> Refusal {
+    /// What is answered for a name that nothing can have: the same as for what is absent.
+    pub(crate) fn absent(&self, refusal: Refusal, reason: &Reason, surface: Surface, context: &Context) -> Refusal {
         let refusal = refusal.on(surface);
         let Some(sandbox) = &self.sandbox else { return refusal };
         let action = if surface == Surface::Git { Action::Fetch } else { Action::ReadRepository };
         let ask = Ask { surface, action, address: None };
         let caller = bitbucket_cloud::Caller { scheme: None, kind: None };
-        let reason = Reason::RepositoryInvisible;
-        refusal.worded(bitbucket_cloud::refusal(&reason, &ask, caller, &sandbox.calendar(), context.at))
+        refusal.worded(bitbucket_cloud::refusal(reason, &ask, caller, &sandbox.calendar(), context.at))
     }
 
     /// Reads the credential and looks up what is known.
@@ -234,7 +233,7 @@ impl App {
         };
         let values = headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
         let authorization = Authorization::read(values, passwords);
-        let found = self.store.find(&authorization, wish.repository).await?;
+        let found = self.store.find(&authorization, wish.named).await?;
         let calendar = match &self.sandbox {
             Some(sandbox) => sandbox.calendar(),
             None => self.store.calendar().await?,

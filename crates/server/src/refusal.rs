@@ -30,6 +30,8 @@ pub(crate) struct Refusal {
     pub(crate) scopes: Option<Box<(Scopes, Scopes)>>,
     /// The parameter that is wrong, and what is wrong with it.
     pub(crate) field: Option<Box<(&'static str, String)>>,
+    /// What programs may want to know of it.
+    pub(crate) data: Option<Box<Value>>,
     /// The answer in another's words.
     pub(crate) worded: Option<Box<Answer>>,
 }
@@ -50,6 +52,7 @@ impl Refusal {
             surface: Surface::Git,
             scopes: None,
             field: None,
+            data: None,
             worded: None,
         }
     }
@@ -70,7 +73,7 @@ impl Refusal {
     pub(crate) fn of_reason(reason: &Reason, surface: Surface) -> Self {
         let status = StatusCode::from_u16(reason.status(surface)).unwrap_or(StatusCode::FORBIDDEN);
         let scopes = match reason {
-            Reason::ScopeMissing { required, granted } => Some(Box::new((*required, *granted))),
+            Reason::ScopeMissing { action, granted } => Some(Box::new((action.scopes(), *granted))),
             _ => None,
         };
         Self { surface, scopes, ..Self::new(status, reason.code(), reason.to_string(), reason.remedy()) }
@@ -158,6 +161,9 @@ impl Refusal {
         if let (Some(field), Some(error)) = (&self.field, value["error"].as_object_mut()) {
             let (name, what) = &**field;
             error.insert("fields".into(), json!({ *name: [what] }));
+        }
+        if let (Some(data), Some(error)) = (&self.data, value["error"].as_object_mut()) {
+            error.insert("data".into(), (**data).clone());
         }
         value
     }

@@ -69,4 +69,8 @@ pub struct LimitSettings {
     pub push_bytes: u64,
     /// What a push may ask for.
     pub push: PushLimits,
+    /// Bytes of an upload by REST.
+    pub upload_bytes: u64,
+    /// Files of an upload by REST.
+    pub upload_files: usize,
 }

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use divan::Bencher;
 use doorward_rules::{Action, Ask, Kind, RuleSet, Rules, Scope, Scopes, Surface, Timestamp, decide};
-use doorward_store::{Holder, NewCredential, Store};
+use doorward_store::{Holder, Named, NewCredential, Store};
 use doorward_wire::{Authorization, MintedToken, Passwords, RepositoryName, TokenShape};
 use secrecy::ExposeSecret;
 use sqlx::Connection;
@@ -73,7 +73,7 @@ fn reading_the_header(bencher: Bencher<'_, '_>) {
 
 async fn authenticate(world: &World, header: &str) -> bool {
     let authorization = Authorization::read([header.as_bytes()], Passwords::Refused);
-    let found = world.store.find(&authorization, Some(&world.name)).await.expect("an answer");
+    let found = world.store.find(&authorization, Named::Repository(&world.name)).await.expect("an answer");
     let calendar = world.store.calendar().await.expect("a calendar");
     let ask = Ask { surface: Surface::Git, action: Action::Fetch, address: None };
     let rules = Rules { set: RuleSet::Doorward, calendar: &calendar };

@@ -156,7 +156,7 @@ impl Store {
     }
 }
 
-fn account(row: &Row) -> Result<Account, StoreError> {
+pub(crate) fn account(row: &Row) -> Result<Account, StoreError> {
     Ok(Account {
         id: row.parsed("id")?,
         name: row.parsed("name")?,

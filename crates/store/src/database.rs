@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use doorward_rules::Timestamp;
+use doorward_wire::RequestId;
 use sqlx::SqlStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use crate::epoch::Epoch;
 use crate::known::Known;
-use crate::{Record, StoreError};
+use crate::{Decision, Record, StoreError};
 
 /// The database of one data directory. Cheap to clone; all clones are the same database.
 ///
@@ -28,6 +29,14 @@ pub struct Store {
     writing: SqlitePool,
     pub(crate) epoch: Arc<Epoch>,
     pub(crate) known: Arc<Known>,
+    actor: Option<Arc<Actor>>,
+}
+
+/// Who makes changes, as the audit keeps it.
+#[derive(Debug)]
+struct Actor {
+    request: String,
+    decision: Decision,
 }
 
 /// A change under way. Nothing of it holds before it is committed, and nothing is left if it is dropped.
@@ -36,6 +45,7 @@ pub struct Change {
     connection: PoolConnection<sqlx::Sqlite>,
     epoch: Arc<Epoch>,
     at: Timestamp,
+    actor: Option<Arc<Actor>>,
     committed: bool,
 }
 
@@ -70,7 +80,7 @@ impl Store {
         }
         let reading = pool(4).connect_with(options.pragma("query_only", "ON")).await?;
         let epoch = Epoch::open(directory).map_err(|error| StoreError::Unavailable(error.into()))?;
-        let store = Self { reading, writing, epoch: Arc::new(epoch), known: Arc::default() };
+        let store = Self { reading, writing, epoch: Arc::new(epoch), known: Arc::default(), actor: None };
         store.settle().await?;
         Ok(store)
     }
@@ -84,6 +94,12 @@ impl Store {
             change.commit_records().await?;
         }
         Ok(())
+    }
+
+    /// The same database for changes that a request was let in to make: their records say which request, and whose.
+    #[must_use]
+    pub fn on_behalf_of(&self, request: RequestId, decision: Decision) -> Self {
+        Self { actor: Some(Arc::new(Actor { request: request.to_string(), decision })), ..self.clone() }
     }
 
     /// Whether the database answers.
@@ -114,8 +130,13 @@ impl Store {
 
     /// Begins a change. It holds the write lock of the whole database until it is committed or dropped.
     pub(crate) async fn change(&self, at: Timestamp) -> Result<Change, StoreError> {
-        let mut change =
-            Change { connection: self.writing.acquire().await?, epoch: self.epoch.clone(), at, committed: false };
+        let mut change = Change {
+            connection: self.writing.acquire().await?,
+            epoch: self.epoch.clone(),
+            at,
+            actor: self.actor.clone(),
+            committed: false,
+        };
         sqlx::raw_sql("BEGIN IMMEDIATE").execute(change.connection()).await?;
         Ok(change)
     }
@@ -139,7 +160,11 @@ impl Change {
         sentence: String,
     ) -> Result<(), StoreError> {
         sqlx::query("UPDATE epoch SET value = value + 1").execute(self.connection()).await?;
-        let record = Record::change(self.at, event, subject, sentence);
+        let mut record = Record::change(self.at, event, subject, sentence);
+        if let Some(actor) = &self.actor {
+            record.request = Some(actor.request.clone());
+            record.decision = Some(actor.decision.clone());
+        }
         record.insert(self.connection()).await?;
         // Whoever cannot be told of the change must not be surprised by it.
         let unsaid = |error: std::io::Error| StoreError::Unavailable(error.into());
@@ -202,5 +227,6 @@ fn migrations() -> Migrator {
     Migrator::with_migrations(vec![
         migration(1, "foundation", include_str!("../migrations/0001_foundation.sql")),
         migration(2, "every kind", include_str!("../migrations/0002_every_kind.sql")),
+        migration(3, "rest", include_str!("../migrations/0003_rest.sql")),
     ])
 }

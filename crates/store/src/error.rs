@@ -45,6 +45,7 @@ pub enum Noun {
     Member,
     Project,
     Repository,
+    Permission,
     Token,
     Request,
 }
@@ -59,6 +60,7 @@ impl std::fmt::Display for Noun {
             Self::Member => ("a", "member"),
             Self::Project => ("a", "project"),
             Self::Repository => ("a", "repository"),
+            Self::Permission => ("a", "permission"),
             Self::Token => ("a", "token"),
             Self::Request => ("a", "record of the request"),
         };

@@ -6,12 +6,12 @@ use doorward_rules::{
     AccountId, Credential, Facts, Form, Kind, Limit, NameForm, Presented, Privilege, ProjectId, Repository,
     RepositoryId, Workspace, WorkspaceId,
 };
-use doorward_wire::{Authorization, Presentation, PresentedName, RepositoryName, TokenDigest};
+use doorward_wire::{Authorization, Presentation, PresentedName, RepositorySlug, TokenDigest, WorkspaceSlug};
 
 use crate::known::Question;
 use crate::permission::resolve;
 use crate::row::Row;
-use crate::{Store, StoreError};
+use crate::{Named, Store, StoreError};
 
 /// What the store knows about one question: the facts for the kernel, and names for the record of the decision.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct Finding {
 }
 
 impl Store {
-    /// Finds out what there is to know about a caller and the repository that it names, if it names one.
+    /// Finds out what there is to know about a caller and the repository or workspace that it names, if it names one.
     ///
     /// One statement, so that everything is of one moment, and the same statement whatever is asked, so that its time
     /// does not tell a hidden repository from an absent one. What was found for a proven credential is found again in
@@ -31,28 +31,24 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot tell now; there are no facts then, and nothing may be concluded.
-    pub async fn find(
-        &self,
-        authorization: &Authorization,
-        name: Option<&RepositoryName>,
-    ) -> Result<Arc<Finding>, StoreError> {
+    pub async fn find(&self, authorization: &Authorization, named: Named<'_>) -> Result<Arc<Finding>, StoreError> {
         let Authorization::Token(presentation) = authorization else {
-            return self.look(authorization, name).await.map(Arc::new);
+            return self.look(authorization, named).await.map(Arc::new);
         };
-        let (Some(settled), Some(question)) = (self.epoch.settled(), Question::new(presentation, name)) else {
-            return self.look(authorization, name).await.map(Arc::new);
+        let (Some(settled), Some(question)) = (self.epoch.settled(), Question::new(presentation, named)) else {
+            return self.look(authorization, named).await.map(Arc::new);
         };
         if let Some(found) = self.known.finding(settled, &question) {
             return Ok(found);
         }
-        let found = Arc::new(self.look(authorization, name).await?);
+        let found = Arc::new(self.look(authorization, named).await?);
         if matches!(found.facts.presented, Presented::Proven(_)) {
             self.known.keep_finding(settled, question, found.clone());
         }
         Ok(found)
     }
 
-    async fn look(&self, authorization: &Authorization, name: Option<&RepositoryName>) -> Result<Finding, StoreError> {
+    async fn look(&self, authorization: &Authorization, named: Named<'_>) -> Result<Finding, StoreError> {
         let presentation = match authorization {
             Authorization::Token(presentation) => Some(presentation),
             Authorization::Nothing | Authorization::Unreadable(..) => None,
@@ -63,8 +59,8 @@ impl Store {
         });
         let row = sqlx::query(FIND)
             .bind(presentation.map(|presentation| presentation.token.id.to_string()))
-            .bind(name.map(|name| name.workspace.as_str()))
-            .bind(name.map(|name| name.slug.as_str()))
+            .bind(named.workspace().map(WorkspaceSlug::as_str))
+            .bind(named.repository().map(RepositorySlug::as_str))
             .bind(other)
             .fetch_one(self.reading())
             .await?;
@@ -76,10 +72,7 @@ impl Store {
         };
         let proven = matches!(presented, Presented::Proven(_));
         let account = if proven { row.optional_text("account_name")? } else { None };
-        let workspace = match row.optional_parsed::<WorkspaceId>("workspace_id")? {
-            Some(id) => Some(Workspace { id, policy: crate::policy::optional(&row)?.unwrap_or_default() }),
-            None => None,
-        };
+        let workspace = workspace(&row, &presented)?;
         let repository = repository(&row, &presented, workspace.as_ref())?;
         Ok(Finding { facts: Facts { presented, workspace, repository }, account })
     }
@@ -94,7 +87,12 @@ const FIND: &str = "
            w.id AS workspace_id, r.id AS repository_id, r.project_id, r.public,
            coalesce(w.owner_id = a.id, FALSE) AS owner, p.privilege, m.account_id IS NOT NULL AS member,
            coalesce(named.id, addressed.id) AS name_of,
-           q.sso, q.kinds, q.longest, q.addresses, q.two_step
+           q.sso, q.kinds, q.longest, q.addresses, q.two_step,
+           CASE WHEN $3 IS NULL AND w.id IS NOT NULL THEN
+                EXISTS (SELECT 1 FROM repository o WHERE o.workspace_id = w.id AND o.public)
+             OR EXISTS (SELECT 1 FROM permission g JOIN repository o ON o.id = g.repository_id
+                         WHERE g.account_id = a.id AND o.workspace_id = w.id AND g.privilege <> 'none')
+           ELSE FALSE END AS shows
       FROM (SELECT 1 AS one) AS always
       LEFT JOIN credential c ON c.id = $1
       LEFT JOIN account a ON a.id = c.account_id
@@ -160,6 +158,31 @@ fn limit(row: &Row) -> Result<Limit, StoreError> {
     } else {
         Limit::Anywhere
     })
+}
+
+/// The workspace as the principal stands to it: its owner and its own access tokens are its administrators; its members, and
+/// the tokens of what is in it, may read.
+fn workspace(row: &Row, presented: &Presented) -> Result<Option<Workspace>, StoreError> {
+    let Some(id) = row.optional_parsed::<WorkspaceId>("workspace_id")? else { return Ok(None) };
+    let privilege = match presented {
+        Presented::Proven(credential) if credential.owner.is_none() => {
+            match (row.optional_parsed::<WorkspaceId>("limited_to_workspace")? == Some(id), credential.limit) {
+                (true, Limit::Workspace(_)) => Privilege::Admin,
+                (true, _) => Privilege::Read,
+                (false, _) => Privilege::None,
+            }
+        }
+        Presented::Proven(_) if row.truth("owner")? => Privilege::Admin,
+        Presented::Proven(_) if row.truth("member")? => Privilege::Read,
+        _ => Privilege::None,
+    };
+    let policy = crate::policy::optional(row)?.unwrap_or_default();
+    let shows = match presented {
+        // The address of an account that was not proven says nothing about who asks.
+        Presented::Proven(_) | Presented::Nothing => row.truth("shows")?,
+        _ => false,
+    };
+    Ok(Some(Workspace { id, policy, privilege, shows }))
 }
 
 /// The repository as the principal stands to it; without a proven credential nobody has a privilege. An access token's

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use doorward_rules::Calendar;
-use doorward_wire::{Presentation, PresentedName, RepositoryName};
+use doorward_wire::{Presentation, PresentedName, RepositorySlug, WorkspaceSlug};
 
-use crate::Finding;
 use crate::epoch::Settled;
+use crate::{Finding, Named};
 
 /// What was found lately.
 #[derive(Debug, Default)]
@@ -23,7 +23,8 @@ pub(crate) struct Known(Mutex<Shelf>);
 pub(crate) struct Question {
     digest: [u8; 32],
     presentation: (doorward_rules::Scheme, PresentedName),
-    repository: Option<RepositoryName>,
+    workspace: Option<WorkspaceSlug>,
+    repository: Option<RepositorySlug>,
 }
 
 #[derive(Debug, Default)]
@@ -38,12 +39,13 @@ struct Shelf {
 
 impl Question {
     /// `None` for a question that is not worth keeping: with a user name that nobody can have, which may be long.
-    pub(crate) fn new(presentation: &Presentation, repository: Option<&RepositoryName>) -> Option<Self> {
+    pub(crate) fn new(presentation: &Presentation, named: Named<'_>) -> Option<Self> {
         let long = matches!(&presentation.name, PresentedName::Other(name) if name.len() > LONGEST_NAME);
         (!long).then(|| Self {
             digest: *presentation.token.digest.as_bytes(),
             presentation: (presentation.scheme, presentation.name.clone()),
-            repository: repository.cloned(),
+            workspace: named.workspace().cloned(),
+            repository: named.repository().cloned(),
         })
     }
 }

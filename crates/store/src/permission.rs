@@ -1,10 +1,11 @@
 //! What accounts may do to repositories, and where they have it from.
 
-use doorward_rules::{Privilege, Timestamp};
+use doorward_rules::{AccountId, Privilege, RepositoryId, Timestamp, WorkspaceId};
 use doorward_wire::{AccountName, RepositoryName};
 
+use crate::account::account;
 use crate::row::Row;
-use crate::{Store, StoreError};
+use crate::{Account, Noun, Store, StoreError};
 
 /// What one account may do to one repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,19 @@ pub struct Permission {
     pub privilege: Privilege,
     /// Where it has that from.
     pub source: PermissionSource,
+}
+
+/// What an account may do to a repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnPermission {
+    /// The repository.
+    pub repository: RepositoryId,
+    /// Its workspace.
+    pub workspace: WorkspaceId,
+    /// Its name.
+    pub name: RepositoryName,
+    /// What the account may do.
+    pub privilege: Privilege,
 }
 
 /// Where a privilege comes from. The first that applies counts.
@@ -83,6 +97,87 @@ impl Store {
         .await?;
         let sentence = format!("`{account}` was given {} access to `{name}`", privilege.word());
         change.commit("permission.set", &name.to_string(), sentence).await
+    }
+
+    /// Takes from an account what it was given on a repository; what it has by membership is left.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] if there is no such repository or account, or it was given nothing.
+    pub async fn take_permission(
+        &self,
+        name: &RepositoryName,
+        account: &AccountName,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (repository, id) = (self.repository(name).await?, self.account(account).await?.id);
+        let mut change = self.change(now).await?;
+        let done = sqlx::query("DELETE FROM permission WHERE repository_id = $1 AND account_id = $2")
+            .bind(repository.id.to_string())
+            .bind(id.to_string())
+            .execute(change.connection())
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::missing(Noun::Permission, format!("of {account} on {name}")));
+        }
+        let sentence = format!("what `{account}` was given on `{name}` was taken away");
+        change.commit("permission.taken", &name.to_string(), sentence).await
+    }
+
+    /// What an account may do to each repository that it may see by more than that the repository is public; by name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn permissions_of(&self, account: AccountId) -> Result<Vec<OwnPermission>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT r.id, r.slug, w.id AS workspace_id, w.slug AS workspace, w.owner_id = $1 AS owner, p.privilege, \
+             m.account_id IS NOT NULL AS member \
+             FROM repository r JOIN workspace w ON w.id = r.workspace_id \
+             LEFT JOIN permission p ON p.repository_id = r.id AND p.account_id = $1 \
+             LEFT JOIN member m ON m.workspace_id = w.id AND m.account_id = $1 \
+             WHERE w.owner_id = $1 OR p.privilege IS NOT NULL OR m.account_id IS NOT NULL ORDER BY w.slug, r.slug",
+        )
+        .bind(account.to_string())
+        .fetch_all(self.reading())
+        .await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in rows.into_iter().map(Row) {
+            let privilege = resolve(&row)?.map_or(Privilege::None, |(privilege, _)| privilege);
+            if privilege > Privilege::None {
+                found.push(OwnPermission {
+                    repository: row.parsed("id")?,
+                    workspace: row.parsed("workspace_id")?,
+                    name: RepositoryName { workspace: row.parsed("workspace")?, slug: row.parsed("slug")? },
+                    privilege,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The accounts that may do something to a repository by more than that it is public, and what; by name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn people_with(&self, repository: RepositoryId) -> Result<Vec<(Account, Privilege)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT a.*, w.owner_id = a.id AS owner, p.privilege, m.account_id IS NOT NULL AS member \
+             FROM repository r JOIN workspace w ON w.id = r.workspace_id CROSS JOIN account a \
+             LEFT JOIN permission p ON p.repository_id = r.id AND p.account_id = a.id \
+             LEFT JOIN member m ON m.workspace_id = w.id AND m.account_id = a.id \
+             WHERE r.id = $1 AND (w.owner_id = a.id OR p.privilege IS NOT NULL OR m.account_id IS NOT NULL) \
+             ORDER BY a.name",
+        )
+        .bind(repository.to_string())
+        .fetch_all(self.reading())
+        .await?;
+        let mut people = Vec::with_capacity(rows.len());
+        for row in rows.into_iter().map(Row) {
+            let privilege = resolve(&row)?.map_or(Privilege::None, |(privilege, _)| privilege);
+            if privilege > Privilege::None {
+                people.push((account(&row)?, privilege));
+            }
+        }
+        Ok(people)
     }
 
     /// Who may do what to a repository, and who was given nothing; by name.

@@ -3,9 +3,10 @@
 use doorward_rules::{AccountId, Timestamp, WorkspaceId};
 use doorward_wire::{AccountName, WorkspaceSlug};
 
+use crate::account::account;
 use crate::database::new_id;
 use crate::row::Row;
-use crate::{Noun, Store, StoreError};
+use crate::{Account, Noun, Store, StoreError};
 
 /// A workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +120,35 @@ impl Store {
     pub async fn workspace(&self, slug: &WorkspaceSlug) -> Result<Workspace, StoreError> {
         let workspaces = self.workspaces_named(Some(slug)).await?;
         workspaces.into_iter().next().ok_or_else(|| StoreError::missing(Noun::Workspace, slug))
+    }
+
+    /// The workspace with this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] if there is none.
+    pub async fn workspace_by_id(&self, id: WorkspaceId) -> Result<Workspace, StoreError> {
+        let slug: Option<String> = sqlx::query_scalar("SELECT slug FROM workspace WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(self.reading())
+            .await?;
+        let missing = || StoreError::missing(Noun::Workspace, id);
+        self.workspace(&slug.and_then(|slug| slug.parse().ok()).ok_or_else(missing)?).await
+    }
+
+    /// The accounts that belong to a workspace, its owner first and the others by name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn people_of(&self, id: WorkspaceId) -> Result<Vec<(Account, bool)>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT a.*, w.owner_id = a.id AS owner FROM workspace w JOIN account a ON a.id = w.owner_id \
+             OR EXISTS (SELECT 1 FROM member m WHERE m.workspace_id = w.id AND m.account_id = a.id) \
+             WHERE w.id = $1 ORDER BY w.owner_id = a.id DESC, a.name",
+        )
+        .bind(id.to_string())
+        .fetch_all(self.reading())
+        .await?;
+        rows.into_iter().map(Row).map(|row| Ok((account(&row)?, row.truth("owner")?))).collect()
     }
 
     /// Every workspace, the oldest first.

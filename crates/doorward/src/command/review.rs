@@ -61,7 +61,7 @@ pub(super) async fn run(
         // What is young has not shown yet what it is for.
         let settled =
             credential.created_at < since && credential.last_use.as_ref().is_some_and(|last| last.at >= since);
-        let may_push = credential.scopes.effective().meets(Action::Push.scopes());
+        let may_push = Action::Push.is_granted_by(credential.scopes);
         if settled && may_push && !store.used_for(id, Action::Push, since).await? {
             let sentence = format!("may push, and has not since {}", day(since));
             found("over-scoped", sentence, renew);
@@ -111,5 +111,5 @@ impl Row {
 /// Whether this server asks for the scope anywhere, by itself or by what it implies.
 fn is_of_use(scope: Scope) -> bool {
     let effective = Scopes::of(&[scope]).effective();
-    Action::ALL.into_iter().any(|action| effective.meets(action.scopes()))
+    Action::ALL.iter().any(|action| action.scopes().iter().any(|needed| effective.contains(needed)))
 }

@@ -132,6 +132,8 @@ impl Configuration {
                     ref_depth: self.count("push.ref_depth"),
                     head_bytes: self.size("push.head_bytes") as usize,
                 },
+                upload_bytes: self.size("upload.bytes"),
+                upload_files: self.count("upload.files"),
             },
             public_url: Some(self.text("server.public_url")).filter(|url| !url.is_empty()).map(str::to_owned),
             rules: RuleSet::Doorward,

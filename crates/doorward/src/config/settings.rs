@@ -106,6 +106,8 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("push.updates", Kind::Count, "10000", "Refs that one push may update."),
     setting("push.ref_depth", Kind::Count, "32", "Components of a ref's name."),
     setting("push.tree_depth", Kind::Count, "2048", "How deeply directories may be nested. Needs git 2.43."),
+    setting("upload.bytes", Kind::Size, "128m", "The largest upload of files by REST."),
+    setting("upload.files", Kind::Count, "2000", "Files that one upload by REST may have."),
     setting(
         "tokens.shape",
         Kind::Word(&["doorward", "bitbucket"]),

@@ -147,7 +147,7 @@ fn case_42_git_that_was_given_no_credential_is_asked_for_one_and_not_refused() {
 fn case_45_a_removed_operation_says_so_and_does_not_blame_the_token() {
     let server = server();
     let (_, token) = server.cli().token("admin", &[READ, "account"], &[]);
-    let answer = ask(&server, "/2.0/user/permissions/repositories", &bearer(&token));
+    let answer = ask(&server, "/2.0/repositories", &bearer(&token));
     assert_eq!((answer.status, code(&answer).as_str()), (410, "operation_removed"));
 }
 

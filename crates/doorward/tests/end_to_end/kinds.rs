@@ -163,7 +163,8 @@ fn the_envelope_says_everything_that_the_terminal_does() {
         (&bearer(&reader), "/2.0/repositories/acme/absent", 404, "repository_not_found"),
         (&bearer(&reader), "/2.0/repositories/home/hello", 404, "repository_not_found"),
         (&bearer(&reader), "/2.0/nothing/at/all", 404, "no_such_operation"),
-        (&bearer(&reader), "/2.0/workspaces", 410, "operation_removed"),
+        (&bearer(&reader), "/2.0/repositories", 410, "operation_removed"),
+        (&bearer(&reader), "/2.0/repositories/absent", 404, "workspace_not_found"),
     ] {
         let answer = on_rest(&server, header, path);
         let body = json_of(&answer);

@@ -281,7 +281,7 @@ fn what_is_no_revision_no_path_and_no_page_is_said_and_reaches_nothing() {
         assert!(answer.status == 404, "{path}: {} {}", answer.status, answer.text());
     }
     for (query, field) in
-        [("page=0", "page"), ("pagelen=1000", "pagelen"), ("q=x", "q"), ("sort=-name", "sort"), ("fields=a", "fields")]
+        [("page=0", "page"), ("pagelen=1000", "pagelen"), ("q=x", "q"), ("sort=-x", "sort"), ("fields=a..b", "fields")]
     {
         let value = world.refused(&format!("{API}/refs?{query}"), 400, "bad_parameter");
         assert!(value["error"]["fields"][field].is_array(), "{value}");

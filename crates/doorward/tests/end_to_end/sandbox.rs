@@ -110,11 +110,16 @@ fn removed_operations_answer_410_from_their_day_on_and_new_ones_404_before_their
     let sandbox = sandbox(&["--at", "2026-01-15"]);
     let (token, form) = (sandbox.secret("api_token", "valid"), As::Basic("ada@example.org"));
     let status = |path| rest(&sandbox, form, token, path).status;
-    assert_eq!((status("/2.0/user/workspaces"), status("/2.0/workspaces")), (404, 404));
+    assert_eq!((status("/2.0/user/workspaces"), status("/2.0/workspaces")), (404, 200));
     sandbox.control("clock", r#"{"at":"2026-01-16"}"#);
-    assert_eq!((status("/2.0/user/workspaces"), status("/2.0/workspaces")), (200, 404));
+    assert_eq!((status("/2.0/user/workspaces"), status("/2.0/workspaces")), (200, 200));
     sandbox.control("clock", r#"{"at":"2026-04-14"}"#);
-    for path in ["/2.0/workspaces", "/2.0/repositories", "/2.0/user/permissions/repositories"] {
+    for path in [
+        "/2.0/workspaces",
+        "/2.0/repositories",
+        "/2.0/user/permissions/repositories",
+        "/2.0/user/permissions/workspaces",
+    ] {
         let answer = rest(&sandbox, form, token, path);
         let url = "https://developer.atlassian.com/cloud/bitbucket/changelog#CHANGE-2770";
         let data = json!({ "announcement_url": url });

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use doorward_rules::{
     AccountId, Action, Ask, Brownout, Calendar, Credential, CredentialId, Facts, Fault, Form, Kind, Kinds, Limit,
-    Policy, Presented, Privilege, ProjectId, Repository, RepositoryId, RuleSet, Rules, Scope, Scopes, Surface,
+    Object, Policy, Presented, Privilege, ProjectId, Repository, RepositoryId, RuleSet, Rules, Scope, Scopes, Surface,
     Timestamp, Verdict, Workspace, WorkspaceId, decide,
 };
 use uuid::Uuid;
@@ -45,14 +45,14 @@ pub(crate) fn every_question(mut look: impl FnMut(Question<'_>)) -> usize {
         for calendar in calendars() {
             let rules = Rules { set, calendar: &calendar };
             for ask in asks() {
-                for facts in strangers() {
+                for facts in strangers(ask.action.object()) {
                     look(Question { rules, ask: &ask, facts: &facts });
                     count += 1;
                 }
                 let mut facts = Facts { presented: Presented::Unknown, workspace: None, repository: None };
-                for (workspace, repository) in places() {
+                for (workspace, repository) in places(ask.action.object()) {
                     for policy in policies() {
-                        facts.workspace = workspace.map(|id| Workspace { id, policy: policy.clone() });
+                        facts.workspace = workspace.clone().map(|place| Workspace { policy: policy.clone(), ..place });
                         facts.repository = repository;
                         for credential in credentials() {
                             facts.presented = Presented::Proven(credential);
@@ -104,14 +104,14 @@ pub(crate) fn address() -> IpAddr {
 }
 
 /// Everything that is no proven credential. Nobody's privilege is none.
-fn strangers() -> Vec<Facts> {
+fn strangers(object: Object) -> Vec<Facts> {
     let mut presented = vec![Presented::Nothing, Presented::Unknown];
     presented.extend(Fault::ALL.map(Presented::Unreadable));
     let mut all = Vec::new();
     for presented in presented {
-        for (workspace, repository) in places() {
-            if repository.is_none_or(|repository| repository.privilege == Privilege::None) {
-                let workspace = workspace.map(|id| Workspace { id, policy: Policy::default() });
+        for (workspace, repository) in places(object) {
+            let nobody = workspace.as_ref().is_none_or(|workspace| workspace.privilege == Privilege::None);
+            if nobody && repository.is_none_or(|repository| repository.privilege == Privilege::None) {
                 all.push(Facts { presented: presented.clone(), workspace, repository });
             }
         }
@@ -119,12 +119,31 @@ fn strangers() -> Vec<Facts> {
     all
 }
 
-/// No workspace, no repository, and a private and a public repository with each privilege.
-pub(crate) fn places() -> Vec<(Option<WorkspaceId>, Option<Repository>)> {
-    let mut all = vec![(None, None), (Some(HERE), None)];
+/// A workspace as a principal of this privilege stands to it.
+pub(crate) fn workspace(privilege: Privilege, shows: bool) -> Workspace {
+    Workspace { id: HERE, policy: Policy::default(), privilege, shows }
+}
+
+/// What a question can be about: no workspace; a workspace that is anybody's or shows something or neither; and in one, no
+/// repository, and a private and a public one with each privilege.
+pub(crate) fn places(object: Object) -> Vec<(Option<Workspace>, Option<Repository>)> {
+    let hidden = workspace(Privilege::None, false);
+    let mut all = vec![(None, None), (Some(hidden.clone()), None)];
+    match object {
+        Object::Account => return all,
+        Object::Workspace => {
+            all.push((Some(workspace(Privilege::None, true)), None));
+            for privilege in [Privilege::Read, Privilege::Admin] {
+                all.push((Some(workspace(privilege, false)), None));
+                all.push((Some(workspace(privilege, true)), None));
+            }
+            return all;
+        }
+        Object::Repository => {}
+    }
     for public in [false, true] {
         for privilege in Privilege::ALL {
-            all.push((Some(HERE), Some(Repository { id: REPOSITORY, project: PROJECT, public, privilege })));
+            all.push((Some(hidden.clone()), Some(Repository { id: REPOSITORY, project: PROJECT, public, privilege })));
         }
     }
     all
@@ -146,14 +165,26 @@ pub(crate) fn policies() -> Vec<Policy> {
     ]
 }
 
-/// One of each class of scope sets that the rules can tell apart: nothing, of no use, read, write, in both vocabularies.
+/// Scope sets that between them grant and refuse every action, for one scope and for several, in both vocabularies.
 fn scope_sets() -> Vec<Scopes> {
-    let sets: [&[Scope]; 5] = [
+    let sets: [&[Scope]; 7] = [
         &[],
-        &[Scope::Wiki, Scope::RepositoryAdmin],
-        &[Scope::Project, Scope::Account],
-        &[Scope::WriteRepository, Scope::ReadUser],
-        &[Scope::PullRequestWrite, Scope::ReadRepository],
+        &[Scope::Wiki, Scope::RepositoryAdmin, Scope::Email],
+        &[Scope::Project, Scope::Account, Scope::Webhook],
+        &[Scope::WriteRepository, Scope::ReadUser, Scope::WriteWebhook, Scope::AdminRepository, Scope::WritePermission],
+        &[Scope::PullRequestWrite, Scope::ReadRepository, Scope::ReadWorkspace, Scope::ReadWebhook],
+        &[Scope::RepositoryDelete, Scope::ProjectAdmin, Scope::DeletePermission, Scope::ReadProject],
+        &[
+            Scope::DeleteRepository,
+            Scope::AdminProject,
+            Scope::ReadWebhook,
+            Scope::WriteWebhook,
+            Scope::DeleteWebhook,
+            Scope::AdminRepository,
+            Scope::DeletePermission,
+            Scope::WriteRepository,
+            Scope::ReadRepository,
+        ],
     ];
     sets.into_iter().map(Scopes::of).collect()
 }

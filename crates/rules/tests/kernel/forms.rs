@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use doorward_rules::{
     Action, Calendar, Change, Facts, Form, Kind, Limit, Phase, Presented, Privilege, Repository, RuleSet, Rules,
-    Scopes, Surface, Timestamp, Workspace, advise, bitbucket_cloud, decide, present,
+    Scopes, Surface, Timestamp, advise, bitbucket_cloud, decide, present,
 };
 
-use crate::enumeration::{HERE, NOW, PROJECT, REPOSITORY, ask, credential, every_question};
+use crate::enumeration::{HERE, NOW, PROJECT, REPOSITORY, ask, credential, every_question, workspace};
 
 /// Bitbucket Cloud's decision table, as its documentation and its users tell it for the time after 18 August 2026.
 /// `yes`: the form to use; `-`: refused.
@@ -82,7 +82,7 @@ fn can_everything(kind: Kind, form: Form) -> Facts {
     let scopes = Scopes::of(doorward_rules::Scope::ALL);
     Facts {
         presented: Presented::Proven(credential(kind, form, scopes, (None, None, false), limit)),
-        workspace: Some(Workspace { id: HERE, policy: Default::default() }),
+        workspace: Some(workspace(Privilege::Admin, true)),
         repository: Some(Repository { id: REPOSITORY, project: PROJECT, public: false, privilege: Privilege::Admin }),
     }
 }

@@ -1,11 +1,11 @@
 //! What holds for every question, whatever the rules say.
 
 use doorward_rules::{
-    Credential, Facts, Fault, Object, OwnFault, Presented, Principal, Privilege, Reason, Repository, RuleSet, Scope,
-    Surface, Target, Timestamp, Told, advise, decide,
+    Credential, Facts, Fault, Limit, Object, OwnFault, Presented, Principal, Privilege, Reason, Repository, RuleSet,
+    Scope, Surface, Target, Timestamp, Told, Workspace, advise, decide,
 };
 
-use crate::enumeration::{NOW, OWNER, Question, REPOSITORY, every_question};
+use crate::enumeration::{HERE, NOW, OWNER, Question, REPOSITORY, every_question};
 
 fn allowed(question: Question<'_>, facts: &Facts) -> bool {
     decide(question.rules, question.ask, facts, NOW).outcome.is_ok()
@@ -37,6 +37,7 @@ fn a_permit_is_for_what_was_asked_and_for_who_asked() {
         };
         let target = match question.ask.action.object() {
             Object::Repository => Target::Repository(REPOSITORY),
+            Object::Workspace => Target::Workspace(HERE),
             Object::Account => Target::Account(OWNER),
         };
         assert_eq!((permit.action(), permit.target(), permit.principal()), (question.ask.action, target, principal));
@@ -94,11 +95,29 @@ fn a_repository_that_may_not_be_seen_is_refused_as_an_absent_one_is() {
 }
 
 #[test]
+fn a_workspace_in_which_nothing_may_be_seen_is_refused_as_an_absent_one_is() {
+    every_question(|question| {
+        let hidden = |workspace: &Workspace| !workspace.shows && workspace.privilege == Privilege::None;
+        let about = question.ask.action.object() == Object::Workspace;
+        if about && question.facts.workspace.as_ref().is_some_and(hidden) {
+            let absent = Facts { workspace: None, ..question.facts.clone() };
+            let absent_verdict = decide(question.rules, question.ask, &absent, NOW);
+            let found = question.decide().outcome;
+            // A token that is limited to the workspace itself belongs to it, and is told so.
+            let own = question.facts.credential().is_some_and(|credential| credential.limit == Limit::Workspace(HERE));
+            assert!(found == absent_verdict.outcome || own, "{}", question.describe());
+        }
+    });
+}
+
+#[test]
 fn our_own_server_lets_a_valid_credential_do_whatever_nobody_needs_one_for() {
     every_question(|question| {
         let Err(reason) = question.decide().outcome else { return };
         let without = Facts { presented: Presented::Nothing, ..question.facts.clone() };
-        if question.rules.set == RuleSet::Doorward && allowed(question, &without) {
+        // What a workspace lists depends on who asks: a partial list with no word of why would help nobody.
+        let lists = question.ask.action.object() == Object::Workspace;
+        if question.rules.set == RuleSet::Doorward && !lists && allowed(question, &without) {
             let about_the_credential = [
                 "token_revoked",
                 "token_expired",

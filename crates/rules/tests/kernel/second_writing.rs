@@ -17,10 +17,15 @@ fn every_verdict_is_what_the_rules_say_when_they_are_told_again() {
 
 fn told_again(question: Question<'_>) -> Result<(), &'static str> {
     let (ask, facts, doorward) = (question.ask, question.facts, question.rules.set == RuleSet::Doorward);
-    let about_account = ask.action.object() == Object::Account;
-    let public_read = !about_account && ask.action != Action::Push && facts.repository.is_some_and(|r| r.public);
+    let about = ask.action.object();
+    let (about_account, about_workspace) = (about == Object::Account, about == Object::Workspace);
+    let harmless = [Action::Fetch, Action::ReadRepository].contains(&ask.action);
+    let public_read = harmless && facts.repository.is_some_and(|r| r.public);
+    let workspace_of_anybody = [Action::ListRepositories, Action::ReadWorkspace].contains(&ask.action)
+        && facts.workspace.as_ref().is_some_and(|w| w.shows);
     let credential = match &facts.presented {
-        Presented::Nothing => return if public_read { Ok(()) } else { Err("credential_missing") },
+        Presented::Nothing if public_read || workspace_of_anybody => return Ok(()),
+        Presented::Nothing => return Err("credential_missing"),
         Presented::Unreadable(fault) => return Err(Reason::Unreadable(*fault).code()),
         Presented::Unknown => return Err("token_unknown"),
         Presented::Proven(credential) => credential,
@@ -73,6 +78,7 @@ fn told_again(question: Question<'_>) -> Result<(), &'static str> {
         return Err("token_without_account");
     }
     let seen = facts.repository.filter(|r| r.public || r.privilege != Privilege::None);
+    let stranger = facts.workspace.as_ref().is_none_or(|w| w.privilege == Privilege::None);
     if !about_account {
         match credential.limit {
             Limit::Anywhere => {}
@@ -82,30 +88,51 @@ fn told_again(question: Question<'_>) -> Result<(), &'static str> {
                 }
             }
             Limit::Project(id) => {
-                if seen.is_none() || id != PROJECT {
+                let elsewhere = if about_workspace { stranger } else { seen.is_none() || id != PROJECT };
+                if elsewhere {
                     return Err("token_limited_to_project");
                 }
             }
             Limit::Repository(id) => {
-                if seen.is_none() || id != REPOSITORY {
+                let elsewhere = if about_workspace { stranger } else { seen.is_none() || id != REPOSITORY };
+                if elsewhere {
                     return Err("token_limited_to_repository");
                 }
             }
         }
     }
     let has = |names: &[&str]| credential.scopes.iter().any(|scope| names.contains(&scope.name()));
+    let both = |one: &str, other: &str| has(&[one]) && has(&[other]);
+    let reads = has(&["repository", "repository:write", "project", "pullrequest", "pullrequest:write"]);
     let scope = match ask.action {
-        Action::Fetch | Action::ReadRepository => has(&[
-            "repository",
-            "repository:write",
-            "project",
-            "pullrequest",
-            "pullrequest:write",
-            "read:repository:bitbucket",
-        ]),
+        Action::Fetch | Action::ReadRepository | Action::ReportStatus | Action::ListRepositories => {
+            reads || has(&["read:repository:bitbucket"])
+        }
         Action::Push => has(&["repository:write", "pullrequest:write", "write:repository:bitbucket"]),
+        Action::CreateRef => {
+            has(&["repository:write", "pullrequest:write"])
+                || both("write:repository:bitbucket", "read:repository:bitbucket")
+        }
+        Action::ChangeRepository | Action::CreateRepository => has(&["repository:admin", "admin:repository:bitbucket"]),
+        Action::DeleteRepository => has(&["repository:delete", "delete:repository:bitbucket"]),
+        Action::ReadPermissions => has(&["repository:admin", "read:repository:bitbucket"]),
+        Action::GivePermission => {
+            has(&["repository:admin"]) || both("admin:repository:bitbucket", "write:permission:bitbucket")
+        }
+        Action::TakePermission => {
+            has(&["repository:admin"]) || both("admin:repository:bitbucket", "delete:permission:bitbucket")
+        }
+        Action::ReadWebhooks => has(&["webhook", "read:webhook:bitbucket"]),
+        Action::WriteWebhooks => has(&["webhook"]) || both("read:webhook:bitbucket", "write:webhook:bitbucket"),
+        Action::DeleteWebhooks => has(&["webhook", "delete:webhook:bitbucket"]),
+        Action::ReadWorkspace => reads || has(&["account", "read:workspace:bitbucket"]),
+        Action::ReadMembers | Action::ReadWorkspaces => has(&["account", "read:workspace:bitbucket"]),
+        Action::ReadAllPermissions => has(&["account", "read:repository:bitbucket"]),
+        Action::ReadProjects => has(&["project", "read:project:bitbucket"]),
+        Action::ChangeProjects => has(&["project:admin", "admin:project:bitbucket"]),
         Action::ReadAccount => has(&["account", "read:user:bitbucket"]),
-        Action::ReadWorkspaces => has(&["account", "read:workspace:bitbucket"]),
+        Action::ReadEmail => has(&["email", "read:user:bitbucket"]),
+        Action::ReadOwnPermissions => (has(&["account"]) && reads) || has(&["read:repository:bitbucket"]),
     };
     if !scope && kind != Kind::AccountPassword {
         return Err("scope_missing");
@@ -113,7 +140,12 @@ fn told_again(question: Question<'_>) -> Result<(), &'static str> {
     if about_account {
         return Ok(());
     }
-    let Some(repository) = seen else { return Err("repository_not_found") };
+    let granted = match (about_workspace, seen, &facts.workspace) {
+        (true, _, Some(workspace)) if workspace.shows || !stranger => workspace.privilege,
+        (true, ..) => return Err("workspace_not_found"),
+        (false, Some(repository), _) => repository.privilege,
+        (false, ..) => return Err("repository_not_found"),
+    };
     if let Some(workspace) = &facts.workspace {
         let policy = &workspace.policy;
         if doorward {
@@ -135,11 +167,13 @@ fn told_again(question: Question<'_>) -> Result<(), &'static str> {
             return Err("policy_two_step");
         }
     }
-    let enough = match ask.action {
-        Action::Push => repository.privilege >= Privilege::Write,
-        _ => repository.privilege >= Privilege::Read,
+    let least = match ask.action {
+        Action::ListRepositories | Action::ReadWorkspace => Privilege::None,
+        Action::Fetch | Action::ReadRepository | Action::ReadMembers | Action::ReadProjects => Privilege::Read,
+        Action::Push | Action::CreateRef | Action::ReportStatus => Privilege::Write,
+        _ => Privilege::Admin,
     };
-    if enough { Ok(()) } else { Err("privilege_missing") }
+    if granted >= least { Ok(()) } else { Err("privilege_missing") }
 }
 
 /// The decision table of Bitbucket Cloud's credentials, as on 10 June 2026: API tokens are not yet taken as Bearer.

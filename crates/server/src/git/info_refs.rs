@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Response};
 use doorward_git::Service;
-use doorward_rules::Surface;
+use doorward_rules::{Reason, Surface};
 
 use super::{Segments, answer, named, protocol, unsupported};
 use crate::admit::Wish;
@@ -26,7 +26,9 @@ pub(crate) async fn info_refs(
     };
     let name = match named(segments) {
         Ok(name) => name,
-        Err(refusal) => return app.unnamed(refusal, Surface::Git, &context).respond(context.id),
+        Err(refusal) => {
+            return app.absent(refusal, &Reason::RepositoryInvisible, Surface::Git, &context).respond(context.id);
+        }
     };
     let wish = Wish::git(service.action(), &name);
     let admitted = match app.admit(&context, &headers, wish).await {

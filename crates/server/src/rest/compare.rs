@@ -1,96 +1,75 @@
-//! `…/diff/{spec}`, `…/patch/{spec}`, `…/merge-base/{spec}`: what is between two commits.
+//! `…/diff/{spec}`, `…/diffstat/{spec}`, `…/patch/{spec}`, `…/merge-base/{spec}`: what is between two commits.
 //!
 //! A spec is one commit, or two with `..` between them: the one with the changes first, as in Bitbucket Cloud, which is the
 //! other way round than with git.
 
-use axum::Extension;
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, HeaderValue, Response};
-use doorward_git::{Comparison, Output};
+use axum::http::{HeaderValue, Response};
+use doorward_git::{Comparison, DifferenceStatus, FileDifference, Output};
+use doorward_rules::Action;
 use doorward_wire::ObjectId;
+use serde_json::{Value, json};
 
-use super::contents::{Opened, commit_object, json_response, open};
+use super::call::{Call, Opened};
+use super::listing::Listing;
+use super::object;
 use super::page::{Query, is_path};
 use super::parts::Parts;
-use crate::app::App;
-use crate::context::Context;
 use crate::refusal::Refusal;
 
 type Three = Parts<(String, String, String)>;
 
 /// `GET …/diff/{spec}`: as text.
-pub(crate) async fn diff(
-    State(app): State<App>,
-    Extension(context): Extension<Context>,
-    Parts((workspace, repository, spec)): Three,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let opened = match open(&app, &context, &headers, &workspace, &repository).await {
-        Ok(opened) => opened,
-        Err(response) => return *response,
-    };
-    let asked = async {
-        let (to, mut from) = two(&opened, &spec).await?;
-        let query = Query::read(query.as_deref());
-        if let Some(other) = from.as_ref().filter(|_| matches!(query.last("topic"), None | Some("true" | "True" | "1")))
-        {
-            from = Some(opened.contents.merge_base(&to, other).await?.ok_or_else(nothing_in_common)?);
-        }
-        comparison(to, from, &query)
-    };
-    let asked = asked.await;
-    let Opened { name, admitted, contents, .. } = opened;
-    let found = match asked {
-        Ok(comparison) => contents.diff(&comparison).await.map(text).map_err(Refusal::from),
-        Err(refusal) => Err(refusal),
-    };
-    Opened::respond(&app, &context, &name, admitted, found).await
+pub(super) async fn diff(call: Call, Parts((workspace, repository, spec)): Three) -> Response<Body> {
+    call.open(Action::Fetch, (&workspace, &repository), async |opened| {
+        let comparison = comparison(&opened, &spec, &call.query).await?;
+        Ok(text(opened.contents.diff(&comparison).await?))
+    })
+    .await
+}
+
+/// `GET …/diffstat/{spec}`: file by file.
+pub(super) async fn diffstat(call: Call, Parts((workspace, repository, spec)): Three) -> Response<Body> {
+    call.open(Action::Fetch, (&workspace, &repository), async |opened| {
+        let listing = Listing::read(&call, &[])?;
+        let comparison = comparison(&opened, &spec, &call.query).await?;
+        let renames = call.query.switch("renames", true)?;
+        let found = opened.contents.differences(&comparison, renames).await?;
+        let old = match &comparison.from {
+            Some(from) => Some(from.clone()),
+            None => {
+                let commit = opened.contents.commits_of(std::slice::from_ref(&comparison.to)).await?;
+                commit.first().and_then(|commit| commit.parents.first().cloned())
+            }
+        };
+        let values = found.iter().map(|found| difference(found, old.as_ref(), &comparison.to, &opened.api)).collect();
+        let spec = doorward_wire::percent_encoded(&spec);
+        listing.answer(&call, values, &format!("{}/diffstat/{spec}", opened.api))
+    })
+    .await
 }
 
 /// `GET …/patch/{spec}`: as mails, one for each commit.
-pub(crate) async fn patch(
-    State(app): State<App>,
-    Extension(context): Extension<Context>,
-    Parts((workspace, repository, spec)): Three,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let opened = match open(&app, &context, &headers, &workspace, &repository).await {
-        Ok(opened) => opened,
-        Err(response) => return *response,
-    };
-    let asked = two(&opened, &spec).await;
-    let Opened { name, admitted, contents, .. } = opened;
-    let found = match asked {
-        Ok((to, from)) => contents.patch(&to, from.as_ref()).await.map(text).map_err(Refusal::from),
-        Err(refusal) => Err(refusal),
-    };
-    Opened::respond(&app, &context, &name, admitted, found).await
+pub(super) async fn patch(call: Call, Parts((workspace, repository, spec)): Three) -> Response<Body> {
+    call.open(Action::Fetch, (&workspace, &repository), async |opened| {
+        let (to, from) = two(&opened, &spec).await?;
+        Ok(text(opened.contents.patch(&to, from.as_ref()).await?))
+    })
+    .await
 }
 
 /// `GET …/merge-base/{spec}`: the commit at which two part.
-pub(crate) async fn merge_base(
-    State(app): State<App>,
-    Extension(context): Extension<Context>,
-    Parts((workspace, repository, spec)): Three,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let opened = match open(&app, &context, &headers, &workspace, &repository).await {
-        Ok(opened) => opened,
-        Err(response) => return *response,
-    };
-    let found = async {
+pub(super) async fn merge_base(call: Call, Parts((workspace, repository, spec)): Three) -> Response<Body> {
+    call.open(Action::Fetch, (&workspace, &repository), async |opened| {
         let (one, other) = two(&opened, &spec).await?;
         let other =
             other.ok_or_else(|| Refusal::bad_parameter("revspec", "it names one commit", "name two, as in a..b"))?;
         let id = opened.contents.merge_base(&one, &other).await?.ok_or_else(nothing_in_common)?;
         let commit = opened.contents.commits_of(&[id]).await?.into_iter().next().ok_or_else(nothing_in_common)?;
-        Ok::<_, Refusal>(json_response(&commit_object(&commit, &opened.name, &opened.api)))
-    };
-    let found = found.await;
-    Opened::respond(&app, &context, &opened.name, opened.admitted, found).await
+        call.json(object::commit(&commit, &opened.name, &opened.api))
+    })
+    .await
 }
 
 fn nothing_in_common() -> Refusal {
@@ -106,35 +85,55 @@ async fn two(opened: &Opened, spec: &str) -> Result<(ObjectId, Option<ObjectId>)
     }
 }
 
-fn comparison(to: ObjectId, from: Option<ObjectId>, query: &Query) -> Result<Comparison, Refusal> {
+/// What is to be compared: with `topic`, which is usual, the one commit with where it parted from the other.
+async fn comparison(opened: &Opened, spec: &str, query: &Query) -> Result<Comparison, Refusal> {
+    let (to, mut from) = two(opened, spec).await?;
+    let topic = query.switch("topic", true)?;
+    if let Some(other) = from.as_ref().filter(|_| topic) {
+        from = Some(opened.contents.merge_base(&to, other).await?.ok_or_else(nothing_in_common)?);
+    }
     let context = match query.last("context") {
         None => 3,
         Some(text) => text.parse().ok().filter(|lines| *lines <= MOST_CONTEXT).ok_or_else(|| {
             Refusal::bad_parameter("context", format!("it is not a number from 0 to {MOST_CONTEXT}"), "change it")
         })?,
     };
-    let switch = |name: &'static str, usual: bool| match query.last(name) {
-        None => Ok(usual),
-        Some("true" | "True" | "1" | "") => Ok(true),
-        Some("false" | "False" | "0") => Ok(false),
-        Some(_) => Err(Refusal::bad_parameter(name, "it is neither true nor false", "change it")),
-    };
-    switch("topic", true)?;
     let paths: Vec<&str> =
         query.all("path").map(|path| path.trim_matches('/')).filter(|path| !path.is_empty()).collect();
     if !paths.iter().all(|path| is_path(path)) || paths.len() > MOST_PATHS {
-        return Err(Refusal::bad_parameter(
-            "path",
-            "it is no path within a repository, or one too many",
-            "begin at its top",
-        ));
+        let what = "it is no path within a repository, or one too many";
+        return Err(Refusal::bad_parameter("path", what, "begin at its top"));
     }
     Ok(Comparison {
         to,
         from,
         context,
         paths: paths.into_iter().map(str::to_owned).collect(),
-        ignore_whitespace: switch("ignore_whitespace", false)?,
+        ignore_whitespace: query.switch("ignore_whitespace", false)?,
+    })
+}
+
+fn difference(found: &FileDifference, old: Option<&ObjectId>, new: &ObjectId, api: &str) -> Value {
+    let file = |path: &Option<String>, commit: Option<&ObjectId>| {
+        path.as_ref().zip(commit).map_or(Value::Null, |(path, commit)| {
+            let escaped = object::below(path, false);
+            let href = format!("{api}/src/{commit}/{escaped}");
+            json!({ "type": "commit_file", "path": path, "escaped_path": escaped, "links": { "self": { "href": href } } })
+        })
+    };
+    let status = match found.status {
+        DifferenceStatus::Added => "added",
+        DifferenceStatus::Removed => "removed",
+        DifferenceStatus::Modified => "modified",
+        DifferenceStatus::Renamed => "renamed",
+    };
+    json!({
+        "type": "diffstat",
+        "status": status,
+        "lines_added": found.added.unwrap_or(0),
+        "lines_removed": found.removed.unwrap_or(0),
+        "old": file(&found.old, old),
+        "new": file(&found.new, Some(new)),
     })
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::refusal::Refusal;
 
 /// The parameters after `?`, decoded.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Query(Vec<(String, String)>);
 
 /// Which part of a list is asked for.
@@ -37,17 +37,29 @@ impl Query {
         self.all(name).last()
     }
 
-    /// That nothing is asked for that would be passed over in silence.
+    /// A switch, which is `usual` if nothing is said.
     ///
     /// # Errors
-    /// A refusal that names the parameter.
-    pub(super) fn takes(&self, known: &[&str]) -> Result<(), Refusal> {
-        for name in ["q", "sort", "fields"] {
-            if !known.contains(&name) && self.last(name).is_some() {
-                return Err(Refusal::bad_parameter(name, "this list is given as it is", "ask without it"));
-            }
+    /// A refusal that names the parameter if it is neither true nor false.
+    pub(super) fn switch(&self, name: &'static str, usual: bool) -> Result<bool, Refusal> {
+        match self.last(name) {
+            None => Ok(usual),
+            Some("true" | "True" | "1" | "") => Ok(true),
+            Some("false" | "False" | "0") => Ok(false),
+            Some(_) => Err(Refusal::bad_parameter(name, "it is neither true nor false", "change it")),
         }
-        Ok(())
+    }
+
+    /// These and others.
+    #[must_use]
+    pub(super) fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
+    }
+
+    /// All of them, with their names.
+    pub(super) fn into_pairs(self) -> impl Iterator<Item = (String, String)> {
+        self.0.into_iter()
     }
 }
 
@@ -164,6 +176,5 @@ mod tests {
             let refusal = Page::read(&Query::read(Some(text))).expect_err("no page");
             assert!(refusal.field.is_some_and(|field| text.starts_with(field.0)), "{text}");
         }
-        assert!(Query::read(Some("q=name")).takes(&[]).is_err() && Query::read(Some("q=name")).takes(&["q"]).is_ok());
     }
 }

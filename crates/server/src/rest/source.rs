@@ -1,19 +1,19 @@
 //! `…/src/{revision}/{path}`: files as they are, and what is in directories.
 
-use axum::Extension;
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use axum::http::header::{
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use doorward_git::{Entry, EntryKind};
+use doorward_rules::Action;
 use doorward_wire::ObjectId;
 use serde_json::{Value, json};
 
-use super::contents::{Opened, commit_link, json_response, open};
-use super::page::{Page, Query};
+use super::call::{Call, Opened};
+use super::listing::Listing;
+use super::object::{below, commit_link};
 use super::parts::Parts;
-use crate::app::App;
-use crate::context::Context;
 use crate::refusal::{Refusal, shown};
 
 type Two = Parts<(String, String)>;
@@ -21,87 +21,64 @@ type Three = Parts<(String, String, String)>;
 type Four = Parts<(String, String, String, String)>;
 
 /// `GET …/src`: leads to the top of the main branch.
-pub(crate) async fn main_branch(
-    State(app): State<App>,
-    Extension(context): Extension<Context>,
-    Parts((workspace, repository)): Two,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let opened = match open(&app, &context, &headers, &workspace, &repository).await {
-        Ok(opened) => opened,
-        Err(response) => return *response,
-    };
-    let found = async {
-        let branch = app.repositories.main_branch(&opened.admitted.permit).await?.unwrap_or_default();
+pub(super) async fn main_branch(call: Call, Parts((workspace, repository)): Two) -> Response<Body> {
+    call.open(Action::Fetch, (&workspace, &repository), async |opened| {
+        let branch = call.app.repositories.main_branch(&opened.granted.permit).await?.unwrap_or_default();
         let id = opened.commit(&branch).await?;
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::FOUND;
         if let Ok(location) = HeaderValue::from_str(&format!("{}/src/{id}/", opened.api)) {
             response.headers_mut().insert(LOCATION, location);
         }
-        Ok::<_, Refusal>(response)
-    };
-    let found = found.await;
-    Opened::respond(&app, &context, &opened.name, opened.admitted, found).await
+        Ok(response)
+    })
+    .await
 }
 
 /// `GET …/src/{revision}/`: what is at the top.
-pub(crate) async fn root(
-    state: State<App>,
-    context: Extension<Context>,
-    Parts((workspace, repository, revision)): Three,
-    query: RawQuery,
-    headers: HeaderMap,
-) -> Response<Body> {
-    path(state, context, Parts((workspace, repository, revision, String::new())), query, headers).await
+pub(super) async fn root(call: Call, Parts((workspace, repository, revision)): Three) -> Response<Body> {
+    path(call, Parts((workspace, repository, revision, String::new()))).await
 }
 
 /// `GET …/src/{revision}/{path}`: a file's bytes, a directory's entries, or with `format=meta` what either is.
-pub(crate) async fn path(
-    State(app): State<App>,
-    Extension(context): Extension<Context>,
-    Parts((workspace, repository, revision, path)): Four,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response<Body> {
-    let opened = match open(&app, &context, &headers, &workspace, &repository).await {
-        Ok(opened) => opened,
-        Err(response) => return *response,
-    };
-    let wanted = Wanted { revision: &revision, path: path.trim_matches('/'), query: Query::read(query.as_deref()) };
-    let (name, api) = (opened.name.clone(), opened.api.clone());
-    let found = wanted.look(&opened, &api).await;
-    let Opened { admitted, contents, .. } = opened;
-    let found = match found {
-        Ok(Look::Answer(value)) => Ok(json_response(&value)),
-        Ok(Look::File(entry)) if is_known(&headers, &entry) => Ok(unchanged(&entry)),
-        Ok(Look::File(entry)) => match contents.file(&entry.id).await {
-            Ok(output) => Ok(file_response(&entry, Body::from_stream(output))),
-            Err(error) => Err(error.into()),
-        },
-        Err(refusal) => Err(refusal),
-    };
-    Opened::respond(&app, &context, &name, admitted, found).await
+pub(super) async fn path(call: Call, Parts((workspace, repository, revision, path)): Four) -> Response<Body> {
+    call.open(Action::Fetch, (&workspace, &repository), async |opened| {
+        let wanted = Wanted { call: &call, revision: &revision, path: path.trim_matches('/') };
+        match wanted.look(&opened).await? {
+            Look::Meta(value) => call.json(value),
+            Look::Entries(listing, values, address) => listing.answer(&call, values, &address),
+            Look::File(entry) if is_known(&call.headers, &entry) => Ok(unchanged(&entry)),
+            // What is not asked for is not read.
+            Look::File(entry) if call.method == Method::HEAD => Ok(file_response(&entry, Body::empty())),
+            Look::File(entry) => {
+                let output = opened.contents.file(&entry.id).await?;
+                Ok(file_response(&entry, Body::from_stream(output)))
+            }
+        }
+    })
+    .await
 }
 
 /// What is asked about.
 struct Wanted<'a> {
+    call: &'a Call,
     revision: &'a str,
     path: &'a str,
-    query: Query,
 }
 
 /// What is there.
 enum Look {
-    Answer(Value),
+    Meta(Value),
+    Entries(Listing, Vec<Value>, String),
     File(Entry),
 }
 
 impl Wanted<'_> {
-    async fn look(&self, opened: &Opened, api: &str) -> Result<Look, Refusal> {
-        self.query.takes(&[])?;
+    async fn look(&self, opened: &Opened) -> Result<Look, Refusal> {
+        let (query, api) = (&self.call.query, opened.api.as_str());
+        let listing = Listing::read(self.call, FIELDS)?;
         let commit = opened.commit(self.revision).await?;
-        let meta = match self.query.last("format") {
+        let meta = match query.last("format") {
             None => false,
             Some("meta") => true,
             Some(_) => {
@@ -112,28 +89,25 @@ impl Wanted<'_> {
             let entry = opened.contents.entry(&commit, self.path).await?.ok_or_else(|| self.missing())?;
             let readable = !matches!(entry.kind, EntryKind::Directory | EntryKind::Submodule);
             if meta || entry.kind == EntryKind::Submodule {
-                return Ok(Look::Answer(entry_object(&entry, &commit, api)));
+                return Ok(Look::Meta(entry_object(&entry, &commit, api)));
             }
             if readable {
                 return Ok(Look::File(entry));
             }
         } else if meta {
-            return Ok(Look::Answer(directory_object("", &commit, api)));
+            return Ok(Look::Meta(directory_object("", &commit, api)));
         }
-        let depth = match self.query.last("max_depth") {
+        let depth = match query.last("max_depth") {
             None => 1,
             Some(text) => text.parse().ok().filter(|depth| (1..=DEEPEST).contains(depth)).ok_or_else(|| {
                 Refusal::bad_parameter("max_depth", format!("it is not a number from 1 to {DEEPEST}"), "change it")
             })?,
         };
-        let page = Page::read(&self.query)?;
         let mut entries = opened.contents.entries(&commit, self.path, depth).await?;
         // Breadth first, as documented.
         entries.sort_by_key(|entry| entry.path.matches('/').count());
-        let part = page.of(entries);
-        let values = part.values.iter().map(|entry| entry_object(entry, &commit, api)).collect();
-        let address = format!("{api}/src/{commit}/{}", below(self.path, true));
-        Ok(Look::Answer(page.answer(part.with(values), &address, &self.query)))
+        let values = entries.iter().map(|entry| entry_object(entry, &commit, api)).collect();
+        Ok(Look::Entries(listing, values, format!("{api}/src/{commit}/{}", below(self.path, true))))
     }
 
     fn missing(&self) -> Refusal {
@@ -175,13 +149,6 @@ fn directory_object(path: &str, commit: &ObjectId, api: &str) -> Value {
     })
 }
 
-/// A path as part of an address.
-fn below(path: &str, directory: bool) -> String {
-    let parts: Vec<String> = path.split('/').map(doorward_wire::percent_encoded).collect();
-    let path = parts.join("/");
-    if directory && !path.is_empty() { format!("{path}/") } else { path }
-}
-
 /// The same as long as content and attributes are.
 fn etag(entry: &Entry) -> String {
     let kind = match entry.kind {
@@ -221,6 +188,7 @@ fn file_response(entry: &Entry, body: Body) -> Response<Body> {
     set(CONTENT_DISPOSITION, &disposition);
     set(ETAG, &etag(entry));
     set(HeaderName::from_static("x-content-type-options"), "nosniff");
+    set(ACCEPT_RANGES, "none");
     if let Some(size) = entry.size {
         set(CONTENT_LENGTH, &size.to_string());
     }
@@ -234,6 +202,8 @@ fn media_type(name: &str) -> &'static str {
     known.map_or("application/octet-stream", |(_, media_type)| media_type)
 }
 
+/// What a listing can be filtered and sorted by.
+const FIELDS: &[&str] = &["path", "type", "size", "escaped_path"];
 /// How deep a listing may go.
 const DEEPEST: usize = 20;
 const MEDIA_TYPES: &[(&str, &str)] = &[

@@ -104,7 +104,7 @@ impl Sandbox {
             return Instead { refusal: Some(refusal.worded(answer)), diagnostics };
         }
         let valid = outcome.is_ok() && facts.credential().is_some();
-        let workspace = wish.repository.map(|name| name.workspace.as_str());
+        let workspace = wish.named.workspace().map(|slug| slug.as_str());
         if valid && wish.surface == Surface::Git && self.faults().strike(workspace.unwrap_or_default(), Instant::now())
         {
             let refusal = Refusal::new(

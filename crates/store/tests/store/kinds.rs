@@ -6,7 +6,7 @@ use doorward_rules::{
     Action, Brownout, Kind, Kinds, Limit, Phase, Policy, Presented, Privilege, Reason, Rule, Schedule, Scope, Scopes,
     Surface, Timestamp,
 };
-use doorward_store::{Credential, Decision, Holder, NewCredential, Recorder, Store, StoreError};
+use doorward_store::{Credential, Decision, Holder, Named, NewCredential, Recorder, Store, StoreError};
 use doorward_wire::{ProjectName, RepositoryName, TokenShape, WorkspaceSlug};
 use secrecy::SecretString;
 
@@ -21,7 +21,7 @@ async fn make(store: &Store, kind: Kind, shape: TokenShape, holder: Holder<'_>) 
 }
 
 async fn privilege(store: &Store, secret: &SecretString, name: &str) -> Privilege {
-    let found = store.find(&bearer(secret), Some(&parsed(name))).await.expect("an answer");
+    let found = store.find(&bearer(secret), Named::Repository(&parsed(name))).await.expect("an answer");
     assert!(matches!(found.facts.presented, Presented::Proven(_)), "{found:?}");
     found.facts.repository.map_or(Privilege::None, |repository| repository.privilege)
 }
@@ -48,7 +48,7 @@ async fn an_access_token_is_an_administrator_of_its_own_place_and_nobody_elsewhe
                 let expected = if reached { Privilege::Admin } else { Privilege::None };
                 assert_eq!(privilege(&store, &secret, name).await, expected, "{kind:?} {name}");
             }
-            let found = store.find(&bearer(&secret), None).await.expect("an answer");
+            let found = store.find(&bearer(&secret), Named::Nothing).await.expect("an answer");
             let proven = found.facts.credential().expect("proven");
             assert_eq!((proven.owner, &found.account), (None, &None));
             assert!(proven.limit != Limit::Anywhere);
@@ -107,7 +107,7 @@ async fn a_policy_names_beforehand_whom_it_will_refuse_and_then_does() {
     let policy = Policy { sso: true, kinds, longest, addresses, two_step: true };
     store.change_policy(&acme, |_| policy.clone(), NOW).await.expect("set");
     assert_eq!(other_process.policy(&acme).await.expect("a policy"), policy);
-    let found = other_process.find(&bearer(&secret), Some(&parsed("acme/site"))).await.expect("an answer");
+    let found = other_process.find(&bearer(&secret), Named::Repository(&parsed("acme/site"))).await.expect("an answer");
     let workspace = found.facts.workspace.as_ref().expect("the workspace");
     let credential = found.facts.credential().expect("proven");
     assert_eq!(workspace.policy.against_credential(credential), Some(Reason::SsoRequired { kind: Kind::ApiToken }));

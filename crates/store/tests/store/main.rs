@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use doorward_rules::{Action, Kind, NameForm, Presented, Privilege, Rule, Scope, Scopes, Surface, Timestamp};
-use doorward_store::{AuditFilter, Decision, Holder, NewCredential, Record, Recorder, Store, StoreError};
+use doorward_store::{AuditFilter, Decision, Holder, Named, NewCredential, Record, Recorder, Store, StoreError};
 use doorward_wire::{Authorization, Passwords, RepositoryName, TokenShape};
 use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
@@ -64,10 +64,10 @@ async fn what_one_process_changes_the_next_read_of_another_sees() {
     let name: RepositoryName = parsed("acme/site");
     for _ in 0..50 {
         let (credential, secret) = token(&command, "ada").await;
-        let found = server.find(&bearer(&secret), Some(&name)).await.expect("an answer");
+        let found = server.find(&bearer(&secret), Named::Repository(&name)).await.expect("an answer");
         assert!(matches!(found.facts.presented, Presented::Proven(ref proven) if proven.revoked_at.is_none()));
         command.revoke_credential(credential.id, NOW).await.expect("revoked");
-        let found = server.find(&bearer(&secret), Some(&name)).await.expect("an answer");
+        let found = server.find(&bearer(&secret), Named::Repository(&name)).await.expect("an answer");
         assert!(matches!(found.facts.presented, Presented::Proven(ref proven) if proven.revoked_at == Some(NOW)));
     }
 }
@@ -92,10 +92,10 @@ async fn a_secret_proves_its_own_credential_and_no_other() {
     let name: RepositoryName = parsed("acme/site");
     let (ada, ada_secret) = token(&store, "ada").await;
     let (_, bob_secret) = token(&store, "bob").await;
-    let found = store.find(&bearer(&ada_secret), Some(&name)).await.expect("an answer");
+    let found = store.find(&bearer(&ada_secret), Named::Repository(&name)).await.expect("an answer");
     assert_eq!(found.account.as_deref(), Some("ada"));
     assert_eq!(found.facts.repository.map(|repository| repository.privilege), Some(Privilege::Admin));
-    let found = store.find(&bearer(&bob_secret), Some(&name)).await.expect("an answer");
+    let found = store.find(&bearer(&bob_secret), Named::Repository(&name)).await.expect("an answer");
     assert_eq!(found.facts.repository.map(|repository| repository.privilege), Some(Privilege::None));
     // A well-formed token that claims ada's id with another secret.
     let forged = doorward_wire::MintedToken::mint(Kind::ApiToken, TokenShape::Doorward, |buffer| {
@@ -106,7 +106,7 @@ async fn a_secret_proves_its_own_credential_and_no_other() {
         buffer.iter_mut().zip(id).for_each(|(byte, value)| *byte = value);
     });
     assert_eq!(forged.id, ada.id);
-    let found = store.find(&bearer(&forged.secret), Some(&name)).await.expect("an answer");
+    let found = store.find(&bearer(&forged.secret), Named::Repository(&name)).await.expect("an answer");
     assert_eq!((&found.facts.presented, &found.account), (&Presented::Unknown, &None));
     assert_eq!(found.facts.repository.map(|repository| repository.privilege), Some(Privilege::None));
 }
@@ -128,7 +128,7 @@ async fn the_form_of_the_user_name_is_found_out() {
         ("' OR '1'='1", NameForm::Nobody),
     ] {
         let authorization = basic(&format!("{name}:{}", secret.expose_secret()));
-        let found = store.find(&authorization, Some(&parsed("acme/site"))).await.expect("an answer");
+        let found = store.find(&authorization, Named::Repository(&parsed("acme/site"))).await.expect("an answer");
         assert!(
             matches!(found.facts.presented, Presented::Proven(ref proven) if proven.form.name == form),
             "{name}: {found:?}"
@@ -142,7 +142,7 @@ async fn what_was_given_on_a_repository_counts_before_membership_and_ownership_b
     let (name, bob): (RepositoryName, _) = (parsed("acme/site"), parsed("bob"));
     let (_, secret) = token(&store, "bob").await;
     let privilege = async || {
-        let found = store.find(&bearer(&secret), Some(&name)).await.expect("an answer");
+        let found = store.find(&bearer(&secret), Named::Repository(&name)).await.expect("an answer");
         found.facts.repository.map(|repository| repository.privilege)
     };
     assert_eq!(privilege().await, Some(Privilege::None));

@@ -1,7 +1,7 @@
 //! A database that an earlier version wrote, opened by this one.
 
 use doorward_rules::{Limit, Presented, Privilege};
-use doorward_store::Store;
+use doorward_store::{Named, Store};
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
@@ -51,7 +51,7 @@ async fn what_the_first_version_wrote_is_all_there_and_its_tokens_still_work() {
     database.close().await.expect("closed");
 
     let store = Store::open(directory.path()).await.expect("brought to this version");
-    let found = store.find(&bearer(&secret.secret), Some(&parsed("acme/site"))).await.expect("an answer");
+    let found = store.find(&bearer(&secret.secret), Named::Repository(&parsed("acme/site"))).await.expect("an answer");
     let Presented::Proven(credential) = &found.facts.presented else { panic!("{found:?}") };
     assert!(matches!(credential.limit, Limit::Workspace(_)), "{credential:?}");
     let repository = found.facts.repository.expect("the repository");

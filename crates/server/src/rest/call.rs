@@ -1,0 +1,378 @@
+//! One call of the API: what was sent, the question to the kernel, and the answer, counted.
+
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
+use axum::response::IntoResponse;
+use doorward_git::Contents;
+use doorward_rules::{Action, Limit, Object, Permit, Principal, Reason, RepositoryId, Surface, Target, WorkspaceId};
+use doorward_store::{Account, Decision, Named, Repository, Store, StoreError, Viewer, Workspace};
+use doorward_wire::{Fields, ObjectId, RepositoryName, RequestId, WorkspaceSlug};
+use serde_json::Value;
+
+use super::base;
+use super::page::Query;
+use crate::admit::{Admitted, Wish};
+use crate::app::App;
+use crate::context::Context;
+use crate::observe::{FoundAs, Noted};
+use crate::refusal::{Refusal, shown};
+
+/// What a handler comes to.
+pub(super) type Reply = Result<Response<Body>, Refusal>;
+
+/// What was sent, but for its body.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) app: App,
+    pub(super) context: Context,
+    pub(super) method: Method,
+    pub(super) headers: HeaderMap,
+    pub(super) uri: Uri,
+    pub(super) query: Query,
+}
+
+/// What a call is about, as its address names it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// The caller's own account.
+    Account,
+    /// A workspace, by its name or its id in braces.
+    Workspace(&'a str),
+    /// A repository: the workspace, and its own name or its id in braces.
+    Repository(&'a str, &'a str),
+}
+
+/// Leave to do what a call asks for.
+pub(super) struct Granted {
+    pub(super) permit: Permit,
+    pub(super) decision: Decision,
+    /// The place that the credential is limited to.
+    pub(super) limit: Limit,
+    /// The store, on behalf of the caller: what is changed is recorded as its doing.
+    pub(super) store: Store,
+    /// Under which the call is found later.
+    pub(super) id: RequestId,
+    name: Name,
+}
+
+/// A repository that may be read, or changed, with a place for git.
+pub(super) struct Opened {
+    pub(super) granted: Granted,
+    pub(super) name: RepositoryName,
+    pub(super) contents: Contents,
+    /// Where its API is.
+    pub(super) api: String,
+}
+
+/// What a call is about, by its name.
+#[derive(Debug, Clone)]
+enum Name {
+    Account,
+    Workspace(WorkspaceSlug),
+    Repository(RepositoryName),
+}
+
+impl Name {
+    fn as_named(&self) -> Named<'_> {
+        match self {
+            Self::Account => Named::Nothing,
+            Self::Workspace(slug) => Named::Workspace(slug),
+            Self::Repository(name) => Named::Repository(name),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Call {
+    type Rejection = Response<Body>;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        let context = Extension::<Context>::from_request_parts(parts, app).await;
+        Ok(Self {
+            app: app.clone(),
+            context: context.map_err(IntoResponse::into_response)?.0,
+            method: parts.method.clone(),
+            headers: parts.headers.clone(),
+            uri: parts.uri.clone(),
+            query: Query::read(parts.uri.query()),
+        })
+    }
+}
+
+impl Call {
+    /// The same call with more parameters.
+    #[must_use]
+    pub(super) fn with(self, form: Query) -> Self {
+        Self { query: self.query.and(form), ..self }
+    }
+
+    /// Asks whether the caller may do this here; if so, does it; and counts the call, whatever came of it.
+    pub(super) async fn carry_out(
+        &self,
+        action: Action,
+        place: Place<'_>,
+        work: impl AsyncFnOnce(Granted) -> Reply,
+    ) -> Response<Body> {
+        let name = match self.resolve(action, place).await {
+            Ok(name) => name,
+            Err(refusal) => return self.refuse(&refusal),
+        };
+        let wish = Wish::rest(action, name.as_named());
+        let admitted = match self.app.admit(&self.context, &self.headers, wish).await {
+            Ok(admitted) => admitted,
+            Err(away) => return away.respond(),
+        };
+        let (granted, noted) = self.granted(admitted, wish, name.clone());
+        let (decision, id) = (granted.decision.clone(), granted.id);
+        let reply = match self.fields() {
+            Ok(_) => work(granted).await,
+            Err(refusal) => Err(refusal),
+        };
+        self.finish(wish, decision, id, noted, reply).await
+    }
+
+    /// The same, with a place for the git processes that it takes.
+    pub(super) async fn open(
+        &self,
+        action: Action,
+        (workspace, repository): (&str, &str),
+        work: impl AsyncFnOnce(Opened) -> Reply,
+    ) -> Response<Body> {
+        let name = match self.resolve(action, Place::Repository(workspace, repository)).await {
+            Ok(name) => name,
+            Err(refusal) => return self.refuse(&refusal),
+        };
+        let wish = Wish::rest(action, name.as_named());
+        let (admitted, contents) = match self.app.admit_to_read(&self.context, &self.headers, wish).await {
+            Ok(admitted) => admitted,
+            Err(away) => return away.respond(),
+        };
+        let (granted, noted) = self.granted(admitted, wish, name.clone());
+        let (decision, id) = (granted.decision.clone(), granted.id);
+        let reply = match (&name, self.fields()) {
+            (_, Err(refusal)) => Err(refusal),
+            (Name::Repository(name), Ok(_)) => {
+                work(Opened { granted, name: name.clone(), contents, api: self.api(name) }).await
+            }
+            (Name::Account | Name::Workspace(_), Ok(_)) => Err(misdirected().into()),
+        };
+        self.finish(wish, decision, id, noted, reply).await
+    }
+
+    fn granted(&self, admitted: Admitted, wish: Wish<'_>, name: Name) -> (Granted, Noted) {
+        let Admitted { permit, decision, noted, limit } = admitted;
+        let id = self.context.id.tagged(decision.tag(&wish.subject()));
+        let store = self.app.store.on_behalf_of(id, decision.clone());
+        (Granted { permit, decision, limit, store, id, name }, noted)
+    }
+
+    async fn finish(
+        &self,
+        wish: Wish<'_>,
+        decision: Decision,
+        id: RequestId,
+        noted: Noted,
+        reply: Reply,
+    ) -> Response<Body> {
+        if let Err(trouble) = self.app.tally(&self.context, wish, decision).await
+            && (self.method.is_safe() || reply.is_err())
+        {
+            return self.refuse(&trouble);
+        }
+        // What was changed is changed and recorded, counted or not: the caller must not take it for undone.
+        let (mut response, noted) = match reply {
+            Ok(response) => (response, noted),
+            Err(refusal) => (refusal.clone().on(Surface::Rest).respond(id), noted.refused(refusal.code)),
+        };
+        response.extensions_mut().insert(FoundAs(id));
+        response.extensions_mut().insert(noted);
+        response
+    }
+
+    /// The name that is meant. An id leads to the name that its thing has now; one that leads nowhere, to a name that nothing
+    /// has: what is absent is asked about as what is there, so that nothing tells whether there is something to be hidden.
+    async fn resolve(&self, action: Action, place: Place<'_>) -> Result<Name, Refusal> {
+        let (workspace, repository) = match place {
+            Place::Account => return Ok(Name::Account),
+            Place::Workspace(workspace) => (workspace, None),
+            Place::Repository(workspace, repository) => (workspace, Some(repository)),
+        };
+        let absent = || self.absent(action);
+        let Some(repository) = repository else {
+            let slug = match in_braces(workspace) {
+                None => workspace.parse().ok(),
+                Some(id) => Some(self.workspace_with_id(id).await?),
+            };
+            return slug.map(Name::Workspace).ok_or_else(absent);
+        };
+        if let Some(id) = in_braces(repository) {
+            let Ok(id) = id.parse::<RepositoryId>() else { return Err(absent()) };
+            let nowhere = || RepositoryName::from_url("absent", &format!("absent-{id}")).map_err(|_| absent());
+            return match self.app.store.repository_by_id(id).await {
+                // The workspace may be left out, or be an id as well; a name of another one leads nowhere.
+                Ok(found) if workspace.starts_with('{') || workspace == found.name.workspace.as_str() => {
+                    Ok(Name::Repository(found.name))
+                }
+                Ok(_) | Err(StoreError::Missing { .. }) => nowhere().map(Name::Repository),
+                Err(error) => Err(error.into()),
+            };
+        }
+        let workspace = match in_braces(workspace) {
+            None => workspace.to_owned(),
+            Some(id) => self.workspace_with_id(id).await?.to_string(),
+        };
+        RepositoryName::from_url(&workspace, repository).map(Name::Repository).map_err(|_| absent())
+    }
+
+    async fn workspace_with_id(&self, id: &str) -> Result<WorkspaceSlug, Refusal> {
+        let nowhere = || "absent-workspace".parse().map_err(|_| self.absent(Action::ReadWorkspace));
+        let Ok(id) = id.parse::<WorkspaceId>() else { return nowhere() };
+        match self.app.store.workspace_by_id(id).await {
+            Ok(workspace) => Ok(workspace.slug),
+            Err(StoreError::Missing { .. }) => nowhere(),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What is answered for what is not there, or may not be seen.
+    pub(super) fn absent(&self, action: Action) -> Refusal {
+        let reason = match action.object() {
+            Object::Workspace => Reason::WorkspaceInvisible,
+            Object::Repository | Object::Account => Reason::RepositoryInvisible,
+        };
+        self.app.absent(Refusal::of_reason(&reason, Surface::Rest), &reason, Surface::Rest, &self.context)
+    }
+
+    /// An answer that is none, of a call that was not asked about.
+    pub(super) fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+        refusal.clone().on(Surface::Rest).respond(self.context.id)
+    }
+
+    /// The address under which the caller reached the server.
+    pub(super) fn base(&self) -> String {
+        base(&self.app, &self.headers)
+    }
+
+    /// Where the API of a repository is.
+    pub(super) fn api(&self, name: &RepositoryName) -> String {
+        format!("{}/2.0/repositories/{name}", self.base())
+    }
+
+    /// JSON as an answer, in those parts that are asked for.
+    ///
+    /// # Errors
+    /// 400 if `fields` names none.
+    pub(super) fn json(&self, value: Value) -> Reply {
+        self.json_as(StatusCode::OK, value)
+    }
+
+    /// The same with another status.
+    pub(super) fn json_as(&self, status: StatusCode, value: Value) -> Reply {
+        let value = self.fields()?.pick(value);
+        let mut response = Response::new(Body::from(value.to_string()));
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(response)
+    }
+
+    /// The parts of the answer that are asked for.
+    fn fields(&self) -> Result<Fields, Refusal> {
+        let fields = self.query.last("fields").map(Fields::parse).transpose();
+        let fields = fields.map_err(|error| {
+            Refusal::bad_parameter("fields", error.to_string(), "name fields as in values.name,-links")
+        })?;
+        Ok(fields.unwrap_or_default())
+    }
+
+    /// 204: done, and nothing to say.
+    pub(super) fn nothing(&self) -> Reply {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        Ok(response)
+    }
+}
+
+impl Granted {
+    /// The repository that it is about, whatever has its name by now, and its workspace.
+    ///
+    /// # Errors
+    /// 404 if it was deleted this moment.
+    pub(super) async fn repository(&self, call: &Call) -> Result<(Repository, Workspace), Refusal> {
+        let found = async {
+            let Target::Repository(id) = self.permit.target() else { return Err(misdirected()) };
+            let repository = self.store.repository_by_id(id).await?;
+            let workspace = self.store.workspace(&repository.name.workspace).await?;
+            Ok((repository, workspace))
+        };
+        self.found(call, found.await)
+    }
+
+    /// The workspace that it is about.
+    ///
+    /// # Errors
+    /// 404 if it was deleted this moment.
+    pub(super) async fn workspace(&self, call: &Call) -> Result<Workspace, Refusal> {
+        let Target::Workspace(id) = self.permit.target() else { return Err(misdirected().into()) };
+        self.found(call, self.store.workspace_by_id(id).await)
+    }
+
+    /// The caller's own account.
+    pub(super) async fn account(&self) -> Result<Account, Refusal> {
+        let Target::Account(id) = self.permit.target() else { return Err(misdirected().into()) };
+        Ok(self.store.account_by_id(id).await?)
+    }
+
+    /// What the caller is to a list of repositories.
+    pub(super) fn viewer(&self) -> Viewer {
+        match self.permit.principal() {
+            Principal::Anyone => Viewer::Anyone,
+            Principal::Account { account, .. } => Viewer::Account(account),
+            Principal::Synthetic { .. } => Viewer::Token(self.limit),
+        }
+    }
+
+    fn found<T>(&self, call: &Call, found: Result<T, StoreError>) -> Result<T, Refusal> {
+        match found {
+            Err(StoreError::Missing { .. }) => Err(call.absent(self.permit.action())),
+            found => found.map_err(Refusal::from),
+        }
+    }
+
+    /// What it is about, as it is recorded.
+    pub(super) fn subject(&self) -> String {
+        Wish::rest(self.permit.action(), self.name.as_named()).subject()
+    }
+}
+
+impl Opened {
+    /// The commit that is meant by a branch, a tag or an id.
+    ///
+    /// # Errors
+    /// 404 if there is none; trouble with git.
+    pub(super) async fn commit(&self, revision: &str) -> Result<ObjectId, Refusal> {
+        commit(&self.contents, revision).await
+    }
+}
+
+/// The commit that is meant by a branch, a tag or an id.
+///
+/// # Errors
+/// 404 if there is none; trouble with git.
+pub(super) async fn commit(contents: &Contents, revision: &str) -> Result<ObjectId, Refusal> {
+    contents.commit_id(revision).await?.ok_or_else(|| {
+        let shown = shown(revision);
+        let sentence = format!("commit not found: `{shown}` is no branch, tag or commit of this repository");
+        Refusal::not_there("commit_not_found", sentence, "GET …/refs names what there is")
+    })
+}
+
+fn in_braces(text: &str) -> Option<&str> {
+    text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'))
+}
+
+fn misdirected() -> StoreError {
+    StoreError::State("a permit was brought to something that it is not for".into())
+}

@@ -1,0 +1,235 @@
+//! What is answered of each thing, as an object of JSON in the shape that Bitbucket Cloud documents.
+
+use doorward_git::Commit;
+use doorward_rules::Privilege;
+use doorward_store::{Account, Project, Repository, Workspace};
+use doorward_wire::{ObjectId, RepositoryName};
+use serde_json::{Value, json};
+
+use super::{braced, git_base};
+
+/// An account, as others see it.
+pub(super) fn account(account: &Account, base: &str) -> Value {
+    let name = account.name.as_str();
+    json!({
+        "type": "user",
+        "uuid": braced(account.id),
+        "account_id": account.id.to_string(),
+        "nickname": name,
+        "username": name,
+        "display_name": name,
+        "created_on": account.created_at.to_string(),
+        "links": { "self": link(format!("{base}/2.0/users/{}", encoded_id(account.id))) },
+    })
+}
+
+/// An account, as it sees itself.
+pub(super) fn own_account(own: &Account, base: &str) -> Value {
+    let mut value = account(own, base);
+    value["account_status"] = json!("active");
+    value["has_2fa_enabled"] = json!(own.two_step);
+    value["is_staff"] = json!(false);
+    value["location"] = Value::Null;
+    value
+}
+
+/// A workspace.
+pub(super) fn workspace(workspace: &Workspace, base: &str) -> Value {
+    let (slug, at) = (workspace.slug.as_str(), workspace.created_at.to_string());
+    let api = format!("{base}/2.0/workspaces/{slug}");
+    json!({
+        "type": "workspace",
+        "uuid": braced(workspace.id),
+        "slug": slug,
+        "name": slug,
+        "is_private": true,
+        "is_privacy_enforced": false,
+        "forking_mode": "internal_only",
+        "created_on": at,
+        "updated_on": at,
+        "links": {
+            "self": link(api.clone()),
+            "members": link(format!("{api}/members")),
+            "projects": link(format!("{api}/projects")),
+            "repositories": link(format!("{base}/2.0/repositories/{slug}")),
+        },
+    })
+}
+
+/// A workspace where another thing is meant.
+pub(super) fn workspace_link(workspace: &Workspace, base: &str) -> Value {
+    let slug = workspace.slug.as_str();
+    json!({
+        "type": "workspace",
+        "uuid": braced(workspace.id),
+        "slug": slug,
+        "name": slug,
+        "links": { "self": link(format!("{base}/2.0/workspaces/{slug}")) },
+    })
+}
+
+/// A project.
+pub(super) fn project(project: &Project, workspace: &Workspace, base: &str) -> Value {
+    let mut value = project_link(project, base);
+    value["description"] = json!(project.description);
+    value["is_private"] = json!(project.private);
+    value["owner"] = owner(workspace);
+    value["workspace"] = workspace_link(workspace, base);
+    value["has_publicly_visible_repos"] = json!(false);
+    value["created_on"] = json!(project.created_at.to_string());
+    value["updated_on"] = json!(project.updated_at.to_string());
+    value
+}
+
+/// A project where another thing is meant.
+pub(super) fn project_link(project: &Project, base: &str) -> Value {
+    let key = project.name.key.as_str();
+    let (workspace, id) = (&project.name.workspace, project.id);
+    let repositories = format!("{base}/2.0/repositories/{workspace}?q=project.key%3D%22{key}%22");
+    json!({
+        "type": "project",
+        "uuid": braced(id),
+        "key": key,
+        "name": project.title,
+        "links": {
+            "self": link(format!("{base}/2.0/workspaces/{workspace}/projects/{key}")),
+            "repositories": link(repositories),
+        },
+    })
+}
+
+fn owner(workspace: &Workspace) -> Value {
+    let slug = workspace.slug.as_str();
+    json!({ "type": "team", "uuid": braced(workspace.id), "username": slug, "display_name": slug })
+}
+
+/// A repository; `branch` is its main branch, if HEAD names one.
+pub(super) fn repository(
+    repository: &Repository,
+    workspace: &Workspace,
+    project: Option<&Project>,
+    branch: Option<&str>,
+    base: &str,
+) -> Value {
+    let name = &repository.name;
+    let api = format!("{base}/2.0/repositories/{name}");
+    let project = match project {
+        Some(project) => project_link(project, base),
+        None => json!({ "type": "project", "key": repository.project.as_str() }),
+    };
+    let mainbranch = branch.map(|branch| json!({ "type": "branch", "name": branch }));
+    json!({
+        "type": "repository",
+        "uuid": braced(repository.id),
+        "full_name": name.to_string(),
+        "name": repository.title,
+        "slug": name.slug.as_str(),
+        "description": repository.description,
+        "scm": "git",
+        "is_private": !repository.public,
+        "workspace": workspace_link(workspace, base),
+        "owner": owner(workspace),
+        "project": project,
+        "fork_policy": "no_public_forks",
+        "language": "",
+        "size": 0,
+        "website": "",
+        "parent": null,
+        "created_on": repository.created_at.to_string(),
+        "updated_on": repository.updated_at.to_string(),
+        "has_issues": false,
+        "has_wiki": false,
+        "mainbranch": mainbranch,
+        "links": {
+            "self": link(api.clone()),
+            "clone": [{ "name": "https", "href": format!("{}/{name}.git", git_base(base)) }],
+            "source": link(format!("{api}/src")),
+            "commits": link(format!("{api}/commits")),
+            "branches": link(format!("{api}/refs/branches")),
+            "tags": link(format!("{api}/refs/tags")),
+            "hooks": link(format!("{api}/hooks")),
+        },
+    })
+}
+
+/// A repository where another thing is meant.
+pub(super) fn repository_link(name: &RepositoryName, id: Option<doorward_rules::RepositoryId>, base: &str) -> Value {
+    let mut value = json!({
+        "type": "repository",
+        "full_name": name.to_string(),
+        "name": name.slug.as_str(),
+        "links": { "self": link(format!("{base}/2.0/repositories/{name}")) },
+    });
+    if let Some(id) = id {
+        value["uuid"] = json!(braced(id));
+    }
+    value
+}
+
+/// The word for a privilege.
+pub(super) fn permission(privilege: Privilege) -> &'static str {
+    privilege.word()
+}
+
+/// A commit.
+pub(super) fn commit(commit: &Commit, name: &RepositoryName, api: &str) -> Value {
+    let (author, email) = &commit.author;
+    let raw = match email.is_empty() {
+        true => author.clone(),
+        false => format!("{author} <{email}>"),
+    };
+    // A message may be as long as a file; nobody reads that here.
+    let message: String = commit.message.chars().take(LONGEST_MESSAGE).collect();
+    let base = api.split("/2.0/").next().unwrap_or_default();
+    json!({
+        "type": "commit",
+        "hash": commit.id.as_str(),
+        "date": commit.date,
+        "message": message,
+        "summary": {
+            "type": "rendered",
+            "raw": message,
+            "markup": "markdown",
+            "html": format!("<p>{}</p>", escaped(message.trim_end())),
+        },
+        "rendered": {},
+        "author": { "type": "author", "raw": raw },
+        "parents": commit.parents.iter().map(|id| commit_link(id, api)).collect::<Vec<_>>(),
+        "repository": repository_link(name, None, base),
+        "links": {
+            "self": link(format!("{api}/commit/{}", commit.id)),
+            "statuses": link(format!("{api}/commit/{}/statuses", commit.id)),
+            "diff": link(format!("{api}/diff/{}", commit.id)),
+            "patch": link(format!("{api}/patch/{}", commit.id)),
+        },
+    })
+}
+
+/// What there is of a commit where another thing is meant.
+pub(super) fn commit_link(id: &ObjectId, api: &str) -> Value {
+    json!({ "type": "commit", "hash": id.as_str(), "links": { "self": link(format!("{api}/commit/{id}")) } })
+}
+
+/// A path within a repository as part of an address.
+pub(super) fn below(path: &str, directory: bool) -> String {
+    let parts: Vec<String> = path.split('/').map(doorward_wire::percent_encoded).collect();
+    let path = parts.join("/");
+    if directory && !path.is_empty() { format!("{path}/") } else { path }
+}
+
+/// An address, as `links` has it.
+pub(super) fn link(href: String) -> Value {
+    json!({ "href": href })
+}
+
+/// An id in braces, as part of an address.
+pub(super) fn encoded_id(id: impl std::fmt::Display) -> String {
+    format!("%7B{id}%7D")
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// As much of a commit's message as is shown, in letters.
+const LONGEST_MESSAGE: usize = 16 * 1024;
