@@ -44,8 +44,13 @@ impl Http {
 
     /// Sends a body of known length.
     pub fn post(&self, path: &str, headers: &[&str], body: &[u8]) -> Response {
+        self.call("POST", path, headers, body)
+    }
+
+    /// Sends a body of known length in a request of any method.
+    pub fn call(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Response {
         let length = format!("Content-Length: {}", body.len());
-        self.send("POST", path, &[headers, &[&length]].concat(), body)
+        self.send(method, path, &[headers, &[&length]].concat(), body)
     }
 
     /// Sends bytes and reads the answer until the server closes the connection.

@@ -20,8 +20,10 @@ mod operation;
 mod protocol;
 mod push;
 mod rest;
+mod rest_change;
 mod sandbox;
 mod up;
+mod upload;
 
 use doorward_testkit::Server;
 
