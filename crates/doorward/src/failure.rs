@@ -132,6 +132,7 @@ fn listing(noun: Noun) -> &'static str {
         Noun::Repository => "`doorward repository list` shows all",
         Noun::Token => "`doorward token list` shows all",
         Noun::Permission => "`doorward permission list` names those that there are",
+        Noun::Webhook => "GET …/hooks names those that there are",
         Noun::Request => "`doorward audit` shows what was recorded",
     }
 }

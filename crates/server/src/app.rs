@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use doorward_git::Repositories;
 use doorward_rules::{CredentialId, Timestamp};
 use doorward_store::{Recorder, Store};
+use tokio::sync::Notify;
 use tokio_util::task::TaskTracker;
 
 use crate::ServerSettings;
@@ -34,6 +35,8 @@ pub(crate) struct Inner {
     /// The counts of refusals that were begun in this minute, by their tags.
     counted: PerMinute<u32>,
     pub(crate) sandbox: Option<Sandbox>,
+    /// Says that there is something to be sent to webhooks.
+    pub(crate) webhooks: Notify,
     /// What goes on after its request was answered: records of pushes.
     pub(crate) tasks: TaskTracker,
     draining: AtomicBool,
@@ -66,11 +69,21 @@ impl App {
             repositories,
             recorder,
             metrics: Metrics::new(),
+            webhooks: Notify::new(),
             tasks: TaskTracker::new(),
             draining: AtomicBool::new(false),
             in_flight: Mutex::default(),
             strangers: Mutex::default(),
         }))
+    }
+
+    /// The address that people use, as far as it is known without a request.
+    pub(crate) fn own_address(&self) -> String {
+        if let Some(url) = &self.settings.public_url {
+            return url.trim_end_matches('/').to_owned();
+        }
+        let scheme = if self.settings.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.settings.listen)
     }
 
     /// From now on the server says that it is not ready for more.

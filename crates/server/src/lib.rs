@@ -24,8 +24,10 @@ mod sandbox;
 mod server;
 mod settings;
 mod tls;
+mod webhook;
 
 pub use sandbox::{EARLIEST as SANDBOX_EARLIEST, FaultError, Latency, SandboxSettings, SpuriousRefusals};
 pub use server::{Server, ServerError};
 pub use settings::{LimitSettings, ServerSettings, TlsSettings};
 pub use tls::{Tls, TlsError};
+pub use webhook::WebhookSettings;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::app::App;
 use crate::router::router;
 use crate::tls::{Tls, TlsError};
-use crate::{ServerSettings, listener};
+use crate::{ServerSettings, listener, webhook};
 
 /// A server that is bound to its address and takes connections, which wait until it runs.
 #[derive(Debug)]
@@ -73,9 +73,12 @@ impl Server {
         let (recorder, recorder_task) = Recorder::start(store.clone());
         let app = App::new(self.settings, store.clone(), repositories.clone(), recorder);
         let upkeep = tokio::spawn(keep_up(app.clone()));
+        let webhooks = tokio::spawn(webhook::deliver(app.clone()));
         listener::serve(self.listener, self.tls, router(&app), app.clone(), stop).await;
-        upkeep.abort();
-        let _ = upkeep.await;
+        for task in [upkeep, webhooks] {
+            task.abort();
+            let _ = task.await;
+        }
         // A push whose connection is gone goes on by itself, and so does the record of it.
         if timeout(grace, repositories.finish()).await.is_err() {
             tracing::warn!("pushes are still under way; they are cut off");

@@ -8,7 +8,7 @@ use doorward_rules::RuleSet;
 use doorward_wire::PushLimits;
 use ipnet::IpNet;
 
-use crate::SandboxSettings;
+use crate::{SandboxSettings, WebhookSettings};
 
 /// Everything about the server.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct ServerSettings {
     pub grace: Duration,
     /// Bounds.
     pub limits: LimitSettings,
+    /// What is told to whom of changes.
+    pub webhooks: WebhookSettings,
     /// How long audit records are kept; for ever without.
     pub audit_keep: Option<Duration>,
     /// The address that people use, if it is not the one that they name in their requests.

@@ -228,5 +228,6 @@ fn migrations() -> Migrator {
         migration(1, "foundation", include_str!("../migrations/0001_foundation.sql")),
         migration(2, "every kind", include_str!("../migrations/0002_every_kind.sql")),
         migration(3, "rest", include_str!("../migrations/0003_rest.sql")),
+        migration(4, "webhooks", include_str!("../migrations/0004_webhooks.sql")),
     ])
 }

@@ -46,6 +46,7 @@ pub enum Noun {
     Project,
     Repository,
     Permission,
+    Webhook,
     Token,
     Request,
 }
@@ -61,6 +62,7 @@ impl std::fmt::Display for Noun {
             Self::Project => ("a", "project"),
             Self::Repository => ("a", "repository"),
             Self::Permission => ("a", "permission"),
+            Self::Webhook => ("a", "webhook"),
             Self::Token => ("a", "token"),
             Self::Request => ("a", "record of the request"),
         };

@@ -22,6 +22,7 @@ mod row;
 mod status;
 mod upload;
 mod usage;
+mod webhook;
 mod workspace;
 
 pub use account::Account;
@@ -40,4 +41,5 @@ pub use repository::{Repository, RepositoryChange, Viewer};
 pub use status::CommitStatus;
 pub use upload::Upload;
 pub use usage::Use;
+pub use webhook::{Delivery, DeliveryState, Webhook};
 pub use workspace::{Member, Workspace};

@@ -120,6 +120,8 @@ impl Store {
             "DELETE FROM permission WHERE repository_id = $1",
             "DELETE FROM commit_status WHERE repository_id = $1",
             "DELETE FROM upload WHERE repository_id = $1",
+            "DELETE FROM delivery WHERE webhook_id IN (SELECT id FROM webhook WHERE repository_id = $1)",
+            "DELETE FROM webhook WHERE repository_id = $1",
             "UPDATE credential SET revoked_at = coalesce(revoked_at, $2) WHERE repository_id = $1",
             "DELETE FROM repository WHERE id = $1",
         ] {

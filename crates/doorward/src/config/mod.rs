@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use doorward_git::GitSettings;
 use doorward_rules::RuleSet;
-use doorward_server::{LimitSettings, ServerSettings, TlsSettings};
+use doorward_server::{LimitSettings, ServerSettings, TlsSettings, WebhookSettings};
 use doorward_wire::{PushLimits, TokenShape, nearest, parse_ranges};
 use ipnet::IpNet;
 
@@ -134,6 +134,10 @@ impl Configuration {
                 },
                 upload_bytes: self.size("upload.bytes"),
                 upload_files: self.count("upload.files"),
+            },
+            webhooks: WebhookSettings {
+                private: self.ranges("webhooks.private"),
+                retry: self.duration("webhooks.retry"),
             },
             public_url: Some(self.text("server.public_url")).filter(|url| !url.is_empty()).map(str::to_owned),
             rules: RuleSet::Doorward,

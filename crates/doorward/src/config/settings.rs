@@ -109,6 +109,18 @@ pub(crate) const SETTINGS: &[Setting] = &[
     setting("upload.bytes", Kind::Size, "128m", "The largest upload of files by REST."),
     setting("upload.files", Kind::Count, "2000", "Files that one upload by REST may have."),
     setting(
+        "webhooks.private",
+        Kind::Ranges,
+        "",
+        "Addresses that are not public, and to which webhooks may be sent all the same.",
+    ),
+    setting(
+        "webhooks.retry",
+        Kind::Duration,
+        "10s",
+        "How long to wait before a webhook's message is sent a second time. Each further wait is four times as long.",
+    ),
+    setting(
         "tokens.shape",
         Kind::Word(&["doorward", "bitbucket"]),
         "doorward",

@@ -24,6 +24,7 @@ mod rest_change;
 mod sandbox;
 mod up;
 mod upload;
+mod webhook;
 
 use doorward_testkit::Server;
 

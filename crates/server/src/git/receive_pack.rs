@@ -1,5 +1,7 @@
 //! `POST …/git-receive-pack`: a push. Its list of refs is read and checked here before git starts.
 
+use std::collections::HashMap;
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -7,7 +9,9 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use bytes::Bytes;
 use doorward_git::{AnswerForm, PushOutcome, Service};
 use doorward_store::{Decision, Record};
-use doorward_wire::{PktLine, PushError, PushHead, PushHeadReader, PushLimits, PushRefusal, RefUpdate, redact};
+use doorward_wire::{
+    ObjectId, PktLine, PushError, PushHead, PushHeadReader, PushLimits, PushRefusal, RefUpdate, redact,
+};
 use tokio::io::AsyncReadExt;
 
 use super::{Segments, answer, open};
@@ -16,6 +20,7 @@ use crate::app::App;
 use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::request_body::{self, RequestBody};
+use crate::webhook::{self, Moved};
 
 pub(crate) async fn receive_pack(
     State(app): State<App>,
@@ -72,6 +77,8 @@ pub(crate) async fn receive_pack(
     if let Err(error) = app.recorder.record(started).await {
         return Refusal::from(error).respond(context.id);
     }
+    let asked: HashMap<String, RefUpdate> =
+        updates.iter().map(|update| (update.name.to_string(), update.clone())).collect();
     let form = AnswerForm { report: head.report_status(), side_band: head.side_band() };
     let push = placed.push(updates, form, bytes, request).await;
     match push {
@@ -87,6 +94,7 @@ pub(crate) async fn receive_pack(
                 if let Err(error) = app.recorder.record(record).await {
                     tracing::error!(%error, request = %context.id, "the outcome of a push could not be recorded");
                 }
+                webhook::pushed(&app, &admitted.permit, moved(&outcome, &asked)).await;
             });
             done(Body::from_stream(push.output))
         }
@@ -101,6 +109,15 @@ pub(crate) async fn receive_pack(
             refusal.respond_recorded(context.id)
         }
     }
+}
+
+/// The refs that were moved, and from where to where.
+fn moved(outcome: &PushOutcome, asked: &HashMap<String, RefUpdate>) -> Vec<Moved> {
+    let there = |id: &ObjectId| (!id.is_null()).then(|| id.clone());
+    let done = outcome.refs.iter().filter(|pushed| pushed.refused.is_none() && outcome.trouble.is_none());
+    done.filter_map(|pushed| asked.get(&pushed.name))
+        .map(|update| Moved { name: update.name.to_string(), old: there(&update.old), new: there(&update.new) })
+        .collect()
 }
 
 /// Reads up to the pack; the head, and the bytes that git shall have of what was read.

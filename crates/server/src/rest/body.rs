@@ -158,6 +158,28 @@ impl Object {
             Some(_) => Err(Refusal::bad_parameter(name, "it is no object", "write it as {…}")),
         }
     }
+
+    /// A list of texts, if it is there.
+    ///
+    /// # Errors
+    /// 400 that names the field.
+    pub(super) fn texts(&self, name: &'static str) -> Result<Option<Vec<String>>, Refusal> {
+        let wrong = || Refusal::bad_parameter(name, "it is no list of texts", "write it as [\"…\"]");
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Array(values)) if values.len() <= 100 => values
+                .iter()
+                .map(|value| value.as_str().map(str::to_owned).ok_or_else(wrong))
+                .collect::<Result<_, _>>()
+                .map(Some),
+            Some(_) => Err(wrong()),
+        }
+    }
+
+    /// Whether anything is said of a field, be it that there is to be nothing.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
 }
 
 /// Bytes of a body.

@@ -3,16 +3,17 @@
 use std::fmt::Display;
 
 use axum::http::StatusCode;
-use doorward_git::{Contents, GitError, Made, PushOutcome, RefKind, StartedPush};
+use doorward_git::{Contents, GitError, Made, PushOutcome, StartedPush};
 use doorward_rules::Surface;
-use doorward_store::{Decision, Record};
-use doorward_wire::{ObjectId, PktLine, RefName, RequestId, redact};
+use doorward_store::Record;
+use doorward_wire::{ObjectId, PktLine, RefName, redact};
 use futures_util::StreamExt;
 use serde_json::json;
 
 use super::call::{Call, Granted};
 use crate::app::App;
 use crate::refusal::Refusal;
+use crate::webhook::{self, Moved};
 
 /// What is to become of a ref.
 pub(super) struct Change {
@@ -31,32 +32,20 @@ pub(super) enum Means {
     Bring(Box<Made>),
 }
 
-/// Whose doing it is, for the records of it.
-struct Account {
-    app: App,
-    id: RequestId,
-    subject: String,
-    decision: Decision,
-}
-
 impl Change {
-    /// Carries it out, to its end also when the client goes away meanwhile.
+    /// Carries it out, to its end also when the client goes away meanwhile; the leave to do it, for what is left to do.
     ///
     /// # Errors
     /// 409 if the ref has moved, 400 if git refuses it, 503 if nobody can tell what came of it.
-    pub(super) async fn carry_out(self, means: Means, call: &Call, granted: &Granted) -> Result<(), Refusal> {
-        let account = Account {
-            app: call.app.clone(),
-            id: granted.id,
-            subject: granted.subject(),
-            decision: granted.decision.clone(),
-        };
-        let done = call.app.tasks.spawn(async move { self.carry_out_for(means, account).await });
+    pub(super) async fn carry_out(self, means: Means, call: &Call, granted: Granted) -> Result<Granted, Refusal> {
+        let app = call.app.clone();
+        let done =
+            call.app.tasks.spawn(async move { self.carry_out_for(means, &app, &granted).await.map(|()| granted) });
         done.await.unwrap_or_else(|_| Err(Refusal::unavailable(doorward_rules::OwnFault::Bug)))
     }
 
-    async fn carry_out_for(self, means: Means, account: Account) -> Result<(), Refusal> {
-        account.record("push.started", self.to_string()).await?;
+    async fn carry_out_for(&self, means: Means, app: &App, granted: &Granted) -> Result<(), Refusal> {
+        record(app, granted, "push.started", self.to_string()).await?;
         let started = match means {
             Means::Set(contents) => contents.set_ref(&self.name, self.old.as_ref(), self.new.as_ref()).await,
             Means::Bring(made) => made.push(&self.name, self.old.as_ref()).await,
@@ -71,17 +60,26 @@ impl Change {
             Err(Ended::Trouble(error)) => format!("nothing was changed: {error}"),
             Err(Ended::Unknown(trouble)) => trouble.clone(),
         };
-        if let Err(error) = account.record("push.finished", what).await {
-            tracing::error!(code = error.code, request = %account.id, "the outcome of a push could not be recorded");
+        if let Err(error) = record(app, granted, "push.finished", what).await {
+            tracing::error!(code = error.code, request = %granted.id, "the outcome of a push could not be recorded");
         }
-        ended.map_err(|ended| match ended {
-            Ended::Trouble(error) => error.into(),
-            Ended::Refused(why) => refused(&why),
-            Ended::Unknown(trouble) => {
-                tracing::error!(trouble, request = %account.id, "what came of a push is not known");
-                Refusal::unavailable(doorward_rules::OwnFault::Git)
+        match ended {
+            Ok(()) => {
+                let moved = Moved { name: self.name.to_string(), old: self.old.clone(), new: self.new.clone() };
+                webhook::pushed(app, &granted.permit, vec![moved]).await;
+                Ok(())
             }
-        })
+            Err(Ended::Trouble(error)) => Err(error.into()),
+            Err(Ended::Refused(why)) => {
+                let contents = async { app.repositories.open(&granted.permit)?.contents().await };
+                let now = contents.await?.target_of(&self.name).await?;
+                if now == self.old { Err(refused(&why)) } else { Err(moved(&self.name.to_string(), now.as_ref())) }
+            }
+            Err(Ended::Unknown(trouble)) => {
+                tracing::error!(trouble, request = %granted.id, "what came of a push is not known");
+                Err(Refusal::unavailable(doorward_rules::OwnFault::Git))
+            }
+        }
     }
 
     async fn end(&self, push: StartedPush) -> Result<(), Ended> {
@@ -122,20 +120,18 @@ enum Ended {
     Unknown(String),
 }
 
-impl Account {
-    async fn record(&self, event: &str, sentence: String) -> Result<(), Refusal> {
-        let record = Record {
-            at: self.app.clock.now(),
-            event: event.into(),
-            request: Some(self.id.to_string()),
-            subject: self.subject.clone(),
-            decision: Some(self.decision.clone()),
-            status: Some(StatusCode::OK.as_u16()),
-            sentence: redact(&sentence).into_owned(),
-            remedy: None,
-        };
-        Ok(self.app.recorder.record(record).await?)
-    }
+async fn record(app: &App, granted: &Granted, event: &str, sentence: String) -> Result<(), Refusal> {
+    let record = Record {
+        at: app.clock.now(),
+        event: event.into(),
+        request: Some(granted.id.to_string()),
+        subject: granted.subject(),
+        decision: Some(granted.decision.clone()),
+        status: Some(StatusCode::OK.as_u16()),
+        sentence: redact(&sentence).into_owned(),
+        remedy: None,
+    };
+    Ok(app.recorder.record(record).await?)
 }
 
 /// What git complained of beside its report (gitprotocol-common, "side-band"), on one line.
@@ -161,8 +157,8 @@ fn refused(why: &str) -> Refusal {
 }
 
 /// The branch does not lead to where it was thought to lead.
-pub(super) fn moved(branch: &str, tip: Option<&ObjectId>) -> Refusal {
-    let branch = crate::refusal::shown(branch);
+pub(super) fn moved(name: &str, tip: Option<&ObjectId>) -> Refusal {
+    let branch = crate::refusal::shown(name.strip_prefix("refs/heads/").unwrap_or(name));
     let sentence = match tip {
         Some(tip) => format!("the branch `{branch}` has moved, and leads to {tip} now"),
         None => format!("there is no branch `{branch}` any more"),
@@ -173,22 +169,6 @@ pub(super) fn moved(branch: &str, tip: Option<&ObjectId>) -> Refusal {
         data: Some(Box::new(data)),
         ..Refusal::new(StatusCode::CONFLICT, "branch_moved", sentence, remedy).on(Surface::Rest)
     }
-}
-
-/// A change's own end, told as a moved branch if that is why.
-pub(super) async fn or_moved(
-    done: Result<(), Refusal>,
-    call: &Call,
-    granted: &Granted,
-    (branch, expected): (&str, Option<&ObjectId>),
-) -> Result<(), Refusal> {
-    let Err(refusal) = done else { return Ok(()) };
-    if refusal.code != "push_refused" {
-        return Err(refusal);
-    }
-    let contents = async { call.app.repositories.open(&granted.permit)?.contents().await };
-    let tip = contents.await?.one_ref(RefKind::Branch, branch).await?.and_then(|found| found.commit);
-    if tip.as_ref() == expected { Err(refusal) } else { Err(moved(branch, tip.as_ref())) }
 }
 
 /// Bytes of what git says that are kept.

@@ -7,7 +7,7 @@ mod commits;
 mod compare;
 mod form;
 mod listing;
-mod object;
+pub(crate) mod object;
 mod operation;
 mod page;
 mod parts;
@@ -20,6 +20,7 @@ mod source;
 mod status;
 mod upload;
 mod user;
+mod webhook;
 mod workspace;
 
 use axum::Extension;
@@ -140,6 +141,15 @@ fn operations() -> Vec<Operation> {
         Operation::get("/repositories/{workspace}/{repo_slug}/patch/{spec}", compare::patch).says("Patches"),
         Operation::get("/repositories/{workspace}/{repo_slug}/merge-base/{revspec}", compare::merge_base)
             .says("Where two commits part"),
+        // Webhooks
+        Operation::get("/repositories/{workspace}/{repo_slug}/hooks", webhook::hooks).says("Webhooks"),
+        Operation::post("/repositories/{workspace}/{repo_slug}/hooks", webhook::create).says("Create a webhook"),
+        Operation::get("/repositories/{workspace}/{repo_slug}/hooks/{uid}", webhook::hook).says("A webhook"),
+        Operation::put("/repositories/{workspace}/{repo_slug}/hooks/{uid}", webhook::update).says("Change a webhook"),
+        Operation::delete("/repositories/{workspace}/{repo_slug}/hooks/{uid}", webhook::delete)
+            .says("Delete a webhook"),
+        Operation::get("/doorward/repositories/{workspace}/{repo_slug}/hooks/{uid}/deliveries", webhook::deliveries)
+            .says("What became of the messages to a webhook"),
         // Files
         Operation::get("/repositories/{workspace}/{repo_slug}/src", source::main_branch)
             .says("Leads to the top of the main branch"),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{braced, git_base};
 
 /// An account, as others see it.
-pub(super) fn account(account: &Account, base: &str) -> Value {
+pub(crate) fn account(account: &Account, base: &str) -> Value {
     let name = account.name.as_str();
     json!({
         "type": "user",
@@ -104,7 +104,7 @@ fn owner(workspace: &Workspace) -> Value {
 }
 
 /// A repository; `branch` is its main branch, if HEAD names one.
-pub(super) fn repository(
+pub(crate) fn repository(
     repository: &Repository,
     workspace: &Workspace,
     project: Option<&Project>,
@@ -172,7 +172,7 @@ pub(super) fn permission(privilege: Privilege) -> &'static str {
 }
 
 /// A commit.
-pub(super) fn commit(commit: &Commit, name: &RepositoryName, api: &str) -> Value {
+pub(crate) fn commit(commit: &Commit, name: &RepositoryName, api: &str) -> Value {
     let (author, email) = &commit.author;
     let raw = match email.is_empty() {
         true => author.clone(),
@@ -218,7 +218,7 @@ pub(super) fn below(path: &str, directory: bool) -> String {
 }
 
 /// An address, as `links` has it.
-pub(super) fn link(href: String) -> Value {
+pub(crate) fn link(href: String) -> Value {
     json!({ "href": href })
 }
 

@@ -13,7 +13,7 @@ use doorward_rules::{Action, Principal};
 use doorward_wire::ObjectId;
 
 use super::call::{Call, Granted, Opened, Reply, commit};
-use super::change::{Change, Means, moved, or_moved};
+use super::change::{Change, Means, moved};
 use super::form::{Changes, Form};
 use super::parts::Parts;
 use super::refs::full_name;
@@ -57,8 +57,7 @@ pub(super) async fn upload(
         }
         let name = full_name(&call, RefKind::Branch, &base.branch)?;
         let change = Change { name, old: base.tip.clone(), new: Some(id.clone()) };
-        let done = change.carry_out(Means::Bring(Box::new(made)), &call, &granted).await;
-        or_moved(done, &call, &granted, (&base.branch, base.tip.as_ref())).await?;
+        change.carry_out(Means::Bring(Box::new(made)), &call, granted).await?;
         if let Some(repeat) = &repeat {
             repeat.end(&id, &base.branch, at).await;
         }
