@@ -4,6 +4,7 @@ mod access;
 mod big;
 mod cases;
 mod client;
+mod clients;
 mod command_line;
 mod concurrency;
 mod dependencies;

@@ -276,7 +276,10 @@ fn branches_and_tags_are_made_and_ended_as_by_a_push() {
         "tag admin First"
     );
     world.ok(token, "POST", &tags, &json!({ "name": "v2", "target": { "hash": &tip } }), 201);
-    assert_eq!(names(&world.get(token, &format!("{tags}?q=name%3D%22v1%22")), "/target/hash"), std::slice::from_ref(&tip));
+    assert_eq!(
+        names(&world.get(token, &format!("{tags}?q=name%3D%22v1%22")), "/target/hash"),
+        std::slice::from_ref(&tip)
+    );
     assert_eq!(names(&world.get(token, &format!("{refs}?sort=-name")), "/name"), ["v2", "v1", "main", "a/b"]);
     for path in [format!("{branches}/a/b"), format!("{tags}/v1"), format!("{tags}/v2")] {
         world.ok(token, "DELETE", &path, &Value::Null, 204);

@@ -291,6 +291,8 @@ impl Call {
     pub(super) fn nothing(&self) -> Reply {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
+        // There are clients that fail on an answer without a type, be it empty.
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         Ok(response)
     }
 }

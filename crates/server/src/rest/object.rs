@@ -1,7 +1,7 @@
 //! What is answered of each thing, as an object of JSON in the shape that Bitbucket Cloud documents.
 
 use doorward_git::Commit;
-use doorward_rules::Privilege;
+use doorward_rules::{Privilege, Timestamp};
 use doorward_store::{Account, Project, Repository, Workspace};
 use doorward_wire::{ObjectId, RepositoryName};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ pub(crate) fn account(account: &Account, base: &str) -> Value {
         "nickname": name,
         "username": name,
         "display_name": name,
-        "created_on": account.created_at.to_string(),
+        "created_on": moment(account.created_at),
         "links": { "self": link(format!("{base}/2.0/users/{}", encoded_id(account.id))) },
     })
 }
@@ -35,7 +35,7 @@ pub(super) fn own_account(own: &Account, base: &str) -> Value {
 
 /// A workspace.
 pub(super) fn workspace(workspace: &Workspace, base: &str) -> Value {
-    let (slug, at) = (workspace.slug.as_str(), workspace.created_at.to_string());
+    let (slug, at) = (workspace.slug.as_str(), moment(workspace.created_at));
     let api = format!("{base}/2.0/workspaces/{slug}");
     json!({
         "type": "workspace",
@@ -76,8 +76,8 @@ pub(super) fn project(project: &Project, workspace: &Workspace, base: &str) -> V
     value["owner"] = owner(workspace);
     value["workspace"] = workspace_link(workspace, base);
     value["has_publicly_visible_repos"] = json!(false);
-    value["created_on"] = json!(project.created_at.to_string());
-    value["updated_on"] = json!(project.updated_at.to_string());
+    value["created_on"] = json!(moment(project.created_at));
+    value["updated_on"] = json!(moment(project.updated_at));
     value
 }
 
@@ -135,8 +135,8 @@ pub(crate) fn repository(
         "size": 0,
         "website": "",
         "parent": null,
-        "created_on": repository.created_at.to_string(),
-        "updated_on": repository.updated_at.to_string(),
+        "created_on": moment(repository.created_at),
+        "updated_on": moment(repository.updated_at),
         "has_issues": false,
         "has_wiki": false,
         "mainbranch": mainbranch,
@@ -222,12 +222,18 @@ pub(crate) fn link(href: String) -> Value {
     json!({ "href": href })
 }
 
+/// A moment as Bitbucket Cloud writes it, with microseconds and an offset: there are clients that read no other form.
+pub(crate) fn moment(at: Timestamp) -> String {
+    let (seconds, millis) = (at.to_string(), at.0.rem_euclid(1000));
+    format!("{}.{millis:03}000+00:00", seconds.trim_end_matches('Z'))
+}
+
 /// An id in braces, as part of an address.
 pub(super) fn encoded_id(id: impl std::fmt::Display) -> String {
     format!("%7B{id}%7D")
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

@@ -3,6 +3,7 @@
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post, put};
+use doorward_rules::Action;
 
 use crate::app::App;
 
@@ -12,35 +13,114 @@ pub(super) struct Operation {
     /// Below `/2.0`, with what it leaves open in braces.
     pub(super) path: &'static str,
     pub(super) route: MethodRouter<App>,
-    /// What it is, in a few words; `None` for another spelling of one that is listed.
-    pub(super) summary: Option<&'static str>,
+    /// What it is, in a few words.
+    pub(super) summary: &'static str,
+    /// What the caller has to be allowed; nothing for what is for everybody.
+    pub(super) action: Option<Action>,
+    /// Parameters after the `?`.
+    pub(super) parameters: Vec<Parameter>,
+    /// The shape of what is sent.
+    pub(super) body: Option<Content>,
+    /// What is answered when all is well: the status, and the shape of what comes with it.
+    pub(super) answers: Vec<(u16, Option<Content>)>,
+}
+
+/// A parameter after the `?`.
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    /// `text`, `texts` for one that may be there several times, `number`, `switch`, or the words that it can be with `|` between.
+    pub(super) kind: &'static str,
+    pub(super) about: &'static str,
+}
+
+/// What is in a body.
+#[derive(Clone, Copy)]
+pub(super) enum Content {
+    /// JSON of a shape, by its name.
+    Json(&'static str),
+    /// A page of a list of shapes.
+    Page(&'static str),
+    /// A form whose fields are of a shape.
+    Form(&'static str),
+    /// A form with files.
+    Files(&'static str),
+    /// Text.
+    Text,
+    /// Bytes of whatever type, or a page of entries of a directory.
+    File,
 }
 
 impl Operation {
     pub(super) fn get<H: Handler<T, App>, T: 'static>(path: &'static str, handler: H) -> Self {
-        Self { method: Method::GET, path, route: get(handler), summary: None }
+        Self::new(Method::GET, path, get(handler))
     }
 
     pub(super) fn post<H: Handler<T, App>, T: 'static>(path: &'static str, handler: H) -> Self {
-        Self { method: Method::POST, path, route: post(handler), summary: None }
+        Self::new(Method::POST, path, post(handler))
     }
 
     pub(super) fn put<H: Handler<T, App>, T: 'static>(path: &'static str, handler: H) -> Self {
-        Self { method: Method::PUT, path, route: put(handler), summary: None }
+        Self::new(Method::PUT, path, put(handler))
     }
 
     pub(super) fn delete<H: Handler<T, App>, T: 'static>(path: &'static str, handler: H) -> Self {
-        Self { method: Method::DELETE, path, route: delete(handler), summary: None }
+        Self::new(Method::DELETE, path, delete(handler))
+    }
+
+    fn new(method: Method, path: &'static str, route: MethodRouter<App>) -> Self {
+        let (parameters, answers) = (Vec::new(), Vec::new());
+        Self { method, path, route, summary: "", action: None, parameters, body: None, answers }
     }
 
     /// The same with what is said of it.
     pub(super) fn says(self, summary: &'static str) -> Self {
-        Self { summary: Some(summary), ..self }
+        Self { summary, ..self }
     }
 
-    /// Another spelling, which is not listed.
-    pub(super) fn hidden(self) -> Self {
-        Self { summary: None, ..self }
+    /// The same with what the caller has to be allowed.
+    pub(super) fn needs(self, action: Action) -> Self {
+        Self { action: Some(action), ..self }
+    }
+
+    /// The same with a parameter more.
+    pub(super) fn takes(mut self, name: &'static str, kind: &'static str, about: &'static str) -> Self {
+        self.parameters.push(Parameter { name, kind, about });
+        self
+    }
+
+    /// The same with what is sent.
+    pub(super) fn body(self, body: Content) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    /// The same with what is answered.
+    pub(super) fn gives(mut self, status: u16, content: Content) -> Self {
+        self.answers.push((status, Some(content)));
+        self
+    }
+
+    /// The same with an answer that has nothing in it.
+    pub(super) fn gives_nothing(mut self, status: u16) -> Self {
+        self.answers.push((status, None));
+        self
+    }
+
+    /// The same, answering a page of a list that can be filtered and sorted.
+    pub(super) fn lists(self, shape: &'static str) -> Self {
+        self.pages(shape).takes("q", "text", "a filter, such as name ~ \"main\"").takes(
+            "sort",
+            "text",
+            "a field to sort by, with - before it for the other direction",
+        )
+    }
+
+    /// The same, answering a page of a list in an order of its own.
+    pub(super) fn pages(self, shape: &'static str) -> Self {
+        self.gives(200, Content::Page(shape)).takes("page", "number", "which page; the first one is 1").takes(
+            "pagelen",
+            "number",
+            "how many on a page: 10, or up to 100",
+        )
     }
 }
 
@@ -55,9 +135,8 @@ pub(super) fn of_path(operations: &[Operation], path: &str) -> Vec<String> {
 
 /// The operation that is most like what was asked for.
 pub(super) fn nearest(operations: &[Operation], method: &Method, path: &str) -> String {
-    let listed = operations.iter().filter(|operation| operation.summary.is_some());
     let far = |operation: &&Operation| (distance(operation.path, path), operation.method != *method);
-    let found = listed.min_by_key(far);
+    let found = operations.iter().min_by_key(far);
     found.map(|found| format!("{} /2.0{}", found.method, found.path.replace("{*", "{"))).unwrap_or_default()
 }
 
@@ -91,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_is_misspelt_or_incomplete_is_led_to_what_there_is() {
-        let all = super::super::operations();
+        let all = super::super::table::operations();
         for (asked, near) in [
             ("/2.0/repositorys/acme/site", "GET /2.0/repositories/{workspace}/{repo_slug}"),
             ("/2.0/users", "GET /2.0/user"),

@@ -99,8 +99,9 @@ async fn objects(opened: &Opened, refs: &[Ref]) -> Result<Vec<Value>, Refusal> {
 }
 
 async fn one(call: Call, Parts((workspace, repository, name)): Three, kind: RefKind) -> Response<Body> {
+    let name = name.trim_end_matches('/');
     call.open(Action::Fetch, (&workspace, &repository), async |opened| {
-        let found = opened.contents.one_ref(kind, &name).await?.ok_or_else(|| missing(kind, &name))?;
+        let found = opened.contents.one_ref(kind, name).await?.ok_or_else(|| missing(kind, name))?;
         shown_ref(&call, &opened, &found, StatusCode::OK).await
     })
     .await

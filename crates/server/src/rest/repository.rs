@@ -115,11 +115,9 @@ async fn make(call: &Call, granted: &Granted, slug: &str, wanted: &Object, statu
     let slug: RepositorySlug = slug.parse().map_err(|error: doorward_wire::NameError| {
         Refusal::bad_parameter("repo_slug", error.to_string(), "use small letters, digits, `-`, `_` and `.`")
     })?;
-    if wanted.text("scm", 16)?.is_some_and(|scm| scm != "git") {
-        return Err(Refusal::bad_parameter("scm", "it is not git", "leave it out"));
-    }
     let name = RepositoryName { workspace: workspace.slug.clone(), slug };
     let settings = settings(granted, wanted, &workspace).await?;
+    let branch = main_branch(call, wanted)?;
     let public = settings.public.unwrap_or(false);
     let now = call.app.clock.now();
     if granted.store.repository(&name).await.is_ok() {
@@ -136,6 +134,9 @@ async fn make(call: &Call, granted: &Granted, slug: &str, wanted: &Object, statu
             error => error.into(),
         });
     }
+    if let Some(branch) = &branch {
+        call.app.repositories.set_head(id, branch).await?;
+    }
     let rest = RepositoryChange { slug: None, public: None, project: None, ..settings };
     let made = match rest == RepositoryChange::default() {
         true => granted.store.repository_by_id(id).await?,
@@ -147,6 +148,7 @@ async fn make(call: &Call, granted: &Granted, slug: &str, wanted: &Object, statu
 async fn change(call: &Call, granted: &Granted, wanted: &Object) -> Reply {
     let (repository, workspace) = granted.repository(call).await?;
     let mut settings = settings(granted, wanted, &workspace).await?;
+    let branch = main_branch(call, wanted)?;
     if let Some(title) = settings.title.as_ref().filter(|title| **title != repository.title) {
         // As with Bitbucket Cloud, what people call it names it in addresses too.
         let slug = slug_of(title).parse().map_err(|error: doorward_wire::NameError| {
@@ -154,9 +156,6 @@ async fn change(call: &Call, granted: &Granted, wanted: &Object) -> Reply {
         })?;
         settings.slug = Some(slug);
     }
-    let branch = wanted.inner_text("mainbranch", "name")?;
-    let branch =
-        branch.map(|branch| super::refs::full_name(call, doorward_git::RefKind::Branch, &branch)).transpose()?;
     if let Some(branch) = &branch {
         set_main_branch(call, &repository, branch).await?;
     }
@@ -172,6 +171,12 @@ async fn change(call: &Call, granted: &Granted, wanted: &Object) -> Reply {
         return located(call, granted, &changed, &workspace, StatusCode::OK).await;
     }
     call.json(repository_object(call, granted, &changed, &workspace).await?)
+}
+
+/// The branch that is to be the main one, if one is named.
+fn main_branch(call: &Call, wanted: &Object) -> Result<Option<RefName>, Refusal> {
+    let branch = wanted.inner_text("mainbranch", "name")?;
+    branch.map(|branch| super::refs::full_name(call, doorward_git::RefKind::Branch, &branch)).transpose()
 }
 
 async fn set_main_branch(call: &Call, repository: &Repository, branch: &RefName) -> Result<(), Refusal> {
@@ -204,6 +209,9 @@ async fn settings(granted: &Granted, wanted: &Object, workspace: &Workspace) -> 
             Some(found.ok_or_else(|| wrong("there is no such project in this workspace"))?.name.key)
         }
     };
+    if wanted.text("scm", 16)?.is_some_and(|scm| scm != "git") {
+        return Err(Refusal::bad_parameter("scm", "it is not git", "leave it out"));
+    }
     if wanted.text("fork_policy", 32)?.is_some_and(|policy| !FORK_POLICIES.contains(&policy.as_str())) {
         let what = format!("it is none of {}", FORK_POLICIES.join(", "));
         return Err(Refusal::bad_parameter("fork_policy", what, "change it"));

@@ -77,6 +77,12 @@ impl Wanted<'_> {
     async fn look(&self, opened: &Opened) -> Result<Look, Refusal> {
         let (query, api) = (&self.call.query, opened.api.as_str());
         let listing = Listing::read(self.call, FIELDS)?;
+        let depth = match query.last("max_depth") {
+            None => 1,
+            Some(text) => text.parse().ok().filter(|depth| (1..=DEEPEST).contains(depth)).ok_or_else(|| {
+                Refusal::bad_parameter("max_depth", format!("it is not a number from 1 to {DEEPEST}"), "change it")
+            })?,
+        };
         let commit = opened.commit(self.revision).await?;
         let meta = match query.last("format") {
             None => false,
@@ -97,12 +103,6 @@ impl Wanted<'_> {
         } else if meta {
             return Ok(Look::Meta(directory_object("", &commit, api)));
         }
-        let depth = match query.last("max_depth") {
-            None => 1,
-            Some(text) => text.parse().ok().filter(|depth| (1..=DEEPEST).contains(depth)).ok_or_else(|| {
-                Refusal::bad_parameter("max_depth", format!("it is not a number from 1 to {DEEPEST}"), "change it")
-            })?,
-        };
         let mut entries = opened.contents.entries(&commit, self.path, depth).await?;
         // Breadth first, as documented.
         entries.sort_by_key(|entry| entry.path.matches('/').count());

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::body::Object;
 use super::call::{Call, Granted, Opened};
 use super::listing::Listing;
-use super::object::link;
+use super::object::{self, link};
 use super::parts::Parts;
 use crate::refusal::{Refusal, shown};
 
@@ -147,8 +147,9 @@ fn status_object(status: &CommitStatus, api: &str) -> Value {
         "description": status.description,
         "url": status.url,
         "refname": status.refname,
-        "created_on": status.created_at.to_string(),
-        "updated_on": status.updated_at.to_string(),
+        "commit": { "type": "commit", "hash": status.commit, "links": { "self": link(commit.clone()) } },
+        "created_on": object::moment(status.created_at),
+        "updated_on": object::moment(status.updated_at),
         "links": {
             "self": link(format!("{commit}/statuses/build/{}", percent_encoded(&status.key))),
             "commit": link(commit),

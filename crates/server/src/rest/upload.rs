@@ -70,6 +70,8 @@ pub(super) async fn upload(
 fn created(api: &str, id: &ObjectId) -> Reply {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::CREATED;
+    // There are clients that fail on an answer without a type, be it empty.
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     if let Ok(location) = HeaderValue::from_str(&format!("{api}/commit/{id}")) {
         response.headers_mut().insert(LOCATION, location);
     }

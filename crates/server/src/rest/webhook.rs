@@ -12,7 +12,7 @@ use super::body::Object;
 use super::braced;
 use super::call::{Call, Granted, Place};
 use super::listing::Listing;
-use super::object::{encoded_id, link};
+use super::object::{self, encoded_id, link};
 use super::parts::Parts;
 use crate::refusal::{Refusal, shown};
 use crate::webhook::PUSH;
@@ -169,7 +169,7 @@ fn hook_object(hook: &Webhook, api: &str) -> Value {
         "active": hook.active,
         "events": hook.events,
         "secret_set": hook.secret.is_some(),
-        "created_at": hook.created_at.to_string(),
+        "created_at": object::moment(hook.created_at),
         "links": { "self": link(format!("{api}/hooks/{}", encoded_id(hook.id))) },
     })
 }
@@ -183,9 +183,9 @@ fn delivery_object(delivery: &Delivery) -> Value {
         "attempts": delivery.attempts,
         "status": delivery.status,
         "trouble": delivery.trouble,
-        "next_on": (delivery.state == doorward_store::DeliveryState::Waiting).then(|| delivery.next_at.to_string()),
-        "created_on": delivery.created_at.to_string(),
-        "updated_on": delivery.updated_at.to_string(),
+        "next_on": (delivery.state == doorward_store::DeliveryState::Waiting).then(|| object::moment(delivery.next_at)),
+        "created_on": object::moment(delivery.created_at),
+        "updated_on": object::moment(delivery.updated_at),
         "body": delivery.body,
     })
 }
