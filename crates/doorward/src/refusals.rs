@@ -11,6 +11,11 @@ fn the_reference_of_refusals_is_up_to_date() {
     crate::print::check_document("docs/refusals.md", &page());
 }
 
+#[test]
+fn the_reference_of_operations_is_up_to_date() {
+    crate::print::check_document("docs/operations.md", &doorward_server::operations_reference());
+}
+
 fn page() -> String {
     let mut page = String::from(HEAD);
     let faults = Fault::ALL.map(Reason::Unreadable);

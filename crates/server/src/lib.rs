@@ -26,6 +26,7 @@ mod settings;
 mod tls;
 mod webhook;
 
+pub use rest::reference as operations_reference;
 pub use sandbox::{EARLIEST as SANDBOX_EARLIEST, FaultError, Latency, SandboxSettings, SpuriousRefusals};
 pub use server::{Server, ServerError};
 pub use settings::{LimitSettings, ServerSettings, TlsSettings};

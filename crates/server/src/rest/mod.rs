@@ -38,6 +38,7 @@ use doorward_wire::bitbucket_cloud;
 use crate::app::App;
 use crate::context::Context;
 use crate::refusal::{Refusal, shown};
+pub use openapi::reference;
 use operation::{Operation, nearest, of_path};
 use table::operations;
 
