@@ -4,6 +4,7 @@
 //! and size. Names that come from
 //! outside are given to git on its standard input or behind `--`, never where they could be an option.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use doorward_wire::{ObjectId, RefName};
@@ -43,6 +44,17 @@ pub struct Ref {
     pub commit: Option<ObjectId>,
 }
 
+/// What an annotated tag says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotation {
+    /// Name and address of whoever made it; empty if it says nobody.
+    pub tagger: (String, String),
+    /// When it was made, in RFC 3339; empty if it does not say.
+    pub date: String,
+    /// The whole message.
+    pub message: String,
+}
+
 /// A commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
@@ -52,6 +64,8 @@ pub struct Commit {
     pub parents: Vec<ObjectId>,
     /// Name and address of the author, as in the commit.
     pub author: (String, String),
+    /// Name and address of whoever made the commit of it.
+    pub committer: (String, String),
     /// When it was authored, in RFC 3339.
     pub date: String,
     /// The whole message.
@@ -135,6 +149,29 @@ impl Contents {
         let listed = self.run("for-each-ref", &mut command).await?;
         // A name is also the beginning of others.
         Ok(listed.split(|byte| *byte == b'\n').filter_map(Ref::read).find(|found| found.name == name))
+    }
+
+    /// What annotated tags among these say, by their names.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run.
+    pub async fn annotations(&self, names: &[&str]) -> Result<HashMap<String, Annotation>, GitError> {
+        if names.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let mut command = self.command();
+        command.args(["for-each-ref", ANNOTATION_FORMAT]).args(names.iter().map(|name| format!("refs/tags/{name}")));
+        let listed = self.run("for-each-ref", &mut command).await?;
+        let text = String::from_utf8_lossy(&listed);
+        let read = |record: &str| {
+            let mut fields = record.trim_start_matches('\n').splitn(6, '\0');
+            let name = fields.next()?.strip_prefix("refs/tags/")?.to_owned();
+            let (kind, tagger, email) = (fields.next()?, fields.next()?.to_owned(), fields.next()?.to_owned());
+            let (date, message) = (fields.next()?.to_owned(), fields.next()?.to_owned());
+            (kind == "tag").then_some((name, Annotation { tagger: (tagger, email), date, message }))
+        };
+        // No message has a zero byte in it, so this is none.
+        Ok(text.split("\0.\0").filter_map(read).collect())
     }
 
     /// What a ref leads to: a commit, or a tag with a message of its own.
@@ -384,11 +421,12 @@ impl Commit {
     }
 
     fn read(fields: &[&str]) -> Option<Self> {
-        let [id, parents, name, email, date, message] = fields else { return None };
+        let [id, parents, name, email, committer, address, date, message] = fields else { return None };
         Some(Self {
             id: object_id(id)?,
             parents: parents.split(' ').filter_map(object_id).collect(),
             author: ((*name).to_owned(), (*email).to_owned()),
+            committer: ((*committer).to_owned(), (*address).to_owned()),
             date: (*date).to_owned(),
             message: (*message).to_owned(),
         })
@@ -415,9 +453,12 @@ impl Entry {
 
 /// What `git for-each-ref` writes of each ref.
 const REF_FORMAT: &str = "--format=%(refname)%00%(objecttype)%00%(objectname)%00%(*objecttype)%00%(*objectname)";
+/// What it writes of each tag with what it says.
+const ANNOTATION_FORMAT: &str = "--format=%(refname)%00%(objecttype)%00%(taggername)%00%(taggeremail:trim)%00\
+    %(taggerdate:iso8601-strict)%00%(contents)%00.%00";
 /// What `git log` writes of each commit.
-const FORMAT: &str = "--format=%H%x00%P%x00%an%x00%ae%x00%aI%x00%B";
-const FIELDS: usize = 6;
+const FORMAT: &str = "--format=%H%x00%P%x00%an%x00%ae%x00%cn%x00%ce%x00%aI%x00%B";
+const FIELDS: usize = 8;
 /// Longer than any path that can be checked out.
 const LONGEST_PATH: usize = 4096;
 /// As much of an answer as is held in memory.

@@ -24,7 +24,7 @@ mod upload;
 
 pub use advertise::Service;
 pub use compare::{Comparison, DifferenceStatus, FileDifference};
-pub use contents::{Commit, Contents, Entry, EntryKind, Ref, RefKind};
+pub use contents::{Annotation, Commit, Contents, Entry, EntryKind, Ref, RefKind};
 pub use create::{Import, ObjectFormat};
 pub use error::GitError;
 pub use history::Version;

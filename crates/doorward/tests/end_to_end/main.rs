@@ -19,6 +19,7 @@ mod login;
 mod migrate;
 mod operation;
 mod protocol;
+mod provider;
 mod push;
 mod rest;
 mod rest_change;

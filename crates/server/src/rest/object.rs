@@ -173,11 +173,6 @@ pub(super) fn permission(privilege: Privilege) -> &'static str {
 
 /// A commit.
 pub(crate) fn commit(commit: &Commit, name: &RepositoryName, api: &str) -> Value {
-    let (author, email) = &commit.author;
-    let raw = match email.is_empty() {
-        true => author.clone(),
-        false => format!("{author} <{email}>"),
-    };
     // A message may be as long as a file; nobody reads that here.
     let message: String = commit.message.chars().take(LONGEST_MESSAGE).collect();
     let base = api.split("/2.0/").next().unwrap_or_default();
@@ -193,7 +188,9 @@ pub(crate) fn commit(commit: &Commit, name: &RepositoryName, api: &str) -> Value
             "html": format!("<p>{}</p>", escaped(message.trim_end())),
         },
         "rendered": {},
-        "author": { "type": "author", "raw": raw },
+        "author": { "type": "author", "raw": signature(&commit.author) },
+        "committer": { "type": "committer", "raw": signature(&commit.committer) },
+        "participants": [],
         "parents": commit.parents.iter().map(|id| commit_link(id, api)).collect::<Vec<_>>(),
         "repository": repository_link(name, None, base),
         "links": {
@@ -203,6 +200,14 @@ pub(crate) fn commit(commit: &Commit, name: &RepositoryName, api: &str) -> Value
             "patch": link(format!("{api}/patch/{}", commit.id)),
         },
     })
+}
+
+/// Name and address as in a commit.
+pub(super) fn signature((name, address): &(String, String)) -> String {
+    match address.is_empty() {
+        true => name.clone(),
+        false => format!("{name} <{address}>"),
+    }
 }
 
 /// What there is of a commit where another thing is meant.

@@ -94,8 +94,24 @@ async fn objects(opened: &Opened, refs: &[Ref]) -> Result<Vec<Value>, Refusal> {
     for some in ids.chunks(1000) {
         commits.extend(opened.contents.commits_of(some).await?.into_iter().map(|commit| (commit.id.clone(), commit)));
     }
-    let commit = |found: &Ref| found.commit.as_ref().and_then(|id| commits.get(id));
-    Ok(refs.iter().map(|found| ref_object(found, commit(found), opened)).collect())
+    let tags: Vec<&str> =
+        refs.iter().filter(|found| found.kind == RefKind::Tag).map(|found| found.name.as_str()).collect();
+    let mut annotations = HashMap::new();
+    for some in tags.chunks(1000) {
+        annotations.extend(opened.contents.annotations(some).await?);
+    }
+    let value = |found: &Ref| {
+        let commit = found.commit.as_ref().and_then(|id| commits.get(id));
+        let mut value = ref_object(found, commit, opened);
+        if let Some(annotation) = annotations.get(&found.name).filter(|_| found.kind == RefKind::Tag) {
+            let present = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            value["message"] = json!(annotation.message);
+            value["date"] = json!(present(&annotation.date));
+            value["tagger"] = json!({ "type": "author", "raw": object::signature(&annotation.tagger) });
+        }
+        value
+    };
+    Ok(refs.iter().map(value).collect())
 }
 
 async fn one(call: Call, Parts((workspace, repository, name)): Three, kind: RefKind) -> Response<Body> {

@@ -89,6 +89,8 @@ fn answered() -> Vec<(&'static str, Value)> {
             object(json!({
                 "type": words(&["branch", "tag"]), "name": text(),
                 "target": { "anyOf": [of("commit"), of("commit_link"), { "type": "null" }] }, "links": links(),
+                "message": text(), "date": { "type": ["string", "null"] }, "tagger": {},
+                "message": text(), "date": { "type": ["string", "null"] }, "tagger": {},
             })),
         ),
         (

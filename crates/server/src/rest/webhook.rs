@@ -160,12 +160,15 @@ async fn api(call: &Call, granted: &Granted) -> Result<String, Refusal> {
 }
 
 fn hook_object(hook: &Webhook, api: &str) -> Value {
+    let (base, name) = api.split_once("/2.0/repositories/").unwrap_or((api, ""));
+    let subject = name.parse().map_or(Value::Null, |name| object::repository_link(&name, Some(hook.repository), base));
     json!({
         "type": "webhook_subscription",
         "uuid": braced(hook.id),
         "url": hook.url,
         "description": hook.description,
         "subject_type": "repository",
+        "subject": subject,
         "active": hook.active,
         "events": hook.events,
         "secret_set": hook.secret.is_some(),
