@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use doorward_rules::{Action, Permit, RepositoryId, Target};
+use doorward_wire::RefName;
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
@@ -91,6 +92,16 @@ impl Repositories {
         Ok(head.trim_end().strip_prefix("ref: refs/heads/").map(str::to_owned))
     }
 
+    /// How many bytes the packs of a repository have; 0 if that cannot be told.
+    pub async fn size_of(&self, id: RepositoryId) -> u64 {
+        let directory = self.directory(id).join("objects/pack");
+        let sum = move || {
+            let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+            entries.filter_map(|entry| entry.metadata().ok()).map(|data| data.len()).sum()
+        };
+        tokio::task::spawn_blocking(sum).await.unwrap_or_default()
+    }
+
     /// Opens the repository that a permit is for, to do what it is for.
     ///
     /// # Errors
@@ -103,6 +114,22 @@ impl Repositories {
         };
         let Target::Repository(id) = permit.target() else { return Err(GitError::Misdirected) };
         Ok(Repository { all: self.clone(), id, directory: self.directory(id), service })
+    }
+
+    /// Where repositories are, and where there is room for what is on its way to one.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether there is a branch or tag of this name.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run.
+    pub async fn has_ref(&self, id: RepositoryId, name: &RefName) -> Result<bool, GitError> {
+        let mut command = self.git.command(&self.directory(id));
+        command.args(["for-each-ref", "--count=1", "--format=%(refname)", &name.to_string()]);
+        let listed = self.git.run("for-each-ref", &mut command).await?;
+        Ok(String::from_utf8_lossy(&listed).trim() == name.to_string())
     }
 
     /// The places for processes.

@@ -24,8 +24,9 @@ use crate::{Contents, GitError, Placed};
 #[derive(Debug)]
 pub struct Upload {
     contents: Contents,
-    scratch: Scratch,
+    // Ended before the directory that it works in is removed.
     process: Process,
+    scratch: Scratch,
     stdin: BufWriter<ChildStdin>,
     changes: Vec<(String, FileChange)>,
     files: usize,
@@ -70,7 +71,8 @@ pub struct NewCommit {
 pub struct Made {
     contents: Contents,
     scratch: Scratch,
-    pack: PathBuf,
+    /// What is new in it; nothing if all of it was in the repository before, the commit as well.
+    pack: Option<PathBuf>,
     /// The commit.
     pub commit: ObjectId,
 }
@@ -146,12 +148,14 @@ impl Upload {
         if let Some(parent) = &commit.parent {
             order.push_str(&format!("from {parent}\n"));
         }
+        // What goes, goes first: a file that goes may be where a directory comes.
+        for (path, _) in self.changes.iter().filter(|(_, change)| *change == FileChange::Deleted) {
+            order.push_str(&format!("D {}\n", quoted(path)));
+        }
         for (path, change) in &self.changes {
-            let path = quoted(path);
-            order.push_str(&match change {
-                FileChange::Content(mode, mark) => format!("M {} :{mark} {path}\n", mode.digits()),
-                FileChange::Deleted => format!("D {path}\n"),
-            });
+            if let FileChange::Content(mode, mark) = change {
+                order.push_str(&format!("M {} :{mark} {}\n", mode.digits(), quoted(path)));
+            }
         }
         order.push_str("done\n");
         let Self { contents, scratch, process, mut stdin, .. } = self;
@@ -178,6 +182,7 @@ impl Made {
     /// [`GitError`] if git cannot be started. Nothing was changed then.
     pub async fn push(self, name: &RefName, old: Option<&ObjectId>) -> Result<StartedPush, GitError> {
         let Self { contents, scratch, pack, commit } = self;
+        let Some(pack) = pack else { return contents.set_ref(name, old, Some(&commit)).await };
         let file = tokio::fs::File::open(&pack).await.map_err(GitError::file(&pack))?;
         // An open file outlives its name.
         drop(scratch);
@@ -262,17 +267,17 @@ impl Scratch {
         Ok(scratch)
     }
 
-    /// The pack that git made, and the commit in it.
-    fn result(&self) -> Result<(PathBuf, ObjectId), GitError> {
+    /// The pack that git made, and the commit.
+    fn result(&self) -> Result<(Option<PathBuf>, ObjectId), GitError> {
         let head = self.0.join(BRANCH);
         let id = fs::read_to_string(&head).map_err(GitError::file(&head))?;
         let directory = self.0.join("objects/pack");
         let entries = fs::read_dir(&directory).map_err(GitError::file(&directory))?;
         let pack =
             entries.flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|e| e == "pack"));
-        match (pack, object_id(id.trim())) {
-            (Some(pack), Some(id)) => Ok((pack, id)),
-            _ => Err(GitError::Failed { what: "fast-import", stderr: "it made no commit".into() }),
+        match object_id(id.trim()) {
+            Some(id) => Ok((pack, id)),
+            None => Err(GitError::Failed { what: "fast-import", stderr: "it made no commit".into() }),
         }
     }
 }

@@ -162,7 +162,7 @@ fn limit(question: &Question<'_>) -> Finding {
         Limit::Workspace(id) => here.is_some_and(|workspace| workspace.id == id),
         // A token of a project or a repository belongs to the workspace around it.
         Limit::Project(_) | Limit::Repository(_) if question.ask.action.object() == Object::Workspace => {
-            here.is_some_and(|workspace| workspace.privilege > Privilege::None)
+            here.is_some_and(|workspace| workspace.shows)
         }
         Limit::Project(id) => repository.is_some_and(|repository| repository.project == id),
         Limit::Repository(id) => repository.is_some_and(|repository| repository.id == id),

@@ -7,8 +7,8 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use doorward_git::{Contents, Placed};
 use doorward_rules::{
-    Action, Ask, Calendar, CredentialId, Limit, OwnFault, Permit, Presented, Reason, RuleSet, Rules, Surface, Verdict,
-    advise, decide,
+    Action, Ask, Calendar, Credential, CredentialId, Limit, OwnFault, Permit, Presented, Reason, RuleSet, Rules,
+    Surface, Verdict, advise, decide,
 };
 use doorward_store::{Decision, Finding, Named, Record, StoreError};
 use doorward_wire::{Authorization, Passwords, RepositoryName, RequestId, bitbucket_cloud, redact};
@@ -28,6 +28,8 @@ pub(crate) struct Admitted {
     pub(crate) noted: Noted,
     /// The place that the credential is limited to.
     pub(crate) limit: Limit,
+    /// The credential, if one was presented.
+    pub(crate) credential: Option<Credential>,
 }
 
 /// A request that was not let in, or not found out about.
@@ -121,7 +123,8 @@ impl App {
         let reason = match outcome {
             Ok(permit) => {
                 let limit = asked.found.facts.credential().map_or(Limit::Anywhere, |credential| credential.limit);
-                return Ok(Admitted { permit, decision, noted, limit });
+                let credential = asked.found.facts.credential().cloned();
+                return Ok(Admitted { permit, decision, noted, limit, credential });
             }
             Err(reason) => reason,
         };

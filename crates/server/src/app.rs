@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::ServerSettings;
 use crate::attempts::{Attempts, PerMinute};
 use crate::clock::Clock;
+use crate::keyed::Keyed;
 use crate::metrics::Metrics;
 use crate::sandbox::Sandbox;
 
@@ -35,6 +36,8 @@ pub(crate) struct Inner {
     /// The counts of refusals that were begun in this minute, by their tags.
     counted: PerMinute<u32>,
     pub(crate) sandbox: Option<Sandbox>,
+    /// Uploads under the keys of their callers.
+    pub(crate) uploads: Keyed,
     /// Says that there is something to be sent to webhooks.
     pub(crate) webhooks: Notify,
     /// What goes on after its request was answered: records of pushes.
@@ -69,6 +72,7 @@ impl App {
             repositories,
             recorder,
             metrics: Metrics::new(),
+            uploads: Keyed::default(),
             webhooks: Notify::new(),
             tasks: TaskTracker::new(),
             draining: AtomicBool::new(false),

@@ -13,6 +13,7 @@ mod context;
 mod diagnostics;
 mod git;
 mod health;
+mod keyed;
 mod listener;
 mod metrics;
 mod observe;

@@ -23,8 +23,8 @@ pub(crate) fn router(app: &App) -> Router {
         .route("/{workspace}/{repository}/HEAD", any(git::dumb))
         .route("/{workspace}/{repository}/objects/{*path}", any(git::dumb))
         // REST
-        .nest("/2.0", rest::routes())
-        .nest("/api/2.0", rest::routes())
+        .nest("/2.0", rest::routes(app))
+        .nest("/api/2.0", rest::routes(app))
         // Operation
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))

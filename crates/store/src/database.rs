@@ -229,5 +229,6 @@ fn migrations() -> Migrator {
         migration(2, "every kind", include_str!("../migrations/0002_every_kind.sql")),
         migration(3, "rest", include_str!("../migrations/0003_rest.sql")),
         migration(4, "webhooks", include_str!("../migrations/0004_webhooks.sql")),
+        migration(5, "repository settings", include_str!("../migrations/0005_repository_settings.sql")),
     ])
 }

@@ -160,16 +160,16 @@ fn limit(row: &Row) -> Result<Limit, StoreError> {
     })
 }
 
-/// The workspace as the principal stands to it: its owner and its own access tokens are its administrators; its members, and
-/// the tokens of what is in it, may read.
+/// The workspace as the principal stands to it: its owner and its own access tokens are its administrators, its members may
+/// read. Tokens of what is in it see that, and no more of it.
 fn workspace(row: &Row, presented: &Presented) -> Result<Option<Workspace>, StoreError> {
     let Some(id) = row.optional_parsed::<WorkspaceId>("workspace_id")? else { return Ok(None) };
     let privilege = match presented {
         Presented::Proven(credential) if credential.owner.is_none() => {
-            match (row.optional_parsed::<WorkspaceId>("limited_to_workspace")? == Some(id), credential.limit) {
-                (true, Limit::Workspace(_)) => Privilege::Admin,
-                (true, _) => Privilege::Read,
-                (false, _) => Privilege::None,
+            if credential.limit == Limit::Workspace(id) {
+                Privilege::Admin
+            } else {
+                Privilege::None
             }
         }
         Presented::Proven(_) if row.truth("owner")? => Privilege::Admin,
@@ -179,6 +179,9 @@ fn workspace(row: &Row, presented: &Presented) -> Result<Option<Workspace>, Stor
     let policy = crate::policy::optional(row)?.unwrap_or_default();
     let shows = match presented {
         // The address of an account that was not proven says nothing about who asks.
+        Presented::Proven(credential) if credential.owner.is_none() => {
+            row.optional_parsed::<WorkspaceId>("limited_to_workspace")? == Some(id)
+        }
         Presented::Proven(_) | Presented::Nothing => row.truth("shows")?,
         _ => false,
     };

@@ -77,7 +77,23 @@ impl Store {
         privilege: Privilege,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (repository, workspace) = (self.repository(name).await?, self.workspace(&name.workspace).await?);
+        self.set_permission_on(self.repository(name).await?.id, account, privilege, now).await
+    }
+
+    /// The same on the repository with an id, whatever has its name by now.
+    ///
+    /// # Errors
+    /// As for [`Self::set_permission`].
+    pub async fn set_permission_on(
+        &self,
+        repository: RepositoryId,
+        account: &AccountName,
+        privilege: Privilege,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let repository = self.repository_by_id(repository).await?;
+        let name = &repository.name;
+        let workspace = self.workspace(&name.workspace).await?;
         let id = self.account(account).await?.id;
         if workspace.owner == *account && privilege != Privilege::Admin {
             let slug = &name.workspace;
@@ -105,11 +121,12 @@ impl Store {
     /// [`StoreError::Missing`] if there is no such repository or account, or it was given nothing.
     pub async fn take_permission(
         &self,
-        name: &RepositoryName,
+        repository: RepositoryId,
         account: &AccountName,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (repository, id) = (self.repository(name).await?, self.account(account).await?.id);
+        let (repository, id) = (self.repository_by_id(repository).await?, self.account(account).await?.id);
+        let name = &repository.name;
         let mut change = self.change(now).await?;
         let done = sqlx::query("DELETE FROM permission WHERE repository_id = $1 AND account_id = $2")
             .bind(repository.id.to_string())
@@ -152,6 +169,34 @@ impl Store {
             }
         }
         Ok(found)
+    }
+
+    /// Those of the accounts with these addresses that belong to a repository's workspace, or were given something on it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn people_with_addresses(
+        &self,
+        repository: RepositoryId,
+        addresses: &[String],
+    ) -> Result<Vec<Account>, StoreError> {
+        let mut people = Vec::new();
+        for some in addresses.chunks(ADDRESSES) {
+            let places: Vec<String> = (2..some.len() + 2).map(|place| format!("${place}")).collect();
+            let sql = format!(
+                "SELECT a.* FROM account a JOIN repository r ON r.id = $1 JOIN workspace w ON w.id = r.workspace_id \
+                 WHERE a.email IN ({}) AND (w.owner_id = a.id \
+                 OR EXISTS (SELECT 1 FROM member m WHERE m.workspace_id = w.id AND m.account_id = a.id) \
+                 OR EXISTS (SELECT 1 FROM permission p WHERE p.repository_id = r.id AND p.account_id = a.id))",
+                places.join(", ")
+            );
+            let query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(repository.to_string());
+            let rows = some.iter().fold(query, |query, address| query.bind(address)).fetch_all(self.reading()).await?;
+            for row in rows {
+                people.push(account(&Row(row))?);
+            }
+        }
+        Ok(people)
     }
 
     /// The accounts that may do something to a repository by more than that it is public, and what; by name.
@@ -215,3 +260,6 @@ pub(crate) fn resolve(row: &Row) -> Result<Option<(Privilege, PermissionSource)>
     };
     Ok(PermissionSource::resolve(row.truth("owner")?, given, row.truth("member")?))
 }
+
+/// Addresses in one question.
+const ADDRESSES: usize = 100;

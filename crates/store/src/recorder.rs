@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use doorward_rules::Timestamp;
+use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
@@ -154,6 +155,9 @@ impl Batch {
         let mut change = store.change(Timestamp(0)).await?;
         for (record, _) in &self.records {
             record.insert(change.connection()).await?;
+            if record.event == "push.finished" {
+                touch(change.connection(), record).await?;
+            }
         }
         for count in self.tallies.values().filter(|_| with_tallies) {
             count.add(change.connection()).await?;
@@ -163,6 +167,21 @@ impl Batch {
         }
         change.commit_records().await
     }
+}
+
+/// Notes that a repository was pushed to. No decision depends on it.
+async fn touch(connection: &mut SqliteConnection, record: &Record) -> Result<(), StoreError> {
+    let Some((workspace, slug)) = record.subject.split_once('/') else { return Ok(()) };
+    sqlx::query(
+        "UPDATE repository SET updated_at = $3 WHERE slug = $2 AND coalesce(updated_at, 0) < $3 \
+         AND workspace_id = (SELECT id FROM workspace WHERE slug = $1)",
+    )
+    .bind(workspace)
+    .bind(slug)
+    .bind(record.at.0)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// How many entries may wait.

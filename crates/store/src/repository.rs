@@ -23,9 +23,15 @@ pub struct Repository {
     pub title: String,
     /// What it is about.
     pub description: String,
+    /// What it is written in.
+    pub language: String,
+    /// Where there is more about it.
+    pub website: String,
+    /// Who may fork it, as it was said: `allow_forks`, `no_public_forks` or `no_forks`.
+    pub fork_policy: String,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When its settings were last changed.
+    /// When it was last pushed to, or its settings changed.
     pub updated_at: Timestamp,
 }
 
@@ -38,10 +44,18 @@ pub struct RepositoryChange {
     pub title: Option<String>,
     /// What it is about.
     pub description: Option<String>,
+    /// What it is written in.
+    pub language: Option<String>,
+    /// Where there is more about it.
+    pub website: Option<String>,
+    /// Who may fork it.
+    pub fork_policy: Option<String>,
     /// Whether anybody may read it.
     pub public: Option<bool>,
     /// The project it belongs to.
     pub project: Option<ProjectKey>,
+    /// The branch that becomes its main one. It is not kept here, and on record all the same.
+    pub main_branch: Option<String>,
 }
 
 /// Who looks at a list of repositories.
@@ -104,6 +118,9 @@ impl Store {
             public,
             title: name.slug.to_string(),
             description: String::new(),
+            language: String::new(),
+            website: String::new(),
+            fork_policy: "no_public_forks".into(),
             created_at: now,
             updated_at: now,
         })
@@ -114,7 +131,16 @@ impl Store {
     /// # Errors
     /// [`StoreError::Missing`] if there is no such repository.
     pub async fn delete_repository(&self, name: &RepositoryName, now: Timestamp) -> Result<Repository, StoreError> {
-        let repository = self.repository(name).await?;
+        self.delete_repository_with_id(self.repository(name).await?.id, now).await
+    }
+
+    /// The same of the repository with an id, whatever has its name by now.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] if there is none.
+    pub async fn delete_repository_with_id(&self, id: RepositoryId, now: Timestamp) -> Result<Repository, StoreError> {
+        let repository = self.repository_by_id(id).await?;
+        let name = &repository.name;
         let mut change = self.change(now).await?;
         for sql in [
             "DELETE FROM permission WHERE repository_id = $1",
@@ -143,25 +169,31 @@ impl Store {
         now: Timestamp,
     ) -> Result<Repository, StoreError> {
         let before = self.repository_by_id(id).await?;
-        let RepositoryChange { slug, title, description, public, project } = wanted;
+        let RepositoryChange { slug, title, description, language, website, fork_policy, public, project, main_branch } =
+            wanted;
         let workspace = before.name.workspace.clone();
         let project = match project {
             Some(key) => Some(self.project(&ProjectName { workspace: workspace.clone(), key: key.clone() }).await?),
             None => None,
         };
         let mut change = self.change(now).await?;
-        let renamed = slug.as_ref().map_or(&before.name.slug, |slug| slug);
+        let renamed = slug.as_ref().unwrap_or(&before.name.slug);
         let done = sqlx::query(
-            "UPDATE repository SET slug = $2, title = coalesce($3, title), description = coalesce($4, description), \
-             public = coalesce($5, public), project_id = coalesce($6, project_id), updated_at = $7 WHERE id = $1",
+            "UPDATE repository SET slug = coalesce($2, slug), title = coalesce($3, title), description = coalesce($4, description), \
+             public = coalesce($5, public), project_id = coalesce($6, project_id), updated_at = $7, \
+             language = coalesce($8, language), website = coalesce($9, website), \
+             fork_policy = coalesce($10, fork_policy) WHERE id = $1",
         )
         .bind(id.to_string())
-        .bind(renamed.as_str())
+        .bind(slug.as_ref().map(RepositorySlug::as_str))
         .bind(title)
         .bind(description)
         .bind(*public)
         .bind(project.as_ref().map(|project| project.id.to_string()))
         .bind(now.0)
+        .bind(language)
+        .bind(website)
+        .bind(fork_policy)
         .execute(change.connection())
         .await
         .map_err(|error| StoreError::inserting(Noun::Repository, format!("{workspace}/{renamed}"), error))?;
@@ -174,6 +206,7 @@ impl Store {
         said.extend(public.filter(|public| *public != before.public).map(|public| access(public).into()));
         let moved = project.as_ref().filter(|project| project.name.key != before.project);
         said.extend(moved.map(|project| format!("moved to the project `{}`", project.name.key)));
+        said.extend(main_branch.as_ref().map(|branch| format!("given the main branch `{branch}`")));
         if said.is_empty() {
             said.push("changed".into());
         }
@@ -287,6 +320,9 @@ fn repository(row: &Row) -> Result<Repository, StoreError> {
         public: row.truth("public")?,
         title: row.optional_text("title")?.map_or_else(|| row.text("slug"), Ok)?,
         description: row.text("description")?,
+        language: row.text("language")?,
+        website: row.text("website")?,
+        fork_policy: row.text("fork_policy")?,
         created_at: row.time("created_at")?,
         updated_at: row.optional_time("updated_at")?.map_or_else(|| row.time("created_at"), Ok)?,
     })

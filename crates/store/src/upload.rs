@@ -58,23 +58,21 @@ impl Store {
         }))
     }
 
-    /// Keeps what an upload is, before or after its branch is moved, and forgets those that nobody repeats any more. Whether it
-    /// was kept: one that is done is not overwritten by another.
+    /// Keeps what an upload is, before or after its branch is moved, and forgets those that nobody repeats any more.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
-    pub async fn keep_upload(&self, upload: &Upload, now: Timestamp) -> Result<bool, StoreError> {
+    pub async fn keep_upload(&self, upload: &Upload, now: Timestamp) -> Result<(), StoreError> {
         let mut change = self.change(now).await?;
         sqlx::query("DELETE FROM upload WHERE created_at < $1")
             .bind(now.before(KEPT).0)
             .execute(change.connection())
             .await?;
-        let done = sqlx::query(
+        sqlx::query(
             "INSERT INTO upload (repository_id, caller, key, digest, commit_id, branch, done, created_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (repository_id, caller, key) DO UPDATE SET \
              digest = excluded.digest, commit_id = excluded.commit_id, branch = excluded.branch, done = excluded.done, \
-             created_at = excluded.created_at \
-             WHERE NOT upload.done OR upload.commit_id = excluded.commit_id",
+             created_at = excluded.created_at",
         )
         .bind(upload.repository.to_string())
         .bind(&upload.caller)
@@ -86,8 +84,7 @@ impl Store {
         .bind(now.0)
         .execute(change.connection())
         .await?;
-        change.commit_records().await?;
-        Ok(done.rows_affected() > 0)
+        change.commit_records().await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_rules::{RepositoryId, Timestamp};
+use doorward_rules::{RepositoryId, Timestamp, WorkspaceId};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
@@ -219,7 +219,7 @@ impl Store {
         change.commit_records().await
     }
 
-    /// The messages that are due, the oldest first, and when the next of the others is.
+    /// Of each webhook the oldest message that is due, with the workspace that it belongs to; and when the next of the others is.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
@@ -227,10 +227,14 @@ impl Store {
         &self,
         now: Timestamp,
         most: u32,
-    ) -> Result<(Vec<Delivery>, Option<Timestamp>), StoreError> {
-        let sql = "SELECT * FROM delivery WHERE state = 'waiting' AND next_at <= $1 ORDER BY next_at, id LIMIT $2";
+    ) -> Result<(Vec<(Delivery, WorkspaceId)>, Option<Timestamp>), StoreError> {
+        let sql = "SELECT d.*, r.workspace_id FROM delivery d JOIN webhook h ON h.id = d.webhook_id \
+             JOIN repository r ON r.id = h.repository_id \
+             WHERE d.id IN (SELECT min(id) FROM delivery WHERE state = 'waiting' AND next_at <= $1 GROUP BY webhook_id) \
+             ORDER BY d.next_at, d.id LIMIT $2";
         let rows = sqlx::query(sql).bind(now.0).bind(i64::from(most)).fetch_all(self.reading()).await?;
-        let due = rows.into_iter().map(|row| delivery(&Row(row))).collect::<Result<_, _>>()?;
+        let due = rows.into_iter().map(Row).map(|row| Ok((delivery(&row)?, row.parsed("workspace_id")?)));
+        let due = due.collect::<Result<_, StoreError>>()?;
         let next: Option<i64> =
             sqlx::query_scalar("SELECT min(next_at) FROM delivery WHERE state = 'waiting' AND next_at > $1")
                 .bind(now.0)

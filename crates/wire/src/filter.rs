@@ -26,7 +26,7 @@ pub enum FilterError {
         at: usize,
     },
     /// A field that the list cannot be filtered by.
-    #[error("field \"{field}\" does not support filtering; these do: {}", known.join(", "))]
+    #[error("field \"{field}\" does not support filtering; {}", supported(known))]
     Field {
         /// The field.
         field: String,
@@ -36,6 +36,13 @@ pub enum FilterError {
     /// It is longer, or has brackets in more brackets, than a filter may.
     #[error("it is longer or more deeply nested than a filter may be")]
     TooLong,
+}
+
+fn supported(known: &[&str]) -> String {
+    match known {
+        [] => "none does in this list".into(),
+        known => format!("these do: {}", known.join(", ")),
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

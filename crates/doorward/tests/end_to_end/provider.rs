@@ -166,6 +166,7 @@ fn what_is_answered_has_the_shapes_that_the_provider_documents() {
     let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
     let (_, token) = server.cli().token("admin", &scopes, &[]);
     server.cli().ok(&["account", "create", "ada", "--email", "ada@example.org"]);
+    server.cli().ok(&["workspace", "member", "add", "home", "ada"]);
     let world = World { server, token, shapes: shapes() };
     let (w, r) = ("/workspaces/home", "/repositories/home/site");
     world.made("project", "POST", &format!("{w}/projects"), &json!({ "key": "OPS", "name": "Operations" }), 201);

@@ -90,7 +90,8 @@ fn history_is_listed_page_by_page_as_git_has_it() {
         (commit["author"]["raw"].as_str(), commit["type"].as_str()),
         (Some("Ada <ada@example.org>"), Some("commit"))
     );
-    assert_eq!(commit["date"].as_str(), Some(world.git(&["log", "-1", "--format=%aI", &expected[12]]).as_str()));
+    let date = world.git(&["log", "-1", "--format=%aI", &expected[12]]).replace('Z', "+00:00");
+    assert_eq!(commit["date"], date.as_str());
     // By branch, tag, short id; without what others have; of a path.
     for name in ["main", "v1.2", "feature%2Fone", &expected[0][..8]] {
         assert_eq!(world.json(&format!("{API}/commits/{name}"))["values"][0]["hash"], expected[0].as_str(), "{name}");
@@ -264,7 +265,6 @@ fn what_is_no_revision_no_path_and_no_page_is_said_and_reaches_nothing() {
         "none",
         "--all",
         "-1",
-        "HEAD",
         "main~1",
         "main%5E%7Btree%7D",
         "%40%7Bu%7D",

@@ -3,6 +3,7 @@
 use doorward_testkit::{Response, Server};
 use serde_json::{Value, json};
 
+use crate::operation::await_that;
 use crate::server;
 
 /// A server with the workspace `acme` of ada, of which bob is a member and carol is not.
@@ -424,7 +425,94 @@ fn what_is_not_there_is_led_to_what_is() {
     assert!(
         told("GET", "/repositories/acme/site/branches").contains("GET /2.0/repositories/{workspace}/{repo_slug}/refs")
     );
-    assert!(told("GET", "/repositories/acme/site/pullrequests").contains("/2.0/repositories/"), "there are none here");
+    assert!(told("GET", "/repositories/acme/site/pipelines").contains("/2.0/repositories/"), "there are none here");
     let wrong = world.call(&world.ada, "PATCH", "/repositories/acme/site", &Value::Null);
     assert_eq!((wrong.status, wrong.header("allow")), (405, "DELETE, GET, POST, PUT"), "{}", wrong.text());
+}
+
+#[test]
+fn lists_of_ones_own_show_nothing_of_a_workspace_that_does_not_let_one_in() {
+    let world = World::new();
+    world.ok(&world.ada, "POST", "/repositories/acme/secret", &json!({}), 200);
+    let own = ["/user/permissions/repositories", "/user/workspaces/acme/permissions/repositories"];
+    for path in own {
+        assert_eq!(names(&world.get(&world.bob, path), "/repository/name"), ["secret"]);
+    }
+    world.server.cli().ok(&["policy", "set", "acme", "--addresses", "10.0.0.0/8"]);
+    assert_eq!(names(&world.get(&world.bob, own[0]), "/repository/name"), [""; 0]);
+    world.refused(&world.bob, "GET", own[1], &Value::Null, 403, "policy_address");
+    world.refused(&world.bob, "GET", "/user/workspaces/acme/permission", &Value::Null, 403, "policy_address");
+    world.refused(&world.bob, "GET", "/users/ada", &Value::Null, 404, "account_not_found");
+}
+
+#[test]
+fn nobody_finds_out_who_has_an_account_by_giving_it_something() {
+    let world = World::new();
+    world.ok(&world.ada, "POST", "/repositories/acme/site", &json!({}), 200);
+    let users = "/repositories/acme/site/permissions-config/users";
+    for name in ["carol", "nobody"] {
+        let path = format!("{users}/{name}");
+        world.refused(&world.ada, "PUT", &path, &json!({ "permission": "read" }), 404, "account_not_found");
+    }
+    world.ok(&world.ada, "PUT", &format!("{users}/bob"), &json!({ "permission": "write" }), 200);
+    // A token for one workspace does not show who is in another.
+    world.server.cli().ok(&["workspace", "create", "other", "--owner", "carol"]);
+    world.server.cli().ok(&["workspace", "member", "add", "other", "bob"]);
+    let (_, narrow) = world.server.cli().token("bob", ALL, &["--workspace", "acme"]);
+    world.get(&narrow, "/users/ada");
+    world.refused(&narrow, "GET", "/users/carol", &Value::Null, 404, "account_not_found");
+    world.get(&world.bob, "/users/carol");
+    // A token of a repository sees that, and not who belongs to the workspace around it.
+    let make = ["token", "create", "--name", "x", "--kind", "repository", "--for", "acme/site"];
+    let scopes = ["--scope", "repository", "--scope", "project", "--scope", "account"];
+    let made = world.server.cli().json(&[&make[..], &scopes].concat());
+    let token = made["secret"].as_str().expect("a secret");
+    for below in ["members", "permissions", "projects"] {
+        let path = format!("/workspaces/acme/{below}");
+        world.refused(token, "GET", &path, &Value::Null, 403, "privilege_missing");
+    }
+    assert_eq!(names(&world.get(token, "/repositories/acme"), "/slug"), ["site"]);
+}
+
+#[test]
+fn what_fails_changes_nothing_and_who_hangs_up_leaves_nothing_half_done() {
+    let world = World::new();
+    let (ada, site) = (world.ada.as_str(), "/repositories/acme/site");
+    for name in ["site", "taken"] {
+        world.ok(ada, "POST", &format!("/repositories/acme/{name}"), &json!({}), 200);
+    }
+    let form = ["Content-Type: application/x-www-form-urlencoded", &format!("Authorization: Bearer {ada}")];
+    for body in [&b"a=1"[..], b"a=2&branch=other"] {
+        assert_eq!(world.server.http().post(&format!("/2.0{site}/src"), &form, body).status, 201);
+    }
+    let both = json!({ "name": "taken", "mainbranch": { "name": "other" } });
+    world.refused(ada, "PUT", site, &both, 400, "bad_parameter");
+    assert_eq!(world.get(ada, site)["mainbranch"]["name"], "main");
+    world.refused(ada, "PUT", site, &json!({ "mainbranch": { "name": "none" } }), 400, "bad_parameter");
+    world.ok(ada, "PUT", site, &json!({ "mainbranch": { "name": "other" } }), 200);
+    assert!(world.server.cli().ok(&["audit"]).contains("other"));
+    // Of many that are begun and given up, each is there with all that was said of it, or not at all.
+    for number in 0..30 {
+        let body = json!({ "description": "said", "mainbranch": { "name": "trunk" } }).to_string();
+        let request = format!(
+            "POST /2.0/repositories/acme/gone{number} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ada}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = world.server.http().connect();
+        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("sent");
+    }
+    for number in 0..5 {
+        world.ok(ada, "POST", &format!("/repositories/acme/after{number}"), &json!({}), 200);
+    }
+    await_that("what is made has its directory and all that was said", || {
+        let list = world.get(ada, "/repositories/acme?pagelen=100&q=slug~%22gone%22");
+        let whole = |found: &Value| found["description"] == "said" && found["mainbranch"]["name"] == "trunk";
+        let listed = list["values"].as_array().expect("values");
+        let directories = std::fs::read_dir(world.server.cli().data().join("repositories")).expect("the directory");
+        let directories =
+            directories.flatten().filter(|entry| entry.path().extension().is_some_and(|end| end == "git"));
+        // `home/hello`, `site`, `taken` and the five are there besides.
+        !listed.is_empty() && listed.iter().all(whole) && directories.count() == listed.len() + 8
+    });
 }

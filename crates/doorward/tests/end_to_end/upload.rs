@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use doorward_testkit::{Response, Server};
 use serde_json::Value;
 
-use crate::operation::await_that;
 use crate::{server, server_with};
 
 const SRC: &str = "/2.0/repositories/home/hello/src";
@@ -309,9 +308,115 @@ fn what_is_too_much_or_breaks_off_leaves_nothing() {
     // And one that is given up half-way.
     let mut stream = world.server.http().connect();
     stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&piece)).expect("sent");
-    await_that("the upload has begun", || !world.scratch().is_empty());
     drop(stream);
-    await_that("nothing is left of it", || world.scratch().is_empty());
     assert_eq!(world.tip("main"), before);
-    assert!(Path::new(&world.server.bare("home/hello")).exists());
+    assert!(world.scratch().is_empty());
+}
+
+#[test]
+fn the_head_of_a_part_that_has_no_end_takes_neither_memory_nor_time() {
+    let world = World::new();
+    let mut body = b"--BOUND\r\nContent-Disposition: form-data; name=\"a\"; filename=\"a\"\r\nX-Junk: ".to_vec();
+    body.resize(60 << 20, b'A');
+    let quiet = world.server.memory("VmHWM");
+    let authorization = format!("Authorization: Bearer {}", world.token);
+    let media_type = "Content-Type: multipart/form-data; boundary=BOUND";
+    let answer = world.server.http().post(SRC, &[&authorization, media_type], &body);
+    // The server may close the connection before it has read all of it.
+    assert!([0, 400].contains(&answer.status), "{answer:?}");
+    let grown = world.server.memory("VmHWM") - quiet;
+    assert!(grown < 16 * 1024 * 1024, "{grown}");
+}
+
+/// Begins an upload; what is sent goes on when the test says so.
+fn begun(world: &World) -> std::net::TcpStream {
+    let mut stream = world.server.http().connect();
+    let head = format!(
+        "POST {SRC} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Length: {}\r\nConnection: close\r\n\
+         Content-Type: multipart/form-data; boundary=BOUND\r\n\r\n",
+        world.token,
+        LATE.len()
+    );
+    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&LATE[..20])).expect("sent");
+    stream
+}
+
+const LATE: &[u8] =
+    b"--BOUND\r\nContent-Disposition: form-data; name=\"late\"; filename=\"l\"\r\n\r\nx\r\n--BOUND--\r\n";
+
+fn ended(mut stream: std::net::TcpStream) -> String {
+    stream.write_all(&LATE[20..]).expect("sent");
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn who_is_refused_while_an_upload_is_under_way_uploads_nothing() {
+    let world = World::new();
+    let before = world.tip("main");
+    let (id, token) = world.server.cli().token("admin", &SCOPES, &[]);
+    let world = World { token, ..world };
+    let stream = begun(&world);
+    world.server.cli().ok(&["token", "revoke", &id]);
+    let answer = ended(stream);
+    assert!(answer.starts_with("HTTP/1.1 401") && answer.contains("token_revoked"), "{answer}");
+    assert_eq!(world.tip("main"), before);
+}
+
+#[test]
+fn slow_uploads_hold_up_nobody() {
+    let world = World::of(server_with(&[("DOORWARD_GIT_LONG_PROCESSES", "1"), ("DOORWARD_GIT_WAIT", "5s")]));
+    let slow: Vec<_> = (0..8).map(|_| begun(&world)).collect();
+    let git = world.server.git();
+    git.ok(world.server.directory(), &["clone", "-q", &url(&world), "clone"]);
+    world.done(Form::default().file("quick", b"x"));
+    for stream in slow {
+        let answer = ended(stream);
+        assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    }
+    assert_eq!(world.git(&["log", "--format=%s", "--grep=late", "main"]).lines().count(), 8);
+}
+
+#[test]
+fn of_many_at_once_under_one_key_one_is_done() {
+    let world = World::new();
+    for round in 0..5 {
+        let answers: Vec<Response> = std::thread::scope(|scope| {
+            let uploads: Vec<_> = (0..6)
+                .map(|_| {
+                    let form =
+                        Form::default().file("a", format!("{round}").as_bytes()).field("message", &format!("r{round}"));
+                    let world = &world;
+                    scope.spawn(move || world.send(form, &[&format!("Idempotency-Key: {round}")]))
+                })
+                .collect();
+            uploads.into_iter().map(|upload| upload.join().expect("an answer")).collect()
+        });
+        let places: Vec<&str> = answers.iter().map(|answer| answer.header("location")).collect();
+        assert!(
+            answers.iter().all(|answer| answer.status == 201) && places.iter().all(|place| *place == places[0]),
+            "{places:?}"
+        );
+        assert_eq!(world.git(&["log", "--format=%s", &format!("--grep=^r{round}$"), "main"]).lines().count(), 1);
+    }
+}
+
+#[test]
+fn files_and_directories_take_each_others_places_and_never_silently() {
+    let world = World::new();
+    let before = world.tip("main");
+    world.done(Form::default().file("a", b"a file").file("d/x", b"x"));
+    world.done(Form::default().field("files", "a").file("a/b", b"inner").field("files", "d").file("d", b"a file"));
+    assert_eq!(world.git(&["ls-tree", "-r", "--name-only", "main", "a", "d"]), "a/b\nd");
+    world.refused(Form::default().file("x", b"file").file("x/y/z", b"inner"), 400, "bad_parameter");
+    // The same content on the same parent in the same second is the same commit, which another branch may lead to as well.
+    let tip = world.tip("main");
+    for round in 0..3 {
+        for branch in ["p", "q"] {
+            let form = Form::default().file("same", b"1").field("message", "s").field("parents", &tip);
+            world.done(form.field("branch", &format!("{branch}{round}")));
+        }
+    }
+    assert_ne!(tip, before);
 }

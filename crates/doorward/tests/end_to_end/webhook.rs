@@ -225,7 +225,7 @@ fn nothing_is_sent_into_the_servers_own_network_unless_that_is_allowed() {
         (json!({ "url": "file:///etc/passwd", "events": ["repo:push"] }), "url"),
         (json!({ "url": "http://x y", "events": ["repo:push"] }), "url"),
         (json!({ "url": "http://example.org" }), "events"),
-        (json!({ "url": "http://example.org", "events": ["pullrequest:created"] }), "events"),
+        (json!({ "url": "http://example.org", "events": ["repo:pushed"] }), "events"),
         (json!({ "url": "http://example.org", "events": "repo:push" }), "events"),
         (json!({ "url": "http://example.org", "events": ["repo:push"], "active": "maybe" }), "active"),
     ] {
@@ -233,4 +233,34 @@ fn nothing_is_sent_into_the_servers_own_network_unless_that_is_allowed() {
         let value: Value = serde_json::from_slice(&answer.body).expect("JSON");
         assert!(answer.status == 400 && value["error"]["fields"][field].is_array(), "{wanted}: {value}");
     }
+}
+
+#[test]
+fn receivers_that_do_not_answer_hold_up_nobody_elses_messages() {
+    let world = World::new("127.0.0.0/8");
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent.local_addr().expect("an address");
+    let cli = world.server.cli();
+    cli.ok(&["account", "create", "mallory", "--email", "m@example.org"]);
+    cli.ok(&["workspace", "create", "wsm", "--owner", "mallory"]);
+    cli.ok(&["repository", "create", "wsm/m"]);
+    let (_, token) = cli.token("mallory", SCOPES, &[]);
+    let theirs = format!("Authorization: Bearer {token}");
+    for number in 0..30 {
+        let wanted = json!({ "url": format!("http://{address}/{number}"), "events": ["repo:push"] }).to_string();
+        let headers = [theirs.as_str(), "Content-Type: application/json"];
+        let made = world.server.http().post("/2.0/repositories/wsm/m/hooks", &headers, wanted.as_bytes());
+        assert_eq!(made.status, 201, "{}", made.text());
+    }
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    assert_eq!(world.server.http().post("/2.0/repositories/wsm/m/src", &[&theirs, form], b"a=b").status, 201);
+    let held = silent.accept().expect("one of theirs is being sent");
+    let (url, messages) = receiver(&[200]);
+    world.hook(&url, &json!({}));
+    world.push("mine");
+    // Each of theirs takes ten seconds; were mine to wait for all, it would be more than a minute.
+    let began = std::time::Instant::now();
+    assert_eq!(next(&messages).change()["new"]["name"], "mine");
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
+    drop(held);
 }

@@ -78,6 +78,7 @@ fn told_again(question: Question<'_>) -> Result<(), &'static str> {
         return Err("token_without_account");
     }
     let seen = facts.repository.filter(|r| r.public || r.privilege != Privilege::None);
+    let shows_nothing = facts.workspace.as_ref().is_none_or(|w| !w.shows);
     let stranger = facts.workspace.as_ref().is_none_or(|w| w.privilege == Privilege::None);
     if !about_account {
         match credential.limit {
@@ -88,13 +89,13 @@ fn told_again(question: Question<'_>) -> Result<(), &'static str> {
                 }
             }
             Limit::Project(id) => {
-                let elsewhere = if about_workspace { stranger } else { seen.is_none() || id != PROJECT };
+                let elsewhere = if about_workspace { shows_nothing } else { seen.is_none() || id != PROJECT };
                 if elsewhere {
                     return Err("token_limited_to_project");
                 }
             }
             Limit::Repository(id) => {
-                let elsewhere = if about_workspace { stranger } else { seen.is_none() || id != REPOSITORY };
+                let elsewhere = if about_workspace { shows_nothing } else { seen.is_none() || id != REPOSITORY };
                 if elsewhere {
                     return Err("token_limited_to_repository");
                 }

@@ -94,7 +94,7 @@ pub(crate) async fn receive_pack(
                 if let Err(error) = app.recorder.record(record).await {
                     tracing::error!(%error, request = %context.id, "the outcome of a push could not be recorded");
                 }
-                webhook::pushed(&app, &admitted.permit, moved(&outcome, &asked)).await;
+                webhook::pushed(&app, admitted.permit.into(), moved(&outcome, &asked));
             });
             done(Body::from_stream(push.output))
         }

@@ -1,5 +1,8 @@
 //! One call of the API: what was sent, the question to the kernel, and the answer, counted.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::FromRequestParts;
@@ -7,13 +10,16 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use axum::response::IntoResponse;
-use doorward_git::Contents;
-use doorward_rules::{Action, Limit, Object, Permit, Principal, Reason, RepositoryId, Surface, Target, WorkspaceId};
+use doorward_git::{Contents, Repositories};
+use doorward_rules::{
+    Action, Credential, Limit, Object, Permit, Principal, Reason, RepositoryId, RuleSet, Surface, Target, WorkspaceId,
+};
 use doorward_store::{Account, Decision, Named, Repository, Store, StoreError, Viewer, Workspace};
 use doorward_wire::{Fields, ObjectId, RepositoryName, RequestId, WorkspaceSlug};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::base;
+use super::object;
 use super::page::Query;
 use crate::admit::{Admitted, Wish};
 use crate::app::App;
@@ -48,10 +54,11 @@ pub(super) enum Place<'a> {
 
 /// Leave to do what a call asks for.
 pub(super) struct Granted {
-    pub(super) permit: Permit,
+    pub(super) permit: Arc<Permit>,
     pub(super) decision: Decision,
     /// The place that the credential is limited to.
     pub(super) limit: Limit,
+    credential: Option<Credential>,
     /// The store, on behalf of the caller: what is changed is recorded as its doing.
     pub(super) store: Store,
     /// Under which the call is found later.
@@ -61,6 +68,7 @@ pub(super) struct Granted {
 
 /// A repository that may be read, or changed, with a place for git.
 pub(super) struct Opened {
+    repositories: Repositories,
     pub(super) granted: Granted,
     pub(super) name: RepositoryName,
     pub(super) contents: Contents,
@@ -134,19 +142,49 @@ impl Call {
         self.finish(wish, decision, id, noted, reply).await
     }
 
-    /// The same, with a place for the git processes that it takes.
+    /// Asks whether the caller may do this here, before what it sends is read. It is asked about again when it is done.
+    pub(super) async fn may(&self, action: Action, place: Place<'_>) -> Result<(), Box<Response<Body>>> {
+        let name = self.resolve(action, place).await.map_err(|refusal| Box::new(self.refuse(&refusal)))?;
+        let wish = Wish::rest(action, name.as_named());
+        let admitted = self.app.admit(&self.context, &self.headers, wish).await;
+        admitted.map(drop).map_err(|away| Box::new(away.respond()))
+    }
+
+    /// The same as [`Self::carry_out`], with a place for the git processes that it takes.
     pub(super) async fn open(
         &self,
         action: Action,
+        place: (&str, &str),
+        work: impl AsyncFnOnce(Opened) -> Reply,
+    ) -> Response<Body> {
+        self.opening(action, place, &self.context, false, work).await
+    }
+
+    /// The same for what was asked about before, at the moment that it is now.
+    pub(super) async fn open_again(
+        &self,
+        action: Action,
+        place: (&str, &str),
+        work: impl AsyncFnOnce(Opened) -> Reply,
+    ) -> Response<Body> {
+        let now = Context { at: self.app.clock.now(), ..self.context.clone() };
+        self.opening(action, place, &now, true, work).await
+    }
+
+    async fn opening(
+        &self,
+        action: Action,
         (workspace, repository): (&str, &str),
+        context: &Context,
+        again: bool,
         work: impl AsyncFnOnce(Opened) -> Reply,
     ) -> Response<Body> {
         let name = match self.resolve(action, Place::Repository(workspace, repository)).await {
             Ok(name) => name,
             Err(refusal) => return self.refuse(&refusal),
         };
-        let wish = Wish::rest(action, name.as_named());
-        let (admitted, contents) = match self.app.admit_to_read(&self.context, &self.headers, wish).await {
+        let wish = Wish { again, ..Wish::rest(action, name.as_named()) };
+        let (admitted, contents) = match self.app.admit_to_read(context, &self.headers, wish).await {
             Ok(admitted) => admitted,
             Err(away) => return away.respond(),
         };
@@ -154,19 +192,23 @@ impl Call {
         let (decision, id) = (granted.decision.clone(), granted.id);
         let reply = match (&name, self.fields()) {
             (_, Err(refusal)) => Err(refusal),
-            (Name::Repository(name), Ok(_)) => {
-                work(Opened { granted, name: name.clone(), contents, api: self.api(name) }).await
-            }
+            (Name::Repository(name), Ok(_)) => work(self.opened(granted, name.clone(), contents)).await,
             (Name::Account | Name::Workspace(_), Ok(_)) => Err(misdirected().into()),
         };
         self.finish(wish, decision, id, noted, reply).await
     }
 
+    /// A repository with a place for git, opened by leave.
+    pub(super) fn opened(&self, granted: Granted, name: RepositoryName, contents: Contents) -> Opened {
+        let api = self.api(&name);
+        Opened { repositories: self.app.repositories.clone(), granted, name, contents, api }
+    }
+
     fn granted(&self, admitted: Admitted, wish: Wish<'_>, name: Name) -> (Granted, Noted) {
-        let Admitted { permit, decision, noted, limit } = admitted;
+        let Admitted { permit, decision, noted, limit, credential } = admitted;
         let id = self.context.id.tagged(decision.tag(&wish.subject()));
         let store = self.app.store.on_behalf_of(id, decision.clone());
-        (Granted { permit, decision, limit, store, id, name }, noted)
+        (Granted { permit: Arc::new(permit), decision, limit, credential, store, id, name }, noted)
     }
 
     async fn finish(
@@ -327,6 +369,20 @@ impl Granted {
         Ok(self.store.account_by_id(id).await?)
     }
 
+    /// Why a workspace's own rules stand against this call, of which its account's other workspaces do not decide.
+    ///
+    /// # Errors
+    /// Trouble with the store.
+    pub(super) async fn against(&self, call: &Call, workspace: &WorkspaceSlug) -> Result<Option<Reason>, Refusal> {
+        let Some(credential) = &self.credential else { return Ok(None) };
+        let policy = self.store.policy(workspace).await?;
+        let kept = match call.app.settings.rules {
+            RuleSet::Doorward => policy.against_credential(credential),
+            RuleSet::BitbucketCloud => None,
+        };
+        Ok(kept.or_else(|| policy.against_access(credential, Some(call.context.address))))
+    }
+
     /// What the caller is to a list of repositories.
     pub(super) fn viewer(&self) -> Viewer {
         match self.permit.principal() {
@@ -355,7 +411,60 @@ impl Opened {
     /// # Errors
     /// 404 if there is none; trouble with git.
     pub(super) async fn commit(&self, revision: &str) -> Result<ObjectId, Refusal> {
-        commit(&self.contents, revision).await
+        let revision = revision.trim_end_matches('/');
+        if revision != "HEAD" {
+            return commit(&self.contents, revision).await;
+        }
+        let branch = self.repositories.main_branch(&self.granted.permit).await?;
+        commit(&self.contents, branch.as_deref().unwrap_or("HEAD")).await
+    }
+}
+
+impl Opened {
+    /// Adds to the authors in an answer which accounts they are: of those that belong to the repository, and for callers with a
+    /// credential, so that nobody can find out by a commit of its own who has an account.
+    ///
+    /// # Errors
+    /// Trouble with the store.
+    pub(super) async fn with_people(&self, call: &Call, mut value: Value) -> Result<Value, Refusal> {
+        let Target::Repository(id) = self.granted.permit.target() else { return Ok(value) };
+        let mut addresses = Vec::new();
+        each_signature(&mut value, &mut |signature, address| {
+            let _ = signature;
+            addresses.push(address);
+        });
+        if addresses.is_empty() || self.granted.permit.principal() == Principal::Anyone {
+            return Ok(value);
+        }
+        addresses.sort();
+        addresses.dedup();
+        let base = call.base();
+        let people = self.granted.store.people_with_addresses(id, &addresses).await?;
+        let people: HashMap<String, Value> =
+            people.iter().map(|account| (account.email.to_string(), object::account(account, &base))).collect();
+        each_signature(&mut value, &mut |signature, address| {
+            if let Some(account) = people.get(&address) {
+                signature.insert("user".into(), account.clone());
+            }
+        });
+        Ok(value)
+    }
+}
+
+/// Calls `look` with every author and committer in an answer, and its address in small letters.
+fn each_signature(value: &mut Value, look: &mut impl FnMut(&mut Map<String, Value>, String)) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(|value| each_signature(value, look)),
+        Value::Object(fields) => {
+            let is_signature = matches!(fields.get("type").and_then(Value::as_str), Some("author" | "committer"));
+            let raw = fields.get("raw").and_then(Value::as_str).filter(|_| is_signature);
+            let address = raw.and_then(|raw| raw.strip_suffix('>')?.rsplit_once('<'));
+            match address.map(|(_, address)| address.to_ascii_lowercase()) {
+                Some(address) => look(fields, address),
+                None => fields.values_mut().for_each(|value| each_signature(value, look)),
+            }
+        }
+        _ => {}
     }
 }
 

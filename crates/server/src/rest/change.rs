@@ -1,6 +1,7 @@
 //! Changes of branches and tags: each is a push, checked and recorded as one.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use axum::http::StatusCode;
 use doorward_git::{Contents, GitError, Made, PushOutcome, StartedPush};
@@ -66,7 +67,7 @@ impl Change {
         match ended {
             Ok(()) => {
                 let moved = Moved { name: self.name.to_string(), old: self.old.clone(), new: self.new.clone() };
-                webhook::pushed(app, &granted.permit, vec![moved]).await;
+                webhook::pushed(app, Arc::clone(&granted.permit), vec![moved]);
                 Ok(())
             }
             Err(Ended::Trouble(error)) => Err(error.into()),

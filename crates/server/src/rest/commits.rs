@@ -73,7 +73,8 @@ async fn list(call: &Call, opened: &Opened, revision: Option<&str>) -> Reply {
     let values = commits.iter().take(page.length()).map(|commit| object::commit(commit, &opened.name, &opened.api));
     let part = Part { values: values.collect(), more: commits.len() > page.length(), size: None };
     let below = revision.map_or(String::new(), |name| format!("/{}", doorward_wire::percent_encoded(name)));
-    call.json(page.answer(part, &format!("{}/commits{below}", opened.api), &call.query))
+    let answer = page.answer(part, &format!("{}/commits{below}", opened.api), &call.query);
+    call.json(opened.with_people(call, answer).await?)
 }
 
 /// `GET …/commit/{revision}`.
@@ -86,7 +87,8 @@ pub(super) async fn commit(
         let commit = opened.contents.commits_of(&[id]).await?.into_iter().next();
         let commit =
             commit.ok_or_else(|| Refusal::not_there("commit_not_found", "commit not found", "ask for another"))?;
-        call.json(object::commit(&commit, &opened.name, &opened.api))
+        let answer = object::commit(&commit, &opened.name, &opened.api);
+        call.json(opened.with_people(&call, answer).await?)
     })
     .await
 }
@@ -121,7 +123,7 @@ pub(super) async fn file_history(
         let values = found.iter().zip(&commits).take(page.length()).map(value).collect();
         let part = Part { values, more: found.len() > page.length(), size: None };
         let address = format!("{}/filehistory/{commit}/{}", opened.api, object::below(path, false));
-        call.json(page.answer(part, &address, &call.query))
+        call.json(opened.with_people(&call, page.answer(part, &address, &call.query)).await?)
     })
     .await
 }

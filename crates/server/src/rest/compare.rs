@@ -67,7 +67,8 @@ pub(super) async fn merge_base(call: Call, Parts((workspace, repository, spec)):
             other.ok_or_else(|| Refusal::bad_parameter("revspec", "it names one commit", "name two, as in a..b"))?;
         let id = opened.contents.merge_base(&one, &other).await?.ok_or_else(nothing_in_common)?;
         let commit = opened.contents.commits_of(&[id]).await?.into_iter().next().ok_or_else(nothing_in_common)?;
-        call.json(object::commit(&commit, &opened.name, &opened.api))
+        let answer = object::commit(&commit, &opened.name, &opened.api);
+        call.json(opened.with_people(&call, answer).await?)
     })
     .await
 }
@@ -118,7 +119,14 @@ fn difference(found: &FileDifference, old: Option<&ObjectId>, new: &ObjectId, ap
         path.as_ref().zip(commit).map_or(Value::Null, |(path, commit)| {
             let escaped = object::below(path, false);
             let href = format!("{api}/src/{commit}/{escaped}");
-            json!({ "type": "commit_file", "path": path, "escaped_path": escaped, "links": { "self": { "href": href } } })
+            json!({
+                "type": "commit_file",
+                "path": path,
+                "escaped_path": escaped,
+                "attributes": [],
+                "commit": object::commit_link(commit, api),
+                "links": { "self": { "href": href } },
+            })
         })
     };
     let status = match found.status {

@@ -1,15 +1,24 @@
 //! The form of an upload: files, which go to git as they come, and what the commit is to be.
 
+use std::collections::HashSet;
 use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context as TaskContext, Poll};
 
 use axum::http::StatusCode;
+use bytes::Bytes;
 use doorward_git::{FileMode, Upload};
 use doorward_wire::percent_decoded_bytes;
+use futures_core::Stream;
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio_util::io::ReaderStream;
 
 use super::body::broken;
+use super::page::Query;
 use crate::refusal::{Refusal, shown};
 use crate::request_body::RequestBody;
 
@@ -18,6 +27,16 @@ pub(super) struct Form {
     pub(super) changes: Changes,
     /// Of everything that was sent.
     pub(super) digest: [u8; 32],
+    files: Vec<Sent>,
+    spool: Spool,
+}
+
+/// A file that came, and where in the spool it is.
+struct Sent {
+    path: String,
+    mode: FileMode,
+    offset: u64,
+    length: u64,
 }
 
 /// What the fields say that are no files.
@@ -36,15 +55,16 @@ pub(super) struct Changes {
 }
 
 /// Reads one field after the other.
-struct Reader<'a> {
-    upload: &'a mut Upload,
+struct Reader {
     most: usize,
     changes: Changes,
     digest: Sha256,
+    files: Vec<Sent>,
+    spool: Spool,
 }
 
 impl Form {
-    /// Reads a form. Its files are in the upload then, and those that are to go are marked so.
+    /// Reads a form, of which the files go into a file without a name in `directory` if they are more than a little.
     ///
     /// # Errors
     /// 400 that names what is wrong with which field, 413 for too many files or bytes.
@@ -52,27 +72,52 @@ impl Form {
         media_type: &str,
         body: RequestBody,
         most: usize,
-        upload: &mut Upload,
+        directory: &Path,
     ) -> Result<Self, Refusal> {
-        let mut reader = Reader { upload, most, changes: Changes::default(), digest: Sha256::new() };
+        let spool = Spool::new(directory);
+        let (changes, digest, files) = (Changes::default(), Sha256::new(), Vec::new());
+        let mut reader = Reader { most, changes, digest, files, spool };
         if media_type.to_ascii_lowercase().starts_with("multipart/") {
             reader.multipart(media_type, body).await?;
         } else {
             reader.pairs(body).await?;
         }
-        let Reader { upload, changes, digest, .. } = reader;
-        for path in changes.deleted() {
+        let Reader { changes, digest, files, spool, .. } = reader;
+        changes.check()?;
+        Ok(Self { changes, digest: digest.finalize().into(), files, spool })
+    }
+
+    /// Hands everything to git.
+    ///
+    /// # Errors
+    /// Trouble with git, or with reading what was spooled.
+    pub(super) async fn send(mut self, upload: &mut Upload) -> Result<(), Refusal> {
+        for path in self.changes.deleted() {
             upload.delete(path);
         }
-        Ok(Self { changes, digest: digest.finalize().into() })
+        for Sent { path, mode, offset, length } in &self.files {
+            let content = self.spool.read(*offset, *length).await.map_err(|error| trouble(&error))?;
+            upload.file(path, *mode, *length, content).await?;
+        }
+        Ok(())
     }
 }
 
-impl Reader<'_> {
+impl Reader {
     async fn multipart(&mut self, media_type: &str, body: RequestBody) -> Result<(), Refusal> {
         let boundary = multer::parse_boundary(media_type).map_err(|error| unreadable(&error))?;
-        let mut parts = multer::Multipart::new(ReaderStream::new(body), boundary);
-        while let Some(mut part) = parts.next_field().await.map_err(|error| unreadable(&error))? {
+        let (stream, allowance) = Metered::new(ReaderStream::new(body));
+        let mut parts = multer::Multipart::new(stream, boundary);
+        let mut count = 0;
+        loop {
+            // What is before a part and at its head is looked for in memory, so there must not be much of it.
+            allowance.store(LONGEST_HEAD, Ordering::Relaxed);
+            let Some(mut part) = parts.next_field().await.map_err(|error| unreadable(&error))? else { break };
+            allowance.store(usize::MAX, Ordering::Relaxed);
+            count += 1;
+            if count > self.most * 2 + 100 {
+                return Err(too_many(self.most));
+            }
             let name = part.name().unwrap_or_default().to_owned();
             let is_file = part.file_name().is_some() || !META.contains(&name.as_str());
             if !is_file {
@@ -89,11 +134,11 @@ impl Reader<'_> {
             let disposition = part.headers().get("content-disposition").map(|value| value.as_bytes().to_vec());
             let mode = mode(&String::from_utf8_lossy(&disposition.unwrap_or_default()))?;
             let path = self.path(&name)?;
-            let mut spool = Spool::default();
+            self.begin();
             while let Some(chunk) = part.chunk().await.map_err(|error| unreadable(&error))? {
-                spool.take(&chunk).await.map_err(|error| trouble(&error))?;
+                self.spool.take(&chunk).await.map_err(|error| trouble(&error))?;
             }
-            self.file(path, mode, spool).await?;
+            self.end(path, mode)?;
         }
         Ok(())
     }
@@ -117,9 +162,9 @@ impl Reader<'_> {
                 continue;
             }
             let path = self.path(&name)?;
-            let mut spool = Spool::default();
-            spool.take(&value).await.map_err(|error| trouble(&error))?;
-            self.file(path, FileMode::Plain, spool).await?;
+            self.begin();
+            self.spool.take(&value).await.map_err(|error| trouble(&error))?;
+            self.end(path, FileMode::Plain)?;
         }
         Ok(())
     }
@@ -152,17 +197,23 @@ impl Reader<'_> {
         Ok(())
     }
 
-    async fn file(&mut self, path: String, mode: FileMode, spool: Spool) -> Result<(), Refusal> {
-        if mode == FileMode::Link && spool.length > LONGEST_PATH as u64 {
+    /// Begins a file: what the spool takes from here on is its content.
+    fn begin(&mut self) {
+        self.spool.digest = Sha256::new();
+        self.spool.began = self.spool.length;
+    }
+
+    /// Ends it.
+    fn end(&mut self, path: String, mode: FileMode) -> Result<(), Refusal> {
+        let (offset, length) = (self.spool.began, self.spool.length - self.spool.began);
+        if mode == FileMode::Link && length > LONGEST_PATH as u64 {
             return Err(bad_path(&path, "it leads to more than a path may be long"));
         }
-        let Spool { length, digest, .. } = &spool;
-        let (length, digest) = (*length, digest.clone().finalize());
+        let digest = std::mem::take(&mut self.spool.digest).finalize();
         self.note(path.as_bytes(), &digest);
         self.note(b"mode", format!("{mode:?}").as_bytes());
-        let content = spool.read().await.map_err(|error| trouble(&error))?;
-        self.upload.file(&path, mode, length, content).await?;
-        self.changes.sent.push(path);
+        self.changes.sent.push(path.clone());
+        self.files.push(Sent { path, mode, offset, length });
         Ok(())
     }
 
@@ -176,9 +227,7 @@ impl Reader<'_> {
     /// A path in the repository, if a name is one, and there may be one more.
     fn path(&self, name: &str) -> Result<String, Refusal> {
         if self.changes.sent.len() + self.changes.listed.len() >= self.most {
-            let sentence = format!("an upload may have {} files", self.most);
-            let remedy = "upload them in several parts, or push them with git";
-            return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_files", sentence, remedy));
+            return Err(too_many(self.most));
         }
         let path = name.strip_prefix('/').unwrap_or(name);
         check_path(path).map_err(|what| bad_path(path, what))?;
@@ -187,14 +236,51 @@ impl Reader<'_> {
 }
 
 impl Changes {
+    /// Takes from the address what the body does not say. Bitbucket Cloud's description has these parameters there.
+    ///
+    /// # Errors
+    /// 400 if `files` is there: those belong into the body.
+    pub(super) fn or_from(&mut self, query: &Query) -> Result<(), Refusal> {
+        if query.last("files").is_some() {
+            return Err(Refusal::bad_parameter("files", "it is in the address", "send it in the body"));
+        }
+        for (field, name) in [
+            (&mut self.message, "message"),
+            (&mut self.author, "author"),
+            (&mut self.parent, "parents"),
+            (&mut self.branch, "branch"),
+        ] {
+            let said = query.last(name).filter(|value| !value.trim().is_empty() && !value.contains('\0'));
+            if field.is_none() {
+                *field = said.map(str::to_owned);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether no file comes and none goes.
     pub(super) fn is_empty(&self) -> bool {
         self.sent.is_empty() && self.listed.is_empty()
     }
 
+    /// That no file is to be where a directory is to be.
+    ///
+    /// # Errors
+    /// 400 that names the file.
+    fn check(&self) -> Result<(), Refusal> {
+        let sent: HashSet<&str> = self.sent.iter().map(String::as_str).collect();
+        let above = |path: &str| path.match_indices('/').map(|(at, _)| at).collect::<Vec<_>>();
+        for path in &self.sent {
+            if let Some(at) = above(path).into_iter().find(|at| sent.contains(&path[..*at])) {
+                return Err(bad_path(&path[..at], "it is a file here, and a directory in another path"));
+            }
+        }
+        Ok(())
+    }
+
     /// The paths that were named and did not come.
     fn deleted(&self) -> impl Iterator<Item = &str> {
-        let sent: std::collections::HashSet<&str> = self.sent.iter().map(String::as_str).collect();
+        let sent: HashSet<&str> = self.sent.iter().map(String::as_str).collect();
         self.listed.iter().map(String::as_str).filter(move |path| !sent.contains(path))
     }
 
@@ -222,21 +308,28 @@ impl Changes {
     }
 }
 
-/// What a file brought so far: in memory while it is small, else in a file without a name.
-#[derive(Default)]
+/// What files brought so far, one after the other: in memory while that is little, else in a file without a name.
 struct Spool {
+    directory: PathBuf,
     memory: Vec<u8>,
     file: Option<tokio::fs::File>,
     length: u64,
+    /// Where the file that comes now begins, and the digest of it.
+    began: u64,
     digest: Sha256,
 }
 
 impl Spool {
+    fn new(directory: &Path) -> Self {
+        let (memory, digest) = (Vec::new(), Sha256::new());
+        Self { directory: directory.to_path_buf(), memory, file: None, length: 0, began: 0, digest }
+    }
+
     async fn take(&mut self, chunk: &[u8]) -> std::io::Result<()> {
         self.digest.update(chunk);
         self.length += chunk.len() as u64;
         if self.file.is_none() && self.memory.len() + chunk.len() > IN_MEMORY {
-            let mut file = tokio::fs::File::from_std(tempfile::tempfile()?);
+            let mut file = tokio::fs::File::from_std(tempfile::tempfile_in(&self.directory)?);
             file.write_all(&std::mem::take(&mut self.memory)).await?;
             self.file = Some(file);
         }
@@ -249,15 +342,51 @@ impl Spool {
         }
     }
 
-    async fn read(self) -> std::io::Result<Box<dyn tokio::io::AsyncRead + Send + Unpin>> {
-        Ok(match self.file {
-            Some(mut file) => {
+    /// So many bytes from a place on.
+    async fn read(&mut self, offset: u64, length: u64) -> std::io::Result<Box<dyn AsyncRead + Send + Unpin + '_>> {
+        Ok(match &mut self.file {
+            Some(file) => {
                 file.flush().await?;
-                file.seek(std::io::SeekFrom::Start(0)).await?;
-                Box::new(file)
+                file.seek(std::io::SeekFrom::Start(offset)).await?;
+                Box::new(file.take(length))
             }
-            None => Box::new(Cursor::new(self.memory)),
+            None => {
+                let range = usize::try_from(offset).ok().zip(usize::try_from(offset + length).ok());
+                let bytes = range.and_then(|(from, to)| self.memory.get(from..to)).unwrap_or_default();
+                Box::new(Cursor::new(bytes))
+            }
         })
+    }
+}
+
+/// A stream of which only so much may come until more is allowed.
+struct Metered<S> {
+    inner: S,
+    allowance: Arc<AtomicUsize>,
+}
+
+impl<S> Metered<S> {
+    /// A stream, and what may still come of it.
+    fn new(inner: S) -> (Self, Arc<AtomicUsize>) {
+        let allowance = Arc::new(AtomicUsize::new(usize::MAX));
+        (Self { inner, allowance: Arc::clone(&allowance) }, allowance)
+    }
+}
+
+impl<S: Stream<Item = std::io::Result<Bytes>> + Unpin> Stream for Metered<S> {
+    type Item = std::io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        let polled = Pin::new(&mut self.inner).poll_next(context);
+        if let Poll::Ready(Some(Ok(bytes))) = &polled {
+            let left = self.allowance.load(Ordering::Relaxed);
+            if left == 0 {
+                let error = std::io::Error::new(std::io::ErrorKind::InvalidData, "the head of a part has no end");
+                return Poll::Ready(Some(Err(error)));
+            }
+            self.allowance.store(left.saturating_sub(bytes.len()), Ordering::Relaxed);
+        }
+        polled
     }
 }
 
@@ -307,11 +436,9 @@ fn is_ignored_by_hfs(letter: char) -> bool {
 
 /// What sort of file a part is, from its `x-attributes`, which the provider's documentation writes with a colon.
 fn mode(disposition: &str) -> Result<FileMode, Refusal> {
-    let Some(at) = disposition.to_ascii_lowercase().find("x-attributes") else { return Ok(FileMode::Plain) };
-    let rest = disposition[at + "x-attributes".len()..].trim_start().trim_start_matches([':', '=']).trim_start();
-    let value = rest.strip_prefix('"').map_or_else(|| rest.split(';').next(), |rest| rest.split('"').next());
-    let words: Vec<&str> =
-        value.unwrap_or_default().split([',', ' ']).map(str::trim).filter(|w| !w.is_empty()).collect();
+    let attributes = parameters(disposition).into_iter().find(|(name, _)| name.eq_ignore_ascii_case("x-attributes"));
+    let Some((_, value)) = attributes else { return Ok(FileMode::Plain) };
+    let words = value.split([',', ' ']).filter(|word| !word.is_empty());
     let mut mode = FileMode::Plain;
     for word in words {
         mode = match word {
@@ -332,6 +459,30 @@ fn mode(disposition: &str) -> Result<FileMode, Refusal> {
     Ok(mode)
 }
 
+/// The parameters of a header (RFC 9110, section 5.6.6), with `=` or `:` after their names. What is in quotes is no parameter.
+fn parameters(header: &str) -> Vec<(String, String)> {
+    let (mut parts, mut quoted, mut escaped) = (vec![String::new()], false, false);
+    for letter in header.chars() {
+        match letter {
+            ';' if !quoted => {
+                parts.push(String::new());
+                continue;
+            }
+            '"' if !escaped => quoted = !quoted,
+            _ => {}
+        }
+        escaped = letter == '\\' && !escaped;
+        if let Some(part) = parts.last_mut() {
+            part.push(letter);
+        }
+    }
+    let pair = |part: &String| {
+        let (name, value) = part.split_once(['=', ':'])?;
+        Some((name.trim().to_owned(), value.trim().trim_matches('"').to_owned()))
+    };
+    parts.iter().filter_map(pair).collect()
+}
+
 fn decoded(text: &str) -> Vec<u8> {
     percent_decoded_bytes(&text.replace('+', " "))
 }
@@ -350,6 +501,12 @@ fn not_utf8(what: &str) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "body_unreadable", sentence, "send files of bytes as multipart/form-data")
 }
 
+fn too_many(most: usize) -> Refusal {
+    let sentence = format!("an upload may have {most} files");
+    let remedy = "upload them in several parts, or push them with git";
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_files", sentence, remedy)
+}
+
 fn too_long(name: &str) -> Refusal {
     let what = format!("it is longer than {LONGEST_FIELD} bytes");
     Refusal::bad_parameter(known(name), what, "make it shorter; files have a `filename`")
@@ -358,7 +515,8 @@ fn too_long(name: &str) -> Refusal {
 fn unreadable(error: &multer::Error) -> Refusal {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+        let broken_off = error.downcast_ref::<std::io::Error>();
+        if let Some(error) = broken_off.filter(|error| error.kind() != std::io::ErrorKind::InvalidData) {
             return broken(error);
         }
         cause = error.source();
@@ -382,8 +540,10 @@ const LONGEST_PAIRS: u64 = 16 * 1024 * 1024;
 const LONGEST_PATH: usize = 4096;
 /// Directories in directories.
 const DEEPEST: usize = 256;
-/// Bytes of a file that are held in memory.
+/// Bytes of files that are held in memory.
 const IN_MEMORY: usize = 256 * 1024;
+/// Bytes before a part and at its head.
+const LONGEST_HEAD: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -427,5 +587,8 @@ mod tests {
         assert_eq!(of("form-data; name=\"a\"; x-attributes=link; filename=b"), Ok(FileMode::Link));
         assert_eq!(of("form-data; name=\"a\"; x-attributes:\"subrepository\""), Err("bad_parameter"));
         assert_eq!(of("form-data; name=\"a\"; x-attributes:\"magic\""), Err("bad_parameter"));
+        let named = "form-data; name=\"x-attributes:link\"; filename=\"a; x-attributes=executable\"";
+        assert_eq!(of(named), Ok(FileMode::Plain));
+        assert_eq!(of("form-data; name=\"a\\\"; x-attributes=link; \""), Ok(FileMode::Plain));
     }
 }

@@ -7,6 +7,7 @@ mod commits;
 mod compare;
 mod form;
 mod listing;
+mod none;
 pub(crate) mod object;
 mod openapi;
 mod operation;
@@ -29,10 +30,11 @@ mod workspace;
 use axum::Extension;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{OriginalUri, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::header::{ALLOW, HOST};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
-use doorward_rules::Surface;
+use axum::middleware::{Next, from_fn_with_state};
+use doorward_rules::{OwnFault, Surface};
 use doorward_wire::bitbucket_cloud;
 
 use crate::app::App;
@@ -43,7 +45,7 @@ use operation::{Operation, nearest, of_path};
 use table::operations;
 
 /// The table of resources, below `/2.0`.
-pub(crate) fn routes() -> Router<App> {
+pub(crate) fn routes(app: &App) -> Router<App> {
     let routes = operations().into_iter().fold(Router::new(), |router, Operation { path, route, .. }| {
         // Clients put a slash at the end of some addresses.
         match path.contains("{*") {
@@ -51,7 +53,24 @@ pub(crate) fn routes() -> Router<App> {
             false => router.route(&format!("{path}/"), route.clone()).route(path, route),
         }
     });
-    routes.fallback(nothing_here).method_not_allowed_fallback(wrong_method)
+    routes
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(app.clone(), to_the_end))
+}
+
+/// What changes something is carried out to its end, also when the caller does not wait for it: nothing is left half done.
+async fn to_the_end(State(app): State<App>, request: Request, next: Next) -> Response<Body> {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let context = request.extensions().get::<Context>().cloned();
+    let done = app.tasks.spawn(next.run(request)).await;
+    done.unwrap_or_else(|error| {
+        tracing::error!(%error, "a call was not carried out for a mistake in this program");
+        let refusal = Refusal::unavailable(OwnFault::Bug).on(Surface::Rest);
+        context.map_or_else(Response::default, |context| refusal.respond(context.id))
+    })
 }
 
 /// What is answered for an address that is none of ours.

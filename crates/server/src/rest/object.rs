@@ -19,7 +19,11 @@ pub(crate) fn account(account: &Account, base: &str) -> Value {
         "username": name,
         "display_name": name,
         "created_on": moment(account.created_at),
-        "links": { "self": link(format!("{base}/2.0/users/{}", encoded_id(account.id))) },
+        "links": {
+            "self": link(format!("{base}/2.0/users/{}", encoded_id(account.id))),
+            "html": link(format!("{}/{}/", git_base(base), encoded_id(account.id))),
+            "avatar": avatar(base),
+        },
     })
 }
 
@@ -49,6 +53,8 @@ pub(super) fn workspace(workspace: &Workspace, base: &str) -> Value {
         "updated_on": at,
         "links": {
             "self": link(api.clone()),
+            "html": link(format!("{}/{slug}/", git_base(base))),
+            "avatar": avatar(base),
             "members": link(format!("{api}/members")),
             "projects": link(format!("{api}/projects")),
             "repositories": link(format!("{base}/2.0/repositories/{slug}")),
@@ -64,7 +70,11 @@ pub(super) fn workspace_link(workspace: &Workspace, base: &str) -> Value {
         "uuid": braced(workspace.id),
         "slug": slug,
         "name": slug,
-        "links": { "self": link(format!("{base}/2.0/workspaces/{slug}")) },
+        "links": {
+            "self": link(format!("{base}/2.0/workspaces/{slug}")),
+            "html": link(format!("{}/{slug}/", git_base(base))),
+            "avatar": avatar(base),
+        },
     })
 }
 
@@ -93,6 +103,8 @@ pub(super) fn project_link(project: &Project, base: &str) -> Value {
         "name": project.title,
         "links": {
             "self": link(format!("{base}/2.0/workspaces/{workspace}/projects/{key}")),
+            "html": link(format!("{}/{workspace}/workspace/projects/{key}", git_base(base))),
+            "avatar": avatar(base),
             "repositories": link(repositories),
         },
     })
@@ -103,12 +115,12 @@ fn owner(workspace: &Workspace) -> Value {
     json!({ "type": "team", "uuid": braced(workspace.id), "username": slug, "display_name": slug })
 }
 
-/// A repository; `branch` is its main branch, if HEAD names one.
+/// A repository; `branch` is its main branch, if HEAD names one, and `size` in bytes.
 pub(crate) fn repository(
     repository: &Repository,
     workspace: &Workspace,
     project: Option<&Project>,
-    branch: Option<&str>,
+    (branch, size): (Option<&str>, u64),
     base: &str,
 ) -> Value {
     let name = &repository.name;
@@ -130,10 +142,10 @@ pub(crate) fn repository(
         "workspace": workspace_link(workspace, base),
         "owner": owner(workspace),
         "project": project,
-        "fork_policy": "no_public_forks",
-        "language": "",
-        "size": 0,
-        "website": "",
+        "fork_policy": repository.fork_policy,
+        "language": repository.language,
+        "size": size,
+        "website": repository.website,
         "parent": null,
         "created_on": moment(repository.created_at),
         "updated_on": moment(repository.updated_at),
@@ -142,6 +154,8 @@ pub(crate) fn repository(
         "mainbranch": mainbranch,
         "links": {
             "self": link(api.clone()),
+            "html": link(format!("{}/{name}", git_base(base))),
+            "avatar": avatar(base),
             "clone": [{ "name": "https", "href": format!("{}/{name}.git", git_base(base)) }],
             "source": link(format!("{api}/src")),
             "commits": link(format!("{api}/commits")),
@@ -158,7 +172,11 @@ pub(super) fn repository_link(name: &RepositoryName, id: Option<doorward_rules::
         "type": "repository",
         "full_name": name.to_string(),
         "name": name.slug.as_str(),
-        "links": { "self": link(format!("{base}/2.0/repositories/{name}")) },
+        "links": {
+            "self": link(format!("{base}/2.0/repositories/{name}")),
+            "html": link(format!("{}/{name}", git_base(base))),
+            "avatar": avatar(base),
+        },
     });
     if let Some(id) = id {
         value["uuid"] = json!(braced(id));
@@ -179,7 +197,7 @@ pub(crate) fn commit(commit: &Commit, name: &RepositoryName, api: &str) -> Value
     json!({
         "type": "commit",
         "hash": commit.id.as_str(),
-        "date": commit.date,
+        "date": commit.date.strip_suffix('Z').map_or_else(|| commit.date.clone(), |date| format!("{date}+00:00")),
         "message": message,
         "summary": {
             "type": "rendered",
@@ -195,6 +213,7 @@ pub(crate) fn commit(commit: &Commit, name: &RepositoryName, api: &str) -> Value
         "repository": repository_link(name, None, base),
         "links": {
             "self": link(format!("{api}/commit/{}", commit.id)),
+            "html": link(format!("{}/{name}/commits/{}", git_base(base), commit.id)),
             "statuses": link(format!("{api}/commit/{}/statuses", commit.id)),
             "diff": link(format!("{api}/diff/{}", commit.id)),
             "patch": link(format!("{api}/patch/{}", commit.id)),
@@ -220,6 +239,11 @@ pub(super) fn below(path: &str, directory: bool) -> String {
     let parts: Vec<String> = path.split('/').map(doorward_wire::percent_encoded).collect();
     let path = parts.join("/");
     if directory && !path.is_empty() { format!("{path}/") } else { path }
+}
+
+/// The picture of everything that has none of its own.
+fn avatar(base: &str) -> Value {
+    link(format!("{base}/2.0/doorward/avatar.svg"))
 }
 
 /// An address, as `links` has it.

@@ -126,7 +126,7 @@ impl Operation {
 
 /// The methods that a path answers.
 pub(super) fn of_path(operations: &[Operation], path: &str) -> Vec<String> {
-    let here = operations.iter().filter(|operation| distance(operation.path, path) == 0);
+    let here = operations.iter().filter(|operation| is_of(operation.path, path));
     let mut methods: Vec<String> = here.map(|operation| operation.method.to_string()).collect();
     methods.sort();
     methods.dedup();
@@ -135,15 +135,36 @@ pub(super) fn of_path(operations: &[Operation], path: &str) -> Vec<String> {
 
 /// The operation that is most like what was asked for.
 pub(super) fn nearest(operations: &[Operation], method: &Method, path: &str) -> String {
-    let far = |operation: &&Operation| (distance(operation.path, path), operation.method != *method);
+    // Whoever has the last word right has the rest wrong.
+    let last = path.trim_end_matches('/').rsplit('/').next();
+    let far = |operation: &&Operation| {
+        let same_end = operation.path.rsplit('/').next() == last;
+        (
+            distance(operation.path, path).saturating_sub(if same_end { 2 * MISSING } else { 0 }),
+            operation.method != *method,
+        )
+    };
     let found = operations.iter().min_by_key(far);
     found.map(|found| format!("{} /2.0{}", found.method, found.path.replace("{*", "{"))).unwrap_or_default()
 }
 
+/// Whether a path is one of these.
+fn is_of(pattern: &str, path: &str) -> bool {
+    // An open end takes in all that there is beyond it.
+    let open = pattern.split('/').position(|part| part.starts_with("{*"));
+    let shortened: Vec<&str> = bare(path).split('/').take(open.map_or(usize::MAX, |open| open + 1)).collect();
+    distance(pattern, &shortened.join("/")) == 0
+}
+
+/// A path below `/2.0`.
+fn bare(path: &str) -> &str {
+    let path = path.strip_prefix("/api").unwrap_or(path);
+    path.strip_prefix("/2.0").unwrap_or(path).trim_end_matches('/')
+}
+
 /// How much would have to be changed of a path to make it one of these, segment by segment.
 fn distance(pattern: &str, path: &str) -> usize {
-    let path = path.strip_prefix("/api").unwrap_or(path);
-    let path = path.strip_prefix("/2.0").unwrap_or(path).trim_end_matches('/');
+    let path = bare(path);
     let (wanted, found): (Vec<&str>, Vec<&str>) =
         (pattern.trim_end_matches('/').split('/').collect(), path.split('/').collect());
     let open_end = wanted.last().is_some_and(|last| last.starts_with("{*"));
@@ -155,12 +176,11 @@ fn distance(pattern: &str, path: &str) -> usize {
             None => MISSING,
         };
     }
-    if !open_end {
-        far += found.len().saturating_sub(wanted.len()) * MISSING;
-    }
-    far
+    far + found.len().saturating_sub(wanted.len()) * if open_end { BEYOND } else { MISSING }
 }
 
+/// What a segment is worth that only an open end takes in.
+const BEYOND: usize = 4;
 /// What a segment too few or too many is worth.
 const MISSING: usize = 12;
 
@@ -174,7 +194,7 @@ mod tests {
         for (asked, near) in [
             ("/2.0/repositorys/acme/site", "GET /2.0/repositories/{workspace}/{repo_slug}"),
             ("/2.0/users", "GET /2.0/user"),
-            ("/2.0/repositories/acme/site/branches", "GET /2.0/repositories/{workspace}/{repo_slug}/refs"),
+            ("/2.0/repositories/acme/site/branches", "GET /2.0/repositories/{workspace}/{repo_slug}/refs/branches"),
             (
                 "/2.0/repositories/acme/site/commit/1/status",
                 "GET /2.0/repositories/{workspace}/{repo_slug}/commit/{commit}/statuses",

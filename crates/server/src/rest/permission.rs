@@ -49,9 +49,14 @@ pub(super) async fn give(call: Call, Parts((workspace, repository, id)): Three, 
             Refusal::bad_parameter("permission", "it is none of read, write, admin, none", "change it")
         })?;
         let (repository, _) = granted.repository(&call).await?;
-        let account = account(&granted, &id).await?.ok_or_else(|| missing(&id))?;
+        let account = account(&granted, &id).await?.filter(|account| is_named_by_id(account, &id));
+        let account = match account {
+            Some(account) => account,
+            // A user name does for those who belong here; of others it would tell whether there is such an account.
+            None => known(&granted, &repository, &id).await?.ok_or_else(|| missing(&id))?,
+        };
         let now = call.app.clock.now();
-        match granted.store.set_permission(&repository.name, &account.name, privilege, now).await {
+        match granted.store.set_permission_on(repository.id, &account.name, privilege, now).await {
             Err(StoreError::State(why)) => return Err(Refusal::bad_parameter("permission", why, "leave it")),
             done => done?,
         }
@@ -65,7 +70,7 @@ pub(super) async fn take(call: Call, Parts((workspace, repository, id)): Three) 
     call.carry_out(Action::TakePermission, Place::Repository(&workspace, &repository), async |granted| {
         let (repository, _) = granted.repository(&call).await?;
         let account = account(&granted, &id).await?.ok_or_else(|| missing(&id))?;
-        match granted.store.take_permission(&repository.name, &account.name, call.app.clock.now()).await {
+        match granted.store.take_permission(repository.id, &account.name, call.app.clock.now()).await {
             Err(StoreError::Missing { .. }) => return Err(missing(&id)),
             done => done?,
         }
@@ -103,6 +108,19 @@ pub(super) async fn account(granted: &Granted, meant: &str) -> Result<Option<Acc
         Err(StoreError::Missing { .. }) => Ok(None),
         found => Ok(Some(found?)),
     }
+}
+
+fn is_named_by_id(account: &Account, meant: &str) -> bool {
+    account.name.as_str() != meant
+}
+
+/// Somebody who belongs to the workspace, or was given something on the repository.
+async fn known(granted: &Granted, repository: &Repository, meant: &str) -> Result<Option<Account>, Refusal> {
+    let workspace = granted.store.workspace(&repository.name.workspace).await?;
+    let mut people: Vec<Account> =
+        granted.store.people_of(workspace.id).await?.into_iter().map(|(account, _)| account).collect();
+    people.extend(given(granted, repository).await?.into_iter().map(|(account, _)| account));
+    Ok(people.into_iter().find(|account| person(account, meant)))
 }
 
 async fn given(granted: &Granted, repository: &Repository) -> Result<Vec<(Account, Privilege)>, Refusal> {

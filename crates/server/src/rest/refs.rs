@@ -50,7 +50,7 @@ pub(super) async fn create_branch(call: Call, path: Two, wanted: Object) -> Resp
     create(call, path, wanted, RefKind::Branch).await
 }
 
-/// `POST …/refs/tags`: the same, with a `message` for an annotated tag.
+/// `POST …/refs/tags`: the same; an annotated tag, with a `message` of its own or the usual one.
 pub(super) async fn create_tag(call: Call, path: Two, wanted: Object) -> Response<Body> {
     create(call, path, wanted, RefKind::Tag).await
 }
@@ -82,7 +82,7 @@ async fn list(
         let page = listing.page();
         let part = page.of(all);
         let values = objects(&opened, &part.values).await?;
-        call.json(page.answer(part.with(values), &address, &call.query))
+        call.json(opened.with_people(&call, page.answer(part.with(values), &address, &call.query)).await?)
     })
     .await
 }
@@ -125,7 +125,7 @@ async fn one(call: Call, Parts((workspace, repository, name)): Three, kind: RefK
 
 async fn shown_ref(call: &Call, opened: &Opened, found: &Ref, status: StatusCode) -> Reply {
     let value = objects(opened, std::slice::from_ref(found)).await?;
-    call.json_as(status, value.into_iter().next().unwrap_or_default())
+    call.json_as(status, opened.with_people(call, value.into_iter().next().unwrap_or_default()).await?)
 }
 
 async fn create(call: Call, Parts((workspace, repository)): Two, wanted: Object, kind: RefKind) -> Response<Body> {
@@ -139,19 +139,21 @@ async fn create(call: Call, Parts((workspace, repository)): Two, wanted: Object,
             return Err(exists(kind, &name));
         }
         let message = wanted.text("message", LONGEST_MESSAGE)?.filter(|message| !message.trim().is_empty());
-        let new = match message.filter(|_| kind == RefKind::Tag) {
-            Some(message) => {
-                let tagger = super::upload::signature(&opened.granted).await?;
+        let new = match kind {
+            RefKind::Tag => {
+                let usual = || format!("Added tag {name} for changeset {}", &target.as_str()[..12]);
+                let (message, tagger) =
+                    (message.unwrap_or_else(usual), super::upload::signature(&opened.granted).await?);
                 let at = call.app.clock.now();
                 opened.contents.annotated_tag(&name, &target, &tagger, message.trim_end(), at).await?
             }
-            None => target.clone(),
+            RefKind::Branch => target.clone(),
         };
-        let Opened { granted, name: repository, contents, api } = opened;
+        let Opened { granted, name: repository, contents, .. } = opened;
         let change = Change { name: full, old: None, new: Some(new) };
         let granted = change.carry_out(Means::Set(contents), &call, granted).await?;
-        let contents = async { call.app.repositories.open(&granted.permit)?.contents().await };
-        let opened = Opened { contents: contents.await?, granted, name: repository, api };
+        let contents = async { call.app.repositories.open(&granted.permit)?.contents().await }.await?;
+        let opened = call.opened(granted, repository, contents);
         shown_ref(&call, &opened, &Ref { kind, name, commit: Some(target) }, StatusCode::CREATED).await
     })
     .await

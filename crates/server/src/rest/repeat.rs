@@ -5,9 +5,17 @@ use doorward_git::{Contents, RefKind};
 use doorward_rules::{Principal, Target, Timestamp};
 use doorward_store::{Store, Upload};
 use doorward_wire::ObjectId;
+use tokio::sync::OwnedMutexGuard;
 
 use super::call::{Call, Granted};
 use crate::refusal::Refusal;
+
+/// Waits until no other call uploads under the same key to the same place, so that of many that come at once one does it and
+/// the others are told; what this returns is held meanwhile.
+pub(super) async fn turn(call: &Call) -> Option<OwnedMutexGuard<()>> {
+    let key = call.headers.get("idempotency-key")?.to_str().ok().filter(|key| key.len() <= LONGEST)?;
+    Some(call.app.uploads.take(&format!("{}\n{key}", call.uri.path())).await)
+}
 
 /// An upload under a key.
 pub(super) struct Repeat {
@@ -70,14 +78,9 @@ impl Repeat {
     /// Keeps what it is about to become.
     ///
     /// # Errors
-    /// 409 if the same is being uploaded by another call.
+    /// Trouble with the store.
     pub(super) async fn begin(&self, commit: &ObjectId, branch: &str, at: Timestamp) -> Result<(), Refusal> {
-        if self.store.keep_upload(&self.as_of(commit, branch, false), at).await? {
-            return Ok(());
-        }
-        let sentence = "the same upload was done by another call meanwhile";
-        let remedy = "send it again, and be told its commit";
-        Err(Refusal::new(StatusCode::CONFLICT, "upload_in_progress", sentence, remedy))
+        Ok(self.store.keep_upload(&self.as_of(commit, branch, false), at).await?)
     }
 
     /// Keeps that it was done. Were that not to succeed, the branch would tell.

@@ -42,7 +42,8 @@ pub(super) async fn repositories(call: Call, Parts(workspace): Parts<String>) ->
         let value = async |repository: &Repository| {
             let project = projects.iter().find(|project| project.name.key == repository.project);
             let branch = call.app.repositories.main_branch_of(repository.id).await.unwrap_or_default();
-            object::repository(repository, &workspace, project, branch.as_deref(), &base)
+            let size = call.app.repositories.size_of(repository.id).await;
+            object::repository(repository, &workspace, project, (branch.as_deref(), size), &base)
         };
         let mut values = Vec::with_capacity(found.len());
         if listing.is_plain() {
@@ -103,7 +104,7 @@ pub(super) async fn delete(call: Call, Parts((workspace, repository)): Two) -> R
             return Err(Refusal::bad_parameter("redirect_to", what, "leave it out"));
         }
         let (repository, _) = granted.repository(&call).await?;
-        granted.store.delete_repository(&repository.name, call.app.clock.now()).await?;
+        granted.store.delete_repository_with_id(repository.id, call.app.clock.now()).await?;
         call.app.repositories.delete(repository.id)?;
         call.nothing()
     })
@@ -157,7 +158,11 @@ async fn change(call: &Call, granted: &Granted, wanted: &Object) -> Reply {
         settings.slug = Some(slug);
     }
     if let Some(branch) = &branch {
-        set_main_branch(call, &repository, branch).await?;
+        if !call.app.repositories.has_ref(repository.id, branch).await? && !is_empty(call, &repository).await? {
+            let what = format!("there is no branch `{}`", shown(&branch.to_string()));
+            return Err(Refusal::bad_parameter("mainbranch", what, "name one that there is"));
+        }
+        settings.main_branch = Some(branch.to_string());
     }
     let renamed = settings.slug.as_ref().is_some_and(|slug| *slug != repository.name.slug);
     let changed = granted.store.change_repository(repository.id, &settings, call.app.clock.now()).await;
@@ -167,6 +172,9 @@ async fn change(call: &Call, granted: &Granted, wanted: &Object) -> Reply {
         }
         error => error.into(),
     })?;
+    if let Some(branch) = &branch {
+        call.app.repositories.set_head(repository.id, branch).await?;
+    }
     if renamed {
         return located(call, granted, &changed, &workspace, StatusCode::OK).await;
     }
@@ -179,14 +187,11 @@ fn main_branch(call: &Call, wanted: &Object) -> Result<Option<RefName>, Refusal>
     branch.map(|branch| super::refs::full_name(call, doorward_git::RefKind::Branch, &branch)).transpose()
 }
 
-async fn set_main_branch(call: &Call, repository: &Repository, branch: &RefName) -> Result<(), Refusal> {
-    match call.app.repositories.set_head(repository.id, branch).await {
-        Err(doorward_git::GitError::Failed { .. }) => {
-            let what = format!("there is no branch `{}`", shown(&branch.to_string()));
-            Err(Refusal::bad_parameter("mainbranch", what, "name one that there is"))
-        }
-        done => Ok(done?),
-    }
+/// Whether a repository's main branch is still to come: then it may be any.
+async fn is_empty(call: &Call, repository: &Repository) -> Result<bool, Refusal> {
+    let main = call.app.repositories.main_branch_of(repository.id).await?.unwrap_or_default();
+    let main = super::refs::full_name(call, doorward_git::RefKind::Branch, &main)?;
+    Ok(!call.app.repositories.has_ref(repository.id, &main).await?)
 }
 
 /// What is said of a repository's settings.
@@ -212,16 +217,26 @@ async fn settings(granted: &Granted, wanted: &Object, workspace: &Workspace) -> 
     if wanted.text("scm", 16)?.is_some_and(|scm| scm != "git") {
         return Err(Refusal::bad_parameter("scm", "it is not git", "leave it out"));
     }
-    if wanted.text("fork_policy", 32)?.is_some_and(|policy| !FORK_POLICIES.contains(&policy.as_str())) {
+    let fork_policy = wanted.text("fork_policy", 32)?;
+    if fork_policy.as_ref().is_some_and(|policy| !FORK_POLICIES.contains(&policy.as_str())) {
         let what = format!("it is none of {}", FORK_POLICIES.join(", "));
         return Err(Refusal::bad_parameter("fork_policy", what, "change it"));
+    }
+    for name in ["has_issues", "has_wiki"] {
+        if wanted.truth(name)? == Some(true) {
+            return Err(Refusal::bad_parameter(name, "there are none on this server", "leave it out, or say false"));
+        }
     }
     Ok(RepositoryChange {
         slug: None,
         title: wanted.text("name", LONGEST_NAME)?.filter(|name| !name.trim().is_empty()),
         description: wanted.text("description", LONGEST_TEXT)?,
+        language: wanted.text("language", LONGEST_NAME)?,
+        website: wanted.text("website", LONGEST_TEXT)?,
+        fork_policy,
         public: wanted.truth("is_private")?.map(|private| !private),
         project,
+        main_branch: None,
     })
 }
 
@@ -234,7 +249,8 @@ async fn repository_object(
     let projects = granted.store.projects(&workspace.slug).await?;
     let project = projects.iter().find(|project| project.name.key == repository.project);
     let branch = call.app.repositories.main_branch_of(repository.id).await?;
-    Ok(object::repository(repository, workspace, project, branch.as_deref(), &call.base()))
+    let size = call.app.repositories.size_of(repository.id).await;
+    Ok(object::repository(repository, workspace, project, (branch.as_deref(), size), &call.base()))
 }
 
 /// The answer with the address that it has from now on.
@@ -276,6 +292,7 @@ const FIELDS: &[&str] = &[
     "language",
     "created_on",
     "updated_on",
+    "size",
     "project.key",
     "project.name",
     "project.uuid",

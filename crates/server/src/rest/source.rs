@@ -25,9 +25,10 @@ pub(super) async fn main_branch(call: Call, Parts((workspace, repository)): Two)
     call.open(Action::Fetch, (&workspace, &repository), async |opened| {
         let branch = call.app.repositories.main_branch(&opened.granted.permit).await?.unwrap_or_default();
         let id = opened.commit(&branch).await?;
+        let query = call.uri.query().map_or(String::new(), |query| format!("?{query}"));
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::FOUND;
-        if let Ok(location) = HeaderValue::from_str(&format!("{}/src/{id}/", opened.api)) {
+        if let Ok(location) = HeaderValue::from_str(&format!("{}/src/{id}/{query}", opened.api)) {
             response.headers_mut().insert(LOCATION, location);
         }
         Ok(response)

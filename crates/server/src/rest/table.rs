@@ -5,7 +5,8 @@ use doorward_rules::Action;
 use super::operation::Content::{self, Json};
 use super::operation::Operation;
 use super::{
-    commits, compare, openapi, permission, project, refs, repository, source, status, upload, user, webhook, workspace,
+    commits, compare, none, openapi, permission, project, refs, repository, source, status, upload, user, webhook,
+    workspace,
 };
 
 /// The table, by what the operations are about.
@@ -19,6 +20,7 @@ pub(super) fn operations() -> Vec<Operation> {
         differences(),
         files(),
         hooks(),
+        none_here(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -233,7 +235,7 @@ fn tags() -> Vec<Operation> {
             .needs(Action::Fetch)
             .lists("ref"),
         Operation::post("/repositories/{workspace}/{repo_slug}/refs/tags", refs::create_tag)
-            .says("Create a tag, annotated if it has a message")
+            .says("Create an annotated tag")
             .needs(Action::CreateRef)
             .body(Json("new_ref"))
             .gives(201, Json("ref")),
@@ -263,10 +265,10 @@ fn commit_lists() -> Vec<Operation> {
         narrowed(Operation::post("/repositories/{workspace}/{repo_slug}/commits", commits::commits_of_form))
             .says("Commits, asked for with a form")
             .body(form),
-        narrowed(Operation::get("/repositories/{workspace}/{repo_slug}/commits/{revision}", commits::commits_from))
+        narrowed(Operation::get("/repositories/{workspace}/{repo_slug}/commits/{*revision}", commits::commits_from))
             .says("Commits from a branch, tag or commit"),
         narrowed(Operation::post(
-            "/repositories/{workspace}/{repo_slug}/commits/{revision}",
+            "/repositories/{workspace}/{repo_slug}/commits/{*revision}",
             commits::commits_from_of_form,
         ))
         .says("Commits from a branch, tag or commit, asked for with a form")
@@ -302,6 +304,32 @@ fn reports() -> Vec<Operation> {
     ]
 }
 
+/// Lists of what there is not on this server. They are empty, and not absent: tools that ask for them first go on then.
+fn none_here() -> Vec<Operation> {
+    let repository = [
+        ("/repositories/{workspace}/{repo_slug}/pullrequests", "Pull requests, of which there are none"),
+        ("/repositories/{workspace}/{repo_slug}/commit/{commit}/pullrequests", "Pull requests with a commit: none"),
+        ("/repositories/{workspace}/{repo_slug}/commit/{commit}/comments", "Comments on a commit: none"),
+        ("/repositories/{workspace}/{repo_slug}/commit/{commit}/reports", "Reports on a commit's code: none"),
+        ("/repositories/{workspace}/{repo_slug}/default-reviewers", "Default reviewers: none"),
+        ("/repositories/{workspace}/{repo_slug}/effective-default-reviewers", "Default reviewers: none"),
+        ("/repositories/{workspace}/{repo_slug}/branch-restrictions", "Branch restrictions: none"),
+        ("/repositories/{workspace}/{repo_slug}/forks", "Forks: none"),
+        ("/repositories/{workspace}/{repo_slug}/watchers", "Watchers: none"),
+        ("/repositories/{workspace}/{repo_slug}/downloads", "Downloads: none"),
+        ("/repositories/{workspace}/{repo_slug}/deploy-keys", "Deploy keys: none"),
+    ];
+    let list =
+        |(path, says)| Operation::get(path, none::list).says(says).needs(Action::ReadRepository).pages("anything");
+    let mut all: Vec<Operation> = repository.into_iter().map(list).collect();
+    all.push(
+        Operation::get("/doorward/avatar.svg", none::avatar)
+            .says("The picture of everything that has none of its own")
+            .gives(200, Content::File),
+    );
+    all
+}
+
 fn differences() -> Vec<Operation> {
     let compared = |operation: Operation| {
         operation
@@ -311,19 +339,19 @@ fn differences() -> Vec<Operation> {
             .takes("topic", "switch", "compare with where the two part, which is usual")
     };
     vec![
-        compared(Operation::get("/repositories/{workspace}/{repo_slug}/diff/{spec}", compare::diff))
+        compared(Operation::get("/repositories/{workspace}/{repo_slug}/diff/{*spec}", compare::diff))
             .says("A diff")
             .takes("context", "number", "lines around each change")
             .gives(200, Content::Text),
-        compared(Operation::get("/repositories/{workspace}/{repo_slug}/diffstat/{spec}", compare::diffstat))
+        compared(Operation::get("/repositories/{workspace}/{repo_slug}/diffstat/{*spec}", compare::diffstat))
             .says("A diff, file by file")
             .takes("renames", "switch", "tell files that were renamed")
             .pages("diffstat"),
-        Operation::get("/repositories/{workspace}/{repo_slug}/patch/{spec}", compare::patch)
+        Operation::get("/repositories/{workspace}/{repo_slug}/patch/{*spec}", compare::patch)
             .says("Patches, one for each commit")
             .needs(Action::Fetch)
             .gives(200, Content::Text),
-        Operation::get("/repositories/{workspace}/{repo_slug}/merge-base/{revspec}", compare::merge_base)
+        Operation::get("/repositories/{workspace}/{repo_slug}/merge-base/{*revspec}", compare::merge_base)
             .says("Where two commits part")
             .needs(Action::Fetch)
             .gives(200, Json("commit")),

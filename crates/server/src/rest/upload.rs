@@ -4,66 +4,92 @@
 //! is to be. A path that is named in `files` and has no content is removed. The commit goes on top of its branch if that has not
 //! moved meanwhile, and else nothing happens.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use doorward_git::{NewCommit, RefKind, Upload};
+use doorward_git::{Contents, NewCommit, RefKind};
 use doorward_rules::{Action, Principal};
 use doorward_wire::ObjectId;
+use tokio::time::timeout;
 
-use super::call::{Call, Granted, Opened, Reply, commit};
+use super::call::{Call, Granted, Opened, Place, Reply, commit};
 use super::change::{Change, Means, moved};
 use super::form::{Changes, Form};
 use super::parts::Parts;
 use super::refs::full_name;
-use super::repeat::Repeat;
+use super::repeat::{Repeat, turn};
 use crate::refusal::Refusal;
 use crate::request_body;
 
-/// `POST …/src`.
+/// `POST …/src`. The form is read as a whole before a place for git is taken, which slow callers would hold, and the caller is
+/// asked about before and after, which may be a long time.
 pub(super) async fn upload(
     call: Call,
     Parts((workspace, repository)): Parts<(String, String)>,
     request: Request,
 ) -> Response<Body> {
-    call.open(Action::Push, (&workspace, &repository), async |opened| {
-        let limits = &call.app.settings.limits;
-        let media_type = media_type(&call.headers)?;
-        let body = request_body::open(request.into_body(), &call.headers, limits.upload_bytes, limits.idle_time)?;
-        let Opened { granted, contents, api, .. } = opened;
-        let mut upload = contents.upload().await?;
-        let form = Form::read(media_type, body, limits.upload_files, &mut upload).await?;
-        let repeat = Repeat::read(&call, &granted, form.digest)?;
-        if let Some(repeat) = &repeat
-            && let Some(known) = repeat.known(&call, upload.contents()).await?
-        {
-            return created(&api, &known);
-        }
-        let at = call.app.clock.now();
-        let base = Base::find(&call, &granted, &upload, &form.changes).await?;
-        let signature = signature(&granted).await?;
-        let new = NewCommit {
-            parent: base.parent.clone(),
-            author: form.changes.author()?.unwrap_or_else(|| signature.clone()),
-            committer: signature,
-            message: form.changes.message(),
-            at,
-        };
-        let made = upload.commit(&new).await?;
-        let id = made.commit.clone();
-        if let Some(repeat) = &repeat {
-            repeat.begin(&id, &base.branch, at).await?;
-        }
-        let name = full_name(&call, RefKind::Branch, &base.branch)?;
-        let change = Change { name, old: base.tip.clone(), new: Some(id.clone()) };
-        change.carry_out(Means::Bring(Box::new(made)), &call, granted).await?;
-        if let Some(repeat) = &repeat {
-            repeat.end(&id, &base.branch, at).await;
-        }
-        created(&api, &id)
-    })
-    .await
+    if let Err(away) = call.may(Action::Push, Place::Repository(&workspace, &repository)).await {
+        return *away;
+    }
+    let form = match timeout(LONGEST_TIME, read(&call, request)).await {
+        Ok(Ok(form)) => form,
+        Ok(Err(refusal)) => return call.refuse(&refusal),
+        Err(_) => return call.refuse(&too_slow()),
+    };
+    let _turn = turn(&call).await;
+    call.open_again(Action::Push, (&workspace, &repository), async |opened| put(&call, opened, form).await).await
+}
+
+async fn read(call: &Call, request: Request) -> Result<Form, Refusal> {
+    let limits = &call.app.settings.limits;
+    let media_type = media_type(&call.headers)?;
+    let body = request_body::open(request.into_body(), &call.headers, limits.upload_bytes, limits.idle_time)?;
+    let mut form = Form::read(media_type, body, limits.upload_files, call.app.repositories.root()).await?;
+    form.changes.or_from(&call.query)?;
+    Ok(form)
+}
+
+async fn put(call: &Call, opened: Opened, form: Form) -> Reply {
+    let Opened { granted, contents, api, .. } = opened;
+    let repeat = Repeat::read(call, &granted, form.digest)?;
+    if let Some(repeat) = &repeat
+        && let Some(known) = repeat.known(call, &contents).await?
+    {
+        return created(&api, &known);
+    }
+    let at = call.app.clock.now();
+    let base = Base::find(call, &granted, &contents, &form.changes).await?;
+    let name = full_name(call, RefKind::Branch, &base.branch)?;
+    let signature = signature(&granted).await?;
+    let new = NewCommit {
+        parent: base.parent.clone(),
+        author: form.changes.author()?.unwrap_or_else(|| signature.clone()),
+        committer: signature,
+        message: form.changes.message(),
+        at,
+    };
+    let mut upload = contents.upload().await?;
+    form.send(&mut upload).await?;
+    let made = upload.commit(&new).await?;
+    let id = made.commit.clone();
+    if let Some(repeat) = &repeat {
+        repeat.begin(&id, &base.branch, at).await?;
+    }
+    let change = Change { name, old: base.tip.clone(), new: Some(id.clone()) };
+    change.carry_out(Means::Bring(Box::new(made)), call, granted).await?;
+    if let Some(repeat) = &repeat {
+        repeat.end(&id, &base.branch, at).await;
+    }
+    created(&api, &id)
+}
+
+fn too_slow() -> Refusal {
+    let sentence = format!("the upload was not at its end after {} minutes", LONGEST_TIME.as_secs() / 60);
+    let remedy = "upload it in several parts, or push it with git; nothing was changed";
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, "request_too_slow", sentence, remedy)
 }
 
 /// 201 without a body; where the commit is, which some clients take from there.
@@ -92,8 +118,7 @@ struct Base {
 }
 
 impl Base {
-    async fn find(call: &Call, granted: &Granted, upload: &Upload, changes: &Changes) -> Result<Self, Refusal> {
-        let contents = upload.contents();
+    async fn find(call: &Call, granted: &Granted, contents: &Contents, changes: &Changes) -> Result<Self, Refusal> {
         let main = call.app.repositories.main_branch(&granted.permit).await?.unwrap_or_else(|| "main".into());
         let branch = changes.branch.clone().unwrap_or_else(|| main.clone());
         full_name(call, RefKind::Branch, &branch).map_err(|refusal| named("branch", refusal))?;
@@ -149,3 +174,6 @@ fn media_type(headers: &HeaderMap) -> Result<&str, Refusal> {
     let remedy = "send multipart/form-data or application/x-www-form-urlencoded, as `curl -F` and `curl -d` do";
     Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type_unsupported", sentence, remedy))
 }
+
+/// How long the form of an upload may take.
+const LONGEST_TIME: Duration = Duration::from_secs(30 * 60);

@@ -1,5 +1,7 @@
 //! `/2.0/user` and below: who the caller is, where it belongs, and what it may do.
 
+use std::collections::HashSet;
+
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use doorward_rules::bitbucket_cloud::{CROSS_WORKSPACE_LISTS_END, USER_WORKSPACES_APPEAR};
@@ -39,7 +41,10 @@ pub(super) async fn another(call: Call, Parts(id): Parts<String>) -> Response<Bo
         };
         let found = account_meant(&granted, &id).await?.ok_or_else(missing)?;
         let mut known = found.id == own.id;
-        for (workspace, _) in granted.store.workspaces_of(own.id).await? {
+        for (workspace, _) in own_workspaces(&granted).await? {
+            if granted.against(&call, &workspace.slug).await?.is_some() {
+                continue;
+            }
             known |= workspace.owner == found.name || workspace.members.iter().any(|m| m.account == found.name);
         }
         if known { call.json(object::account(&found, &call.base())) } else { Err(missing()) }
@@ -210,15 +215,28 @@ async fn find(call: &Call, granted: &Granted, meant: &str) -> Result<(Workspace,
     let own = own_workspaces(granted).await?;
     let is_meant = |workspace: &Workspace| workspace.slug.as_str() == meant || braced(workspace.id) == meant;
     let found = own.into_iter().find(|(workspace, _)| is_meant(workspace));
-    found.ok_or_else(|| call.absent(Action::ReadWorkspace))
+    let found = found.ok_or_else(|| call.absent(Action::ReadWorkspace))?;
+    match granted.against(call, &found.0.slug).await? {
+        Some(reason) => Err(Refusal::of_reason(&reason, Surface::Rest)),
+        None => Ok(found),
+    }
 }
 
 async fn own_permissions(call: &Call, granted: &Granted, only: Option<&Workspace>) -> Result<Vec<Value>, Refusal> {
     let (account, base) = (granted.account().await?, call.base());
     let user = object::account(&account, &base);
     let all = granted.store.permissions_of(account.id).await?;
+    // A workspace that does not let the caller in shows it nothing here either.
+    let mut closed = HashSet::new();
+    for slug in all.iter().map(|found| &found.name.workspace).collect::<HashSet<_>>() {
+        if granted.against(call, slug).await?.is_some() {
+            closed.insert(slug.clone());
+        }
+    }
     let wanted = |found: &&OwnPermission| {
-        within(granted.limit, found.workspace) && only.is_none_or(|only| only.id == found.workspace)
+        within(granted.limit, found.workspace)
+            && only.is_none_or(|only| only.id == found.workspace)
+            && !closed.contains(&found.name.workspace)
     };
     let value = |found: &OwnPermission| {
         json!({

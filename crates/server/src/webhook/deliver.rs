@@ -1,15 +1,14 @@
 //! Sends what waits to be sent: signed, a few at once, each until it is taken or was tried too often.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use doorward_rules::Timestamp;
+use doorward_rules::{Timestamp, WorkspaceId};
 use doorward_store::{Delivery, DeliveryState, StoreError, Webhook};
 use doorward_wire::redact;
 use secrecy::ExposeSecret;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
@@ -19,27 +18,55 @@ use uuid::Uuid;
 use super::Allowed;
 use crate::app::App;
 
-/// Sends until it is stopped.
+/// Messages that are being sent, and how many of each workspace.
+#[derive(Debug, Default)]
+struct UnderWay {
+    ids: HashSet<Uuid>,
+    workspaces: HashMap<WorkspaceId, usize>,
+}
+
+impl UnderWay {
+    /// Takes a message in, unless it is being sent, or its workspace has as many as it may.
+    fn begin(&mut self, id: Uuid, workspace: WorkspaceId) -> bool {
+        let of_workspace = self.workspaces.entry(workspace).or_default();
+        if self.ids.contains(&id) || *of_workspace >= OF_ONE || self.ids.len() >= AT_ONCE {
+            return false;
+        }
+        *of_workspace += 1;
+        self.ids.insert(id)
+    }
+
+    fn end(&mut self, id: Uuid, workspace: WorkspaceId) {
+        self.ids.remove(&id);
+        if let Some(count) = self.workspaces.get_mut(&workspace) {
+            *count -= 1;
+            if *count == 0 {
+                self.workspaces.remove(&workspace);
+            }
+        }
+    }
+}
+
+/// Sends until it is stopped: of each webhook one message at a time, and of each workspace a few, so that nobody's receivers that
+/// do not answer hold up those of others.
 pub(crate) async fn deliver(app: App) {
     let agent = agent(&app);
-    let (places, under_way) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::new(Mutex::new(HashSet::<Uuid>::new())));
+    let under_way = Arc::new(Mutex::new(UnderWay::default()));
     loop {
         let now = app.clock.now();
         let next = match app.store.due_deliveries(now, BATCH).await {
             Ok((due, next)) => {
-                for delivery in due {
-                    if !under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(delivery.id) {
+                for (delivery, workspace) in due {
+                    let id = delivery.id;
+                    if !under_way.lock().unwrap_or_else(PoisonError::into_inner).begin(id, workspace) {
                         continue;
                     }
-                    let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                     let (app, agent, under_way) = (app.clone(), agent.clone(), Arc::clone(&under_way));
                     tokio::spawn(async move {
-                        let id = delivery.id;
                         if let Err(error) = attempt(&app, agent, delivery).await {
                             tracing::warn!(%error, delivery = %id, "what became of a webhook's message could not be kept");
                         }
-                        under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-                        drop(place);
+                        under_way.lock().unwrap_or_else(PoisonError::into_inner).end(id, workspace);
                         app.webhooks.notify_one();
                     });
                 }
@@ -141,10 +168,12 @@ fn agent(app: &App) -> Agent {
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a message is tried: with ten seconds before the second time, for about fifteen hours.
 const ATTEMPTS: u32 = 8;
-/// Messages under way at once.
-const AT_ONCE: usize = 8;
-/// Messages that are looked up at once.
-const BATCH: u32 = 64;
+/// Messages under way at once, each in a thread of its own.
+const AT_ONCE: usize = 64;
+/// Messages of one workspace under way at once.
+const OF_ONE: usize = 4;
+/// Webhooks whose messages are looked up at once.
+const BATCH: u32 = 1000;
 /// How long nothing is looked for if nobody says that there is something.
 const IDLE: Duration = Duration::from_secs(30);
 

@@ -1,7 +1,7 @@
 //! Webhooks: a message to an address whenever refs change, signed, and sent again until it is taken.
 //!
-//! A message is in the database before it is sent, and stays there until an answer says that it was taken or it was tried too
-//! often. So it may come twice, and comes at least once, whenever the server was running after the push.
+//! A message is in the database before it is sent, a moment after the push, and stays there until an answer says that it was taken
+//! or it was tried too often. So it may come twice; it does not come only if the server was killed in that moment.
 
 mod address;
 mod deliver;

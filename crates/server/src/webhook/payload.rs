@@ -1,6 +1,7 @@
 //! What webhooks are told of a push, in the shape of Bitbucket Cloud's `repo:push`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use doorward_git::{Commit, Contents};
 use doorward_rules::{Permit, Principal, Target};
@@ -21,26 +22,37 @@ pub(crate) struct Moved {
     pub(crate) new: Option<ObjectId>,
 }
 
-/// Tells webhooks of a push: keeps a message to each, which is sent from then on. What goes wrong here is in the log; the push
-/// itself is done.
-pub(crate) async fn pushed(app: &App, permit: &Permit, moved: Vec<Moved>) {
-    let Target::Repository(id) = permit.target() else { return };
-    let told = async {
-        let hooks = app.store.webhooks(id).await.map_err(|error| error.to_string())?;
-        let wanted = hooks.iter().filter(|hook| hook.active && hook.events.iter().any(|event| event == PUSH));
-        let wanted: Vec<_> = wanted.map(|hook| hook.id).collect();
-        if wanted.is_empty() || moved.is_empty() {
-            return Ok(());
+/// Tells webhooks of a push: keeps a message to each, which is sent from then on. It goes on in the background, since it takes a
+/// place for git, of which there may be none at the moment. What goes wrong is in the log; the push itself is done.
+pub(crate) fn pushed(app: &App, permit: Arc<Permit>, moved: Vec<Moved>) {
+    let app = app.clone();
+    app.tasks.clone().spawn(async move {
+        let Target::Repository(id) = permit.target() else { return };
+        for attempt in 1..=ATTEMPTS {
+            match tell(&app, &permit, &moved).await {
+                Ok(()) => return,
+                Err(error) if attempt == ATTEMPTS => {
+                    tracing::error!(error, repository = %id, "webhooks are not told of a push");
+                }
+                Err(error) => tracing::warn!(error, repository = %id, "webhooks cannot be told of a push yet"),
+            }
         }
-        let body = message(app, permit, &moved).await?;
-        let queued = app.store.queue_deliveries(&wanted, PUSH, &body.to_string(), app.clock.now()).await;
-        queued.map_err(|error| error.to_string())?;
-        app.webhooks.notify_one();
-        Ok::<_, String>(())
-    };
-    if let Err(error) = told.await {
-        tracing::error!(error, repository = %id, "webhooks are not told of a push");
+    });
+}
+
+async fn tell(app: &App, permit: &Permit, moved: &[Moved]) -> Result<(), String> {
+    let Target::Repository(id) = permit.target() else { return Ok(()) };
+    let hooks = app.store.webhooks(id).await.map_err(|error| error.to_string())?;
+    let wanted = hooks.iter().filter(|hook| hook.active && hook.events.iter().any(|event| event == PUSH));
+    let wanted: Vec<_> = wanted.map(|hook| hook.id).collect();
+    if wanted.is_empty() || moved.is_empty() {
+        return Ok(());
     }
+    let body = message(app, permit, moved).await?;
+    let queued = app.store.queue_deliveries(&wanted, PUSH, &body.to_string(), app.clock.now()).await;
+    queued.map_err(|error| error.to_string())?;
+    app.webhooks.notify_one();
+    Ok(())
 }
 
 async fn message(app: &App, permit: &Permit, moved: &[Moved]) -> Result<Value, String> {
@@ -72,7 +84,8 @@ async fn message(app: &App, permit: &Permit, moved: &[Moved]) -> Result<Value, S
         changes.push(change(&contents, one, name, &api).await.map_err(|error| error.to_string())?);
     }
     let branch = app.repositories.main_branch_of(id).await.ok().flatten();
-    let repository = object::repository(&repository, &workspace, None, branch.as_deref(), &base);
+    let size = app.repositories.size_of(id).await;
+    let repository = object::repository(&repository, &workspace, None, (branch.as_deref(), size), &base);
     Ok(json!({ "actor": actor, "repository": repository, "push": { "changes": changes } }))
 }
 
@@ -135,3 +148,5 @@ async fn change(
 const MOST_CHANGES: usize = 100;
 /// Commits of one ref that are told, as at Bitbucket Cloud.
 const MOST_COMMITS: usize = 5;
+/// How often it is tried to make a message. Each time it is waited for a place as long as for any work of git.
+const ATTEMPTS: u32 = 10;
