@@ -4,7 +4,7 @@
 //! and size. Names that come from
 //! outside are given to git on its standard input or behind `--`, never where they could be an option.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use doorward_wire::{ObjectId, RefName};
@@ -220,6 +220,22 @@ impl Contents {
         }
         let listed = self.list(commit, path, false).await?;
         Ok(listed.into_iter().find(|entry| entry.path == path))
+    }
+
+    /// Those of these paths that lead to something in a commit.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run.
+    pub async fn existing(&self, commit: &ObjectId, paths: &[&str]) -> Result<HashSet<String>, GitError> {
+        let mut found = HashSet::new();
+        // They are arguments of a command, of which there is a bound.
+        for some in paths.chunks(200) {
+            let mut command = self.command();
+            command.args(["ls-tree", "-z", "--name-only", "--full-tree", commit.as_str(), "--"]).args(some);
+            let listed = self.run("ls-tree", &mut command).await?;
+            found.extend(String::from_utf8_lossy(&listed).split('\0').map(str::to_owned));
+        }
+        Ok(found)
     }
 
     /// What is in a directory of a commit, and in those below it down to `depth`, in git's order. An empty path is the top.

@@ -86,7 +86,23 @@ impl Advice {
 
     /// The advice as one sentence.
     pub fn sentence(&self, facts: &Facts) -> String {
-        let phrases: Vec<String> = self.changes.iter().map(|change| change.phrase(facts)).collect();
+        let scopes = self.changes.iter().filter_map(|change| match change {
+            Change::Scope(scope) => Some(scope.name()),
+            _ => None,
+        });
+        let scopes: Vec<&str> = scopes.collect();
+        let (mut phrases, mut told): (Vec<String>, bool) = (Vec::new(), false);
+        for change in &self.changes {
+            match change {
+                // One new credential has all of them.
+                Change::Scope(_) if scopes.len() > 1 => {
+                    if !core::mem::replace(&mut told, true) {
+                        phrases.push(format!("create it anew with the scopes {}", scopes.join(" and ")));
+                    }
+                }
+                change => phrases.push(change.phrase(facts)),
+            }
+        }
         phrases.join("; then ")
     }
 }

@@ -6,7 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use doorward_rules::{Action, Credential, Schedule, Timestamp};
+use doorward_rules::{Action, Credential, Kind, Schedule, Timestamp};
 use doorward_wire::bitbucket_cloud;
 
 /// The headers for one answer.
@@ -16,7 +16,12 @@ pub(crate) struct Diagnostics(Vec<(HeaderName, HeaderValue)>);
 impl Diagnostics {
     /// About a credential whose secret was proven.
     pub(crate) fn of(credential: &Credential, action: Action) -> Self {
-        let accepted = bitbucket_cloud::names(action.scopes(), Some(credential.kind));
+        // An API token of ours may have old names too; then both are told.
+        let new = credential.scopes.names().iter().all(|name| name.ends_with(":bitbucket"));
+        let accepted = match credential.kind {
+            Kind::ApiToken if !new => action.scopes().names(),
+            kind => bitbucket_cloud::names(action.scopes(), Some(kind)),
+        };
         Self::default()
             .with("x-oauth-scopes", credential.scopes.names().join(", "))
             .with("x-accepted-oauth-scopes", accepted.join(", "))

@@ -219,7 +219,8 @@ impl Store {
         change.commit_records().await
     }
 
-    /// Of each webhook the oldest message that is due, with the workspace that it belongs to; and when the next of the others is.
+    /// Of each webhook the oldest message that is due, with the workspace that it belongs to, `most` of each workspace; and when the
+    /// next of the others is.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
@@ -228,10 +229,11 @@ impl Store {
         now: Timestamp,
         most: u32,
     ) -> Result<(Vec<(Delivery, WorkspaceId)>, Option<Timestamp>), StoreError> {
-        let sql = "SELECT d.*, r.workspace_id FROM delivery d JOIN webhook h ON h.id = d.webhook_id \
-             JOIN repository r ON r.id = h.repository_id \
-             WHERE d.id IN (SELECT min(id) FROM delivery WHERE state = 'waiting' AND next_at <= $1 GROUP BY webhook_id) \
-             ORDER BY d.next_at, d.id LIMIT $2";
+        let sql = "SELECT * FROM (SELECT d.*, r.workspace_id, \
+             row_number() OVER (PARTITION BY r.workspace_id ORDER BY d.next_at, d.id) AS place \
+             FROM delivery d JOIN webhook h ON h.id = d.webhook_id JOIN repository r ON r.id = h.repository_id \
+             WHERE d.id IN (SELECT min(id) FROM delivery WHERE state = 'waiting' AND next_at <= $1 GROUP BY webhook_id)) \
+             AS due WHERE place <= $2 ORDER BY next_at, id";
         let rows = sqlx::query(sql).bind(now.0).bind(i64::from(most)).fetch_all(self.reading()).await?;
         let due = rows.into_iter().map(Row).map(|row| Ok((delivery(&row)?, row.parsed("workspace_id")?)));
         let due = due.collect::<Result<_, StoreError>>()?;

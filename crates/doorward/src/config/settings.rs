@@ -112,7 +112,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "webhooks.private",
         Kind::Ranges,
         "",
-        "Addresses that are not public, and to which webhooks may be sent all the same.",
+        "Addresses that are not public, and to which webhooks may be sent all the same. Read at the start.",
     ),
     setting(
         "webhooks.retry",

@@ -113,7 +113,8 @@ fn five_hundred_files_of_fifty_megabytes_become_one_commit_as_they_were() {
         .part("name=\"/bin/run\"; filename=\"run\"; x-attributes:\"executable\"", b"#!/bin/sh\n")
         .part("name=\"latest\"; filename=\"l\"; x-attributes=\"link\"", b"bin/run")
         .part("name=\"message\"; filename=\"message\"", b"a file of that name")
-        .field("files", "README.md");
+        .field("files", "README.md")
+        .part("name=\"sbin/run\"; filename=\"r\"\r\nX-Attributes: executable", b"#!/bin/sh\n");
     world.server.git().ok(world.server.directory(), &["clone", "-q", &url(&world), "before"]);
     let size = form.0.len();
     let quiet = world.server.memory("VmHWM");
@@ -129,9 +130,9 @@ fn five_hundred_files_of_fifty_megabytes_become_one_commit_as_they_were() {
         let path = clone.join(format!("data/{}/ä {number}.bin", number % 7));
         assert!(fs::read(&path).expect("a file") == content(number), "{}", path.display());
     }
-    let modes = world.git(&["ls-tree", "main", "bin/run", "latest", "message", "README.md"]);
+    let modes = world.git(&["ls-tree", "main", "bin/run", "latest", "message", "sbin/run", "README.md"]);
     let modes: Vec<&str> = modes.lines().map(|line| &line[..6]).collect();
-    assert_eq!(modes, ["100755", "120000", "100644"]);
+    assert_eq!(modes, ["100755", "120000", "100644", "100755"]);
     world.git(&["fsck", "--strict"]);
     assert!(world.scratch().is_empty());
     // A clone that was there before takes it as any other commit.
@@ -170,6 +171,7 @@ fn a_commit_goes_on_top_of_what_was_said_and_of_nothing_else() {
     for form in [
         Form::default(),
         Form::default().field("branch", "empty"),
+        form().field("files", "not/there"),
         form().field("branch", "x").field("branch", "y"),
         form().field("branch", "a..b"),
         form().field("branch", &"a/".repeat(200)),
@@ -246,6 +248,12 @@ fn what_is_sent_again_under_its_key_is_done_once() {
     let other = World { token, server: world.server };
     assert_eq!(other.send(form(), &[key]).header("location"), first.header("location"));
     refused(&other.send(form(), &[&format!("Idempotency-Key: {}", "k".repeat(300))]), 400, "bad_parameter");
+    // What is in the address is part of it.
+    let authorization = format!("Authorization: Bearer {}", other.token);
+    let headers = [authorization.as_str(), "Content-Type: application/x-www-form-urlencoded", "Idempotency-Key: q"];
+    let send = |branch: &str| other.server.http().post(&format!("{SRC}?branch={branch}"), &headers, b"q=1");
+    assert_eq!((send("b1").status, send("b1").status), (201, 201));
+    refused(&send("b2"), 422, "key_reused");
 }
 
 #[test]
@@ -328,6 +336,47 @@ fn the_head_of_a_part_that_has_no_end_takes_neither_memory_nor_time() {
     assert!(grown < 16 * 1024 * 1024, "{grown}");
 }
 
+#[test]
+fn forms_of_every_make_are_read_whole() {
+    let world = World::of(server_with(&[("DOORWARD_UPLOAD_BYTES", "256m")]));
+    let many = (0..1900).fold(Form::default(), |form, number| form.file(&format!("small/{number}"), b"tiny"));
+    let mixed = [0, 1, 64 << 10, 300 << 10, 5 << 20].into_iter().cycle().take(50).enumerate();
+    let mixed =
+        mixed.fold(Form::default(), |form, (number, size)| form.file(&format!("mixed/{number}"), &vec![b'x'; size]));
+    let quiet = world.server.memory("VmHWM");
+    for (form, count) in [(many, 1900), (mixed, 50)] {
+        let body = form.end();
+        let packed = gzip(&body);
+        for (body, encoding) in [(&body, "identity"), (&packed, "gzip")] {
+            let authorization = format!("Authorization: Bearer {}", world.token);
+            let encoding = format!("Content-Encoding: {encoding}");
+            let headers = [&authorization, "Content-Type: multipart/form-data; boundary=BOUND", &encoding];
+            let answer = world.server.http().post(SRC, &headers, body);
+            assert_eq!(answer.status, 201, "{encoding}: {}", answer.text());
+            let listed = world.git(&["ls-tree", "-r", "--name-only", "main"]);
+            let folder = if count == 50 { "mixed/" } else { "small/" };
+            assert_eq!(listed.lines().filter(|path| path.starts_with(folder)).count(), count);
+        }
+    }
+    let grown = world.server.memory("VmHWM") - quiet;
+    assert!(grown < 24 * 1024 * 1024, "{grown}");
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let gzip = std::process::Command::new("gzip")
+        .arg("-c")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn();
+    let mut gzip = gzip.expect("gzip");
+    let mut input = gzip.stdin.take().expect("its input");
+    let bytes = bytes.to_vec();
+    let writer = std::thread::spawn(move || input.write_all(&bytes).expect("written"));
+    let packed = gzip.wait_with_output().expect("its end").stdout;
+    writer.join().expect("written");
+    packed
+}
+
 /// Begins an upload; what is sent goes on when the test says so.
 fn begun(world: &World) -> std::net::TcpStream {
     let mut stream = world.server.http().connect();
@@ -383,12 +432,20 @@ fn of_many_at_once_under_one_key_one_is_done() {
     let world = World::new();
     for round in 0..5 {
         let answers: Vec<Response> = std::thread::scope(|scope| {
-            let uploads: Vec<_> = (0..6)
-                .map(|_| {
+            let uploads: Vec<_> = (0..6_usize)
+                .map(|number| {
                     let form =
                         Form::default().file("a", format!("{round}").as_bytes()).field("message", &format!("r{round}"));
                     let world = &world;
-                    scope.spawn(move || world.send(form, &[&format!("Idempotency-Key: {round}")]))
+                    // By whatever address: it is the same repository.
+                    let path =
+                        ["/2.0/repositories/home/hello/src", "/api/2.0/repositories/home/hello/src/"][number % 2];
+                    let authorization = format!("Authorization: Bearer {}", world.token);
+                    let key = format!("Idempotency-Key: {round}");
+                    scope.spawn(move || {
+                        let media_type = "Content-Type: multipart/form-data; boundary=BOUND";
+                        world.server.http().post(path, &[&authorization, media_type, &key], &form.end())
+                    })
                 })
                 .collect();
             uploads.into_iter().map(|upload| upload.join().expect("an answer")).collect()

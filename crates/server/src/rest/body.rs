@@ -34,7 +34,9 @@ async fn read(headers: &HeaderMap, body: Body, app: &App) -> Result<Object, Refu
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Ok(Object::default());
     }
-    if is_form(headers) {
+    // What `curl -d` sends says that it is a form, also if it is JSON, which no form begins like.
+    let begins_as_json = bytes.trim_ascii_start().first() == Some(&b'{');
+    if is_form(headers) && !begins_as_json {
         let pairs = Query::read(Some(&String::from_utf8_lossy(&bytes)));
         return Ok(Object(pairs.into_pairs().map(|(name, value)| (name, Value::String(value))).collect()));
     }

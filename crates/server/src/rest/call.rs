@@ -142,12 +142,18 @@ impl Call {
         self.finish(wish, decision, id, noted, reply).await
     }
 
-    /// Asks whether the caller may do this here, before what it sends is read. It is asked about again when it is done.
-    pub(super) async fn may(&self, action: Action, place: Place<'_>) -> Result<(), Box<Response<Body>>> {
+    /// Asks whether the caller may do this here, before what it sends is read: to what, and who it is. It is asked about again
+    /// when it is done.
+    pub(super) async fn may(
+        &self,
+        action: Action,
+        place: Place<'_>,
+    ) -> Result<(Target, Principal), Box<Response<Body>>> {
         let name = self.resolve(action, place).await.map_err(|refusal| Box::new(self.refuse(&refusal)))?;
         let wish = Wish::rest(action, name.as_named());
         let admitted = self.app.admit(&self.context, &self.headers, wish).await;
-        admitted.map(drop).map_err(|away| Box::new(away.respond()))
+        let permit = admitted.map_err(|away| Box::new(away.respond()))?.permit;
+        Ok((permit.target(), permit.principal()))
     }
 
     /// The same as [`Self::carry_out`], with a place for the git processes that it takes.

@@ -87,6 +87,23 @@ impl Form {
         Ok(Self { changes, digest: digest.finalize().into(), files, spool })
     }
 
+    /// Takes from the address what the body does not say, and counts it as said.
+    ///
+    /// # Errors
+    /// 400 if `files` is there: those belong into the body.
+    pub(super) fn or_from(&mut self, query: &Query) -> Result<(), Refusal> {
+        self.changes.or_from(query)?;
+        let Changes { message, author, parent, branch, .. } = &self.changes;
+        let mut digest = Sha256::new_with_prefix(self.digest);
+        for said in [message, author, parent, branch] {
+            digest.update([u8::from(said.is_some())]);
+            digest.update(said.as_deref().unwrap_or_default());
+            digest.update([0]);
+        }
+        self.digest = digest.finalize().into();
+        Ok(())
+    }
+
     /// Hands everything to git.
     ///
     /// # Errors
@@ -132,7 +149,12 @@ impl Reader {
                 continue;
             }
             let disposition = part.headers().get("content-disposition").map(|value| value.as_bytes().to_vec());
-            let mode = mode(&String::from_utf8_lossy(&disposition.unwrap_or_default()))?;
+            let attributes = part.headers().get("x-attributes").map(|value| value.as_bytes().to_vec());
+            // curl can give a part a header of its own, but its `Content-Disposition` no parameter.
+            let mode = match attributes {
+                Some(words) => mode_of(&String::from_utf8_lossy(&words))?,
+                None => mode(&String::from_utf8_lossy(&disposition.unwrap_or_default()))?,
+            };
             let path = self.path(&name)?;
             self.begin();
             while let Some(chunk) = part.chunk().await.map_err(|error| unreadable(&error))? {
@@ -240,7 +262,7 @@ impl Changes {
     ///
     /// # Errors
     /// 400 if `files` is there: those belong into the body.
-    pub(super) fn or_from(&mut self, query: &Query) -> Result<(), Refusal> {
+    fn or_from(&mut self, query: &Query) -> Result<(), Refusal> {
         if query.last("files").is_some() {
             return Err(Refusal::bad_parameter("files", "it is in the address", "send it in the body"));
         }
@@ -279,7 +301,7 @@ impl Changes {
     }
 
     /// The paths that were named and did not come.
-    fn deleted(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn deleted(&self) -> impl Iterator<Item = &str> {
         let sent: HashSet<&str> = self.sent.iter().map(String::as_str).collect();
         self.listed.iter().map(String::as_str).filter(move |path| !sent.contains(path))
     }
@@ -359,17 +381,20 @@ impl Spool {
     }
 }
 
-/// A stream of which only so much may come until more is allowed.
+/// A stream of which only so much may come until more is allowed, a piece at a time: whoever reads it takes in each piece before
+/// there is another, so that no more than that is held in memory, and what counts as the head of a part is no content.
 struct Metered<S> {
     inner: S,
     allowance: Arc<AtomicUsize>,
+    /// Whether a piece was just given.
+    given: bool,
 }
 
 impl<S> Metered<S> {
     /// A stream, and what may still come of it.
     fn new(inner: S) -> (Self, Arc<AtomicUsize>) {
         let allowance = Arc::new(AtomicUsize::new(usize::MAX));
-        (Self { inner, allowance: Arc::clone(&allowance) }, allowance)
+        (Self { inner, allowance: Arc::clone(&allowance), given: false }, allowance)
     }
 }
 
@@ -377,7 +402,12 @@ impl<S: Stream<Item = std::io::Result<Bytes>> + Unpin> Stream for Metered<S> {
     type Item = std::io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.given) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let polled = Pin::new(&mut self.inner).poll_next(context);
+        self.given = polled.is_ready();
         if let Poll::Ready(Some(Ok(bytes))) = &polled {
             let left = self.allowance.load(Ordering::Relaxed);
             if left == 0 {
@@ -437,8 +467,11 @@ fn is_ignored_by_hfs(letter: char) -> bool {
 /// What sort of file a part is, from its `x-attributes`, which the provider's documentation writes with a colon.
 fn mode(disposition: &str) -> Result<FileMode, Refusal> {
     let attributes = parameters(disposition).into_iter().find(|(name, _)| name.eq_ignore_ascii_case("x-attributes"));
-    let Some((_, value)) = attributes else { return Ok(FileMode::Plain) };
-    let words = value.split([',', ' ']).filter(|word| !word.is_empty());
+    attributes.map_or(Ok(FileMode::Plain), |(_, value)| mode_of(&value))
+}
+
+fn mode_of(words: &str) -> Result<FileMode, Refusal> {
+    let words = words.split([',', ' ']).filter(|word| !word.is_empty());
     let mut mode = FileMode::Plain;
     for word in words {
         mode = match word {

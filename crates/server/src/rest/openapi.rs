@@ -215,10 +215,15 @@ fn meaning(status: u16) -> &'static str {
 fn written(base: &str) -> String {
     let all = operations();
     let mut body = String::new();
+    let mut group = "";
     for operation in &all {
         let (method, path, id) = (&operation.method, open_path(operation.path), identity(operation));
+        if group != group_of(operation) {
+            group = group_of(operation);
+            body.push_str(&format!("<h2>{group}</h2>"));
+        }
         body.push_str(&format!(
-            "<section id=\"{id}\"><h2><code>{method} /2.0{path}</code></h2><p>{}</p>",
+            "<section id=\"{id}\"><h3><code>{method} /2.0{path}</code></h3><p>{}</p>",
             escaped(operation.summary)
         ));
         if let Some(text) = described(operation)["description"].as_str() {
@@ -226,7 +231,10 @@ fn written(base: &str) -> String {
         }
         let rows: String = open_parts(operation.path)
             .map(|name| row(name, about(name)))
-            .chain(operation.parameters.iter().map(|parameter| row(&format!("?{}", parameter.name), parameter.about)))
+            .chain(
+                operation.parameters.iter().map(|parameter| row(&format!("?{}", parameter.name), &in_words(parameter))),
+            )
+            .chain(body_rows(operation))
             .chain(operation.answers.iter().map(|(status, _)| row(&status.to_string(), meaning(*status))))
             .collect();
         body.push_str(&format!("<table>{rows}</table></section>"));
@@ -271,6 +279,52 @@ pub fn reference() -> String {
     page
 }
 
+/// What an operation is about, by its address.
+fn group_of(operation: &Operation) -> &'static str {
+    let path = operation.path;
+    let about = |words: &[&str]| words.iter().any(|word| path.contains(word));
+    match path {
+        _ if about(&["/openapi", "avatar"]) => "The API itself",
+        _ if path.starts_with("/user") => "Accounts",
+        _ if path.starts_with("/workspaces") => "Workspaces",
+        _ if about(&["/hooks"]) => "Webhooks",
+        _ if about(&["/refs"]) => "Branches and tags",
+        _ if about(&["/src", "/filehistory"]) => "Files",
+        _ if about(&["/diff", "/patch", "/merge-base"]) => "Differences",
+        _ if about(&["/commit"]) => "Commits",
+        _ => "Repositories",
+    }
+}
+
+/// What a parameter is, and what it may be.
+fn in_words(parameter: &Parameter) -> String {
+    let words = parameter.kind.replace('|', ", ");
+    match parameter.kind {
+        "text" | "number" => parameter.about.to_owned(),
+        "texts" => format!("{}; may be there several times", parameter.about),
+        "switch" => format!("{}: true or false", parameter.about),
+        _ => format!("{}: {words}", parameter.about),
+    }
+}
+
+/// A row for each field of what is sent.
+fn body_rows(operation: &Operation) -> Vec<String> {
+    let name = match operation.body {
+        Some(Content::Json(name) | Content::Form(name) | Content::Files(name)) => name,
+        Some(Content::Page(_) | Content::Text | Content::File) | None => return Vec::new(),
+    };
+    let shape = &shapes()[name];
+    let is_required = |field: &str| shape["required"].as_array().is_some_and(|all| all.iter().any(|one| one == field));
+    let field = |field: &String| {
+        let about = if is_required(field) { "in the body; required" } else { "in the body" };
+        row(field, about)
+    };
+    let mut rows: Vec<String> =
+        shape["properties"].as_object().into_iter().flat_map(|all| all.keys()).map(field).collect();
+    rows.extend(shape["description"].as_str().map(|text| row("other fields", text)));
+    rows
+}
+
 fn row(name: &str, about: &str) -> String {
     format!("<tr><th scope=\"row\"><code>{}</code></th><td>{}</td></tr>", escaped(name), escaped(about))
 }
@@ -288,7 +342,7 @@ const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;margin:0}\
 main{max-width:60rem;margin:auto;padding:1rem}\
 nav ul{padding-left:1rem}\
-h2{font-size:1.1rem;margin:2rem 0 .25rem;border-top:1px solid #8888;padding-top:1rem}\
+h2{margin:3rem 0 0}h3{font-size:1.1rem;margin:1.5rem 0 .25rem;border-top:1px solid #8888;padding-top:1rem}\
 code{overflow-wrap:anywhere}\
 p{margin:.25rem 0}\
 th{text-align:left;font-weight:normal;padding-right:1rem;vertical-align:top;white-space:nowrap}\

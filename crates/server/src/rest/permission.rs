@@ -53,7 +53,14 @@ pub(super) async fn give(call: Call, Parts((workspace, repository, id)): Three, 
         let account = match account {
             Some(account) => account,
             // A user name does for those who belong here; of others it would tell whether there is such an account.
-            None => known(&granted, &repository, &id).await?.ok_or_else(|| missing(&id))?,
+            None => known(&granted, &repository, &id).await?.ok_or_else(|| {
+                let sentence = format!("there is no `{}` in this workspace", shown(&id));
+                Refusal::not_there(
+                    "account_not_found",
+                    sentence,
+                    "name somebody of the workspace, or another by the account's id",
+                )
+            })?,
         };
         let now = call.app.clock.now();
         match granted.store.set_permission_on(repository.id, &account.name, privilege, now).await {

@@ -12,9 +12,18 @@ use crate::refusal::Refusal;
 
 /// Waits until no other call uploads under the same key to the same place, so that of many that come at once one does it and
 /// the others are told; what this returns is held meanwhile.
-pub(super) async fn turn(call: &Call) -> Option<OwnedMutexGuard<()>> {
-    let key = call.headers.get("idempotency-key")?.to_str().ok().filter(|key| key.len() <= LONGEST)?;
-    Some(call.app.uploads.take(&format!("{}\n{key}", call.uri.path())).await)
+pub(super) async fn turn(call: &Call, (target, principal): &(Target, Principal)) -> Option<OwnedMutexGuard<()>> {
+    let key = call.headers.get("idempotency-key")?.to_str().ok().map(str::trim).filter(|key| key.len() <= LONGEST)?;
+    Some(call.app.uploads.take(&format!("{target:?} {} {key}", caller(*principal))).await)
+}
+
+/// Whose keys they are.
+fn caller(principal: Principal) -> String {
+    match principal {
+        Principal::Account { account, .. } => account.to_string(),
+        Principal::Synthetic { credential } => credential.to_string(),
+        Principal::Anyone => String::new(),
+    }
 }
 
 /// An upload under a key.
@@ -36,11 +45,7 @@ impl Repeat {
             Refusal::bad_parameter("Idempotency-Key", what, "take a new UUID for each upload")
         };
         let key = key.ok_or_else(wrong)?;
-        let caller = match granted.permit.principal() {
-            Principal::Account { account, .. } => account.to_string(),
-            Principal::Synthetic { credential } => credential.to_string(),
-            Principal::Anyone => String::new(),
-        };
+        let caller = caller(granted.permit.principal());
         let Target::Repository(repository) = granted.permit.target() else { return Err(wrong()) };
         let (commit, branch) = (String::new(), String::new());
         let upload =

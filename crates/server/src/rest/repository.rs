@@ -159,7 +159,7 @@ async fn change(call: &Call, granted: &Granted, wanted: &Object) -> Reply {
     }
     if let Some(branch) = &branch {
         if !call.app.repositories.has_ref(repository.id, branch).await? && !is_empty(call, &repository).await? {
-            let what = format!("there is no branch `{}`", shown(&branch.to_string()));
+            let what = format!("there is no branch `{}`", shown(branch.to_string().trim_start_matches("refs/heads/")));
             return Err(Refusal::bad_parameter("mainbranch", what, "name one that there is"));
         }
         settings.main_branch = Some(branch.to_string());
@@ -222,6 +222,12 @@ async fn settings(granted: &Granted, wanted: &Object, workspace: &Workspace) -> 
         let what = format!("it is none of {}", FORK_POLICIES.join(", "));
         return Err(Refusal::bad_parameter("fork_policy", what, "change it"));
     }
+    let website = wanted.text("website", LONGEST_TEXT)?;
+    let is_web = |url: &str| url.is_empty() || ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
+    if website.as_ref().is_some_and(|url| !is_web(&url.to_ascii_lowercase())) {
+        let what = "it is no address that begins with http:// or https://";
+        return Err(Refusal::bad_parameter("website", what, "change it"));
+    }
     for name in ["has_issues", "has_wiki"] {
         if wanted.truth(name)? == Some(true) {
             return Err(Refusal::bad_parameter(name, "there are none on this server", "leave it out, or say false"));
@@ -232,7 +238,7 @@ async fn settings(granted: &Granted, wanted: &Object, workspace: &Workspace) -> 
         title: wanted.text("name", LONGEST_NAME)?.filter(|name| !name.trim().is_empty()),
         description: wanted.text("description", LONGEST_TEXT)?,
         language: wanted.text("language", LONGEST_NAME)?,
-        website: wanted.text("website", LONGEST_TEXT)?,
+        website,
         fork_policy,
         public: wanted.truth("is_private")?.map(|private| !private),
         project,

@@ -47,7 +47,16 @@ pub(super) async fn path(call: Call, Parts((workspace, repository, revision, pat
         let wanted = Wanted { call: &call, revision: &revision, path: path.trim_matches('/') };
         match wanted.look(&opened).await? {
             Look::Meta(value) => call.json(value),
-            Look::Entries(listing, values, address) => listing.answer(&call, values, &address),
+            Look::Entries(listing, entries, commit) => {
+                let address = format!("{}/src/{commit}/{}", opened.api, below(wanted.path, true));
+                let object = |entry: &Entry| entry_object(entry, &commit, &opened.api);
+                if !listing.is_plain() {
+                    return listing.answer(&call, entries.iter().map(object).collect(), &address);
+                }
+                let (page, part) = (listing.page(), listing.page().of(entries));
+                let values = part.values.iter().map(object).collect();
+                call.json(page.answer(part.with(values), &address, &call.query))
+            }
             Look::File(entry) if is_known(&call.headers, &entry) => Ok(unchanged(&entry)),
             // What is not asked for is not read.
             Look::File(entry) if call.method == Method::HEAD => Ok(file_response(&entry, Body::empty())),
@@ -70,7 +79,7 @@ struct Wanted<'a> {
 /// What is there.
 enum Look {
     Meta(Value),
-    Entries(Listing, Vec<Value>, String),
+    Entries(Listing, Vec<Entry>, ObjectId),
     File(Entry),
 }
 
@@ -107,8 +116,7 @@ impl Wanted<'_> {
         let mut entries = opened.contents.entries(&commit, self.path, depth).await?;
         // Breadth first, as documented.
         entries.sort_by_key(|entry| entry.path.matches('/').count());
-        let values = entries.iter().map(|entry| entry_object(entry, &commit, api)).collect();
-        Ok(Look::Entries(listing, values, format!("{api}/src/{commit}/{}", below(self.path, true))))
+        Ok(Look::Entries(listing, entries, commit))
     }
 
     fn missing(&self) -> Refusal {

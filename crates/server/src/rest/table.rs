@@ -134,7 +134,9 @@ fn workspaces() -> Vec<Operation> {
 
 fn repositories() -> Vec<Operation> {
     vec![
-        Operation::get("/repositories", user::all_repositories).says("Removed: ask for one workspace at a time"),
+        Operation::get("/repositories", user::all_repositories)
+            .says("Removed: ask for one workspace at a time")
+            .gives(410, Json("error")),
         Operation::get("/repositories/{workspace}", repository::repositories)
             .says("The repositories of a workspace that you may see")
             .needs(Action::ListRepositories)

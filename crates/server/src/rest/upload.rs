@@ -4,6 +4,7 @@
 //! is to be. A path that is named in `files` and has no content is removed. The commit goes on top of its branch if that has not
 //! moved meanwhile, and else nothing happens.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -21,7 +22,7 @@ use super::form::{Changes, Form};
 use super::parts::Parts;
 use super::refs::full_name;
 use super::repeat::{Repeat, turn};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shown};
 use crate::request_body;
 
 /// `POST …/src`. The form is read as a whole before a place for git is taken, which slow callers would hold, and the caller is
@@ -31,15 +32,16 @@ pub(super) async fn upload(
     Parts((workspace, repository)): Parts<(String, String)>,
     request: Request,
 ) -> Response<Body> {
-    if let Err(away) = call.may(Action::Push, Place::Repository(&workspace, &repository)).await {
-        return *away;
-    }
+    let who = match call.may(Action::Push, Place::Repository(&workspace, &repository)).await {
+        Ok(who) => who,
+        Err(away) => return *away,
+    };
     let form = match timeout(LONGEST_TIME, read(&call, request)).await {
         Ok(Ok(form)) => form,
         Ok(Err(refusal)) => return call.refuse(&refusal),
         Err(_) => return call.refuse(&too_slow()),
     };
-    let _turn = turn(&call).await;
+    let _turn = turn(&call, &who).await;
     call.open_again(Action::Push, (&workspace, &repository), async |opened| put(&call, opened, form).await).await
 }
 
@@ -48,7 +50,7 @@ async fn read(call: &Call, request: Request) -> Result<Form, Refusal> {
     let media_type = media_type(&call.headers)?;
     let body = request_body::open(request.into_body(), &call.headers, limits.upload_bytes, limits.idle_time)?;
     let mut form = Form::read(media_type, body, limits.upload_files, call.app.repositories.root()).await?;
-    form.changes.or_from(&call.query)?;
+    form.or_from(&call.query)?;
     Ok(form)
 }
 
@@ -139,6 +141,15 @@ impl Base {
         if changes.is_empty() && (tip.is_some() || changes.parent.is_none()) {
             let remedy = "send at least one file, or name one that is to go in `files`";
             return Err(Refusal::bad_parameter("files", "nothing would be changed", remedy));
+        }
+        let gone: Vec<&str> = changes.deleted().collect();
+        let there = match &parent {
+            Some(parent) if !gone.is_empty() => contents.existing(parent, &gone).await?,
+            _ => HashSet::new(),
+        };
+        if let Some(missing) = gone.into_iter().find(|path| !there.contains(*path)) {
+            let what = format!("there is no `{}` to remove, and none came", shown(missing));
+            return Err(Refusal::bad_parameter("files", what, "send it, or name what is there"));
         }
         Ok(Self { branch, tip, parent })
     }

@@ -122,6 +122,7 @@ fn said(wanted: &Object, mut hook: Webhook) -> Result<Webhook, Refusal> {
             return Err(Refusal::bad_parameter("events", what, "leave it out"));
         }
         hook.events = events;
+        hook.events.sort();
         hook.events.dedup();
     }
     if hook.events.is_empty() {

@@ -36,7 +36,7 @@ impl Resolver for Allowed {
         let mut allowed = self.empty();
         found.iter().filter(|address| self.admits(address.ip())).for_each(|address| allowed.push(*address));
         if allowed.is_empty() {
-            let text = "its address is not public; an administrator may allow it with `webhooks.private`";
+            let text = "its address is not public; an administrator may allow it with `webhooks.private` and a restart";
             return Err(ureq::Error::Io(std::io::Error::new(std::io::ErrorKind::PermissionDenied, text)));
         }
         Ok(allowed)

@@ -22,7 +22,7 @@ use crate::app::App;
 #[derive(Debug, Default)]
 struct UnderWay {
     ids: HashSet<Uuid>,
-    workspaces: HashMap<WorkspaceId, usize>,
+    workspaces: HashMap<WorkspaceId, u32>,
 }
 
 impl UnderWay {
@@ -54,7 +54,7 @@ pub(crate) async fn deliver(app: App) {
     let under_way = Arc::new(Mutex::new(UnderWay::default()));
     loop {
         let now = app.clock.now();
-        let next = match app.store.due_deliveries(now, BATCH).await {
+        let next = match app.store.due_deliveries(now, 2 * OF_ONE).await {
             Ok((due, next)) => {
                 for (delivery, workspace) in due {
                     let id = delivery.id;
@@ -171,9 +171,7 @@ const ATTEMPTS: u32 = 8;
 /// Messages under way at once, each in a thread of its own.
 const AT_ONCE: usize = 64;
 /// Messages of one workspace under way at once.
-const OF_ONE: usize = 4;
-/// Webhooks whose messages are looked up at once.
-const BATCH: u32 = 1000;
+const OF_ONE: u32 = 4;
 /// How long nothing is looked for if nobody says that there is something.
 const IDLE: Duration = Duration::from_secs(30);
 

@@ -6,9 +6,10 @@ use doorward_rules::{
     Action, Brownout, Kind, Kinds, Limit, Phase, Policy, Presented, Privilege, Reason, Rule, Schedule, Scope, Scopes,
     Surface, Timestamp,
 };
-use doorward_store::{Credential, Decision, Holder, Named, NewCredential, Recorder, Store, StoreError};
+use doorward_store::{Credential, Decision, Holder, Named, NewCredential, Recorder, Store, StoreError, Webhook};
 use doorward_wire::{ProjectName, RepositoryName, TokenShape, WorkspaceSlug};
 use secrecy::SecretString;
+use uuid::Uuid;
 
 use crate::{NOW, bearer, furnished, open, parsed};
 
@@ -224,4 +225,43 @@ async fn the_last_use_of_a_credential_is_known_with_its_place_and_purpose() {
     let rehearsed = store.rehearse(Kind::ApiToken, NOW).await.expect("a rehearsal");
     assert_eq!(rehearsed.iter().map(|entry| (entry.credential.id, entry.requests)).collect::<Vec<_>>(), [(used.id, 4)]);
     assert!(store.rehearse(Kind::AppPassword, NOW).await.expect("a rehearsal").is_empty());
+}
+
+#[tokio::test]
+async fn of_the_messages_that_are_due_each_workspace_has_its_share() {
+    let (_directory, store) = furnished().await;
+    store.create_workspace(&parsed("other"), &parsed("bob"), NOW).await.expect("made");
+    let name: RepositoryName = parsed("other/quiet");
+    store.create_repository(store.new_repository_id(NOW), &name, None, false, NOW).await.expect("made");
+    let hook = async |name: &str| {
+        let repository = store.repository(&parsed(name)).await.expect("there").id;
+        let hook = Webhook {
+            id: Uuid::nil(),
+            repository,
+            description: String::new(),
+            url: "http://192.0.2.1".into(),
+            secret: None,
+            active: true,
+            events: vec!["repo:push".into()],
+            created_at: NOW,
+            updated_at: NOW,
+        };
+        store.create_webhook(&hook, name).await.expect("made").id
+    };
+    let mut loud = Vec::new();
+    for _ in 0..20 {
+        loud.push(hook("acme/site").await);
+    }
+    let quiet = hook("other/quiet").await;
+    for _ in 0..3 {
+        store.queue_deliveries(&loud, "repo:push", "{}", NOW).await.expect("queued");
+    }
+    store.queue_deliveries(&[quiet], "repo:push", "{}", NOW.after(DAY)).await.expect("queued");
+    let (due, next) = store.due_deliveries(NOW, 5).await.expect("an answer");
+    assert_eq!((due.len(), next), (5, Some(NOW.after(DAY))));
+    let (due, next) = store.due_deliveries(NOW.after(DAY), 5).await.expect("an answer");
+    assert_eq!((due.iter().filter(|(delivery, _)| delivery.webhook == quiet).count(), due.len(), next), (1, 6, None));
+    // Of one webhook, one message at a time.
+    let hooks: std::collections::HashSet<Uuid> = due.iter().map(|(delivery, _)| delivery.webhook).collect();
+    assert_eq!(hooks.len(), due.len());
 }
