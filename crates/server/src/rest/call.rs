@@ -360,6 +360,14 @@ impl Granted {
         self.found(call, found.await)
     }
 
+    /// The id of the repository that it is about.
+    pub(super) fn repository_id(&self) -> Result<RepositoryId, Refusal> {
+        match self.permit.target() {
+            Target::Repository(id) => Ok(id),
+            Target::Workspace(_) | Target::Account(_) => Err(misdirected().into()),
+        }
+    }
+
     /// The workspace that it is about.
     ///
     /// # Errors
@@ -435,10 +443,7 @@ impl Opened {
     pub(super) async fn with_people(&self, call: &Call, mut value: Value) -> Result<Value, Refusal> {
         let Target::Repository(id) = self.granted.permit.target() else { return Ok(value) };
         let mut addresses = Vec::new();
-        each_signature(&mut value, &mut |signature, address| {
-            let _ = signature;
-            addresses.push(address);
-        });
+        each_signature(&mut value, &mut |_, address| addresses.push(address));
         if addresses.is_empty() || self.granted.permit.principal() == Principal::Anyone {
             return Ok(value);
         }

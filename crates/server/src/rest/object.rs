@@ -1,7 +1,7 @@
 //! What is answered of each thing, as an object of JSON in the shape that Bitbucket Cloud documents.
 
 use doorward_git::Commit;
-use doorward_rules::{Privilege, Timestamp};
+use doorward_rules::Timestamp;
 use doorward_store::{Account, Project, Repository, Workspace};
 use doorward_wire::{ObjectId, RepositoryName};
 use serde_json::{Value, json};
@@ -182,11 +182,6 @@ pub(super) fn repository_link(name: &RepositoryName, id: Option<doorward_rules::
         value["uuid"] = json!(braced(id));
     }
     value
-}
-
-/// The word for a privilege.
-pub(super) fn permission(privilege: Privilege) -> &'static str {
-    privilege.word()
 }
 
 /// A commit.

@@ -49,7 +49,7 @@ pub(super) async fn give(call: Call, Parts((workspace, repository, id)): Three, 
             Refusal::bad_parameter("permission", "it is none of read, write, admin, none", "change it")
         })?;
         let (repository, _) = granted.repository(&call).await?;
-        let account = account(&granted, &id).await?.filter(|account| is_named_by_id(account, &id));
+        let account = account(&granted, &id).await?.filter(|account| account.name.as_str() != id);
         let account = match account {
             Some(account) => account,
             // A user name does for those who belong here; of others it would tell whether there is such an account.
@@ -117,10 +117,6 @@ pub(super) async fn account(granted: &Granted, meant: &str) -> Result<Option<Acc
     }
 }
 
-fn is_named_by_id(account: &Account, meant: &str) -> bool {
-    account.name.as_str() != meant
-}
-
 /// Somebody who belongs to the workspace, or was given something on the repository.
 async fn known(granted: &Granted, repository: &Repository, meant: &str) -> Result<Option<Account>, Refusal> {
     let workspace = granted.store.workspace(&repository.name.workspace).await?;
@@ -154,7 +150,7 @@ fn given_object(call: &Call, account: &Account, privilege: Privilege, repository
     let at = format!("{}/permissions-config/users/{}", call.api(&repository.name), object::encoded_id(account.id));
     json!({
         "type": "repository_user_permission",
-        "permission": object::permission(privilege),
+        "permission": privilege.word(),
         "user": object::account(account, &base),
         "repository": object::repository_link(&repository.name, Some(repository.id), &base),
         "links": { "self": link(at) },

@@ -2,13 +2,13 @@
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use doorward_rules::{Action, Target};
+use doorward_rules::Action;
 use doorward_store::{CommitStatus, StoreError};
 use doorward_wire::{ObjectId, percent_encoded};
 use serde_json::{Value, json};
 
 use super::body::Object;
-use super::call::{Call, Granted, Opened};
+use super::call::{Call, Opened};
 use super::listing::Listing;
 use super::object::{self, link};
 use super::parts::Parts;
@@ -22,7 +22,7 @@ pub(super) async fn statuses(call: Call, Parts((workspace, repository, revision)
     call.open(Action::ReadRepository, (&workspace, &repository), async |opened| {
         let listing = Listing::read(&call, FIELDS)?;
         let id = opened.commit(&revision).await?;
-        let mut all = opened.granted.store.statuses(repository_of(&opened.granted)?, id.as_str()).await?;
+        let mut all = opened.granted.store.statuses(opened.granted.repository_id()?, id.as_str()).await?;
         if let Some(refname) = call.query.last("refname") {
             all.retain(|status| status.refname.as_deref() == Some(refname));
         }
@@ -113,7 +113,7 @@ impl New<'_> {
             created_at: now,
             updated_at: now,
         };
-        match opened.granted.store.report_status(repository_of(&opened.granted)?, &status).await {
+        match opened.granted.store.report_status(opened.granted.repository_id()?, &status).await {
             Err(StoreError::State(why)) => Err(Refusal::bad_parameter("key", why, "report under a key that there is")),
             kept => Ok(kept?),
         }
@@ -121,15 +121,8 @@ impl New<'_> {
 }
 
 async fn find(opened: &Opened, id: &ObjectId, key: &str) -> Result<Option<CommitStatus>, Refusal> {
-    let all = opened.granted.store.statuses(repository_of(&opened.granted)?, id.as_str()).await?;
+    let all = opened.granted.store.statuses(opened.granted.repository_id()?, id.as_str()).await?;
     Ok(all.into_iter().find(|status| status.key == key))
-}
-
-fn repository_of(granted: &Granted) -> Result<doorward_rules::RepositoryId, Refusal> {
-    match granted.permit.target() {
-        Target::Repository(id) => Ok(id),
-        Target::Workspace(_) | Target::Account(_) => Err(Refusal::unavailable(doorward_rules::OwnFault::Bug)),
-    }
 }
 
 fn missing(key: &str) -> Refusal {

@@ -241,7 +241,7 @@ async fn own_permissions(call: &Call, granted: &Granted, only: Option<&Workspace
     let value = |found: &OwnPermission| {
         json!({
             "type": "repository_permission",
-            "permission": object::permission(found.privilege),
+            "permission": found.privilege.word(),
             "user": user,
             "repository": object::repository_link(&found.name, Some(found.repository), &base),
         })

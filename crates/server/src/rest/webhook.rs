@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use doorward_rules::{Action, RepositoryId, Target};
+use doorward_rules::Action;
 use doorward_store::{Delivery, StoreError, Webhook};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub(super) async fn hooks(call: Call, Parts((workspace, repository)): Two) -> Re
     call.carry_out(Action::ReadWebhooks, Place::Repository(&workspace, &repository), async |granted| {
         let listing = Listing::read(&call, &["uuid", "url", "description", "active", "created_at"])?;
         let api = api(&call, &granted).await?;
-        let all = granted.store.webhooks(repository_of(&granted)?).await?;
+        let all = granted.store.webhooks(granted.repository_id()?).await?;
         let values = all.iter().map(|hook| hook_object(hook, &api)).collect();
         listing.answer(&call, values, &format!("{api}/hooks"))
     })
@@ -38,7 +38,7 @@ pub(super) async fn create(call: Call, Parts((workspace, repository)): Two, want
         let now = call.app.clock.now();
         let new = Webhook {
             id: Uuid::nil(),
-            repository: repository_of(&granted)?,
+            repository: granted.repository_id()?,
             description: String::new(),
             url: String::new(),
             secret: None,
@@ -138,7 +138,7 @@ fn said(wanted: &Object, mut hook: Webhook) -> Result<Webhook, Refusal> {
 /// The webhook, if it is one of this repository.
 async fn find(granted: &Granted, id: &str) -> Result<Webhook, Refusal> {
     let bare = id.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(id);
-    let repository = repository_of(granted)?;
+    let repository = granted.repository_id()?;
     let found = match bare.parse::<Uuid>() {
         Ok(id) => granted.store.webhooks(repository).await?.into_iter().find(|hook| hook.id == id),
         Err(_) => None,
@@ -147,13 +147,6 @@ async fn find(granted: &Granted, id: &str) -> Result<Webhook, Refusal> {
         let sentence = format!("there is no webhook `{}` on this repository", shown(id));
         Refusal::not_there("webhook_not_found", sentence, "GET …/hooks names those that there are")
     })
-}
-
-fn repository_of(granted: &Granted) -> Result<RepositoryId, Refusal> {
-    match granted.permit.target() {
-        Target::Repository(id) => Ok(id),
-        Target::Workspace(_) | Target::Account(_) => Err(Refusal::unavailable(doorward_rules::OwnFault::Bug)),
-    }
 }
 
 async fn api(call: &Call, granted: &Granted) -> Result<String, Refusal> {

@@ -104,7 +104,7 @@ async fn repository_permissions(call: Call, workspace: String, only: Option<Stri
 fn permission_object(account: &Account, privilege: Privilege, repository: &Repository, base: &str) -> Value {
     json!({
         "type": "repository_permission",
-        "permission": object::permission(privilege),
+        "permission": privilege.word(),
         "user": object::account(account, base),
         "repository": object::repository_link(&repository.name, Some(repository.id), base),
     })
