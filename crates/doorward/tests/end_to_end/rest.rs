@@ -297,6 +297,24 @@ fn what_is_no_revision_no_path_and_no_page_is_said_and_reaches_nothing() {
 }
 
 #[test]
+fn a_part_of_a_file_is_given_to_whoever_goes_on_with_what_it_has() {
+    let world = World::new();
+    let path = format!("{API}/src/main/logo.png");
+    let part = |range: &str, more: &str| {
+        let headers = [&format!("Authorization: Bearer {}", world.token), range, more];
+        let answer = world.server.http().get(&path, &headers);
+        (answer.status, answer.header("content-range").to_owned(), answer.body)
+    };
+    let whole = world.get(&path);
+    let (etag, bytes) = (whole.header("etag").to_owned(), whole.body.clone());
+    assert_eq!((bytes.len(), whole.header("accept-ranges")), (4, "bytes"));
+    assert_eq!(part("Range: bytes=1-2", "X-No: more"), (206, "bytes 1-2/4".into(), bytes[1..3].to_vec()));
+    assert_eq!(part("Range: bytes=-1", &format!("If-Range: {etag}")), (206, "bytes 3-3/4".into(), bytes[3..].to_vec()));
+    assert_eq!(part("Range: bytes=1-", "If-Range: \"another\""), (200, String::new(), bytes.clone()));
+    assert_eq!(part("Range: bytes=4-", "X-No: more").0, 416);
+}
+
+#[test]
 fn contents_are_read_by_whoever_may_and_by_the_repositorys_id_too() {
     let world = World::new();
     let uuid = world.json(API)["uuid"].as_str().expect("an id").replace('{', "%7B").replace('}', "%7D");

@@ -1,4 +1,4 @@
-//! The form of an upload: files, which go to git as they come, and what the commit is to be.
+//! The form of an upload: files, which are kept apart until all is there, and what the commit is to be.
 
 use std::collections::HashSet;
 use std::io::Cursor;

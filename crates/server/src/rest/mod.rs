@@ -15,6 +15,7 @@ mod page;
 mod parts;
 mod permission;
 mod project;
+mod range;
 mod refs;
 mod repeat;
 mod repository;

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use doorward_git::{Entry, EntryKind};
@@ -14,6 +14,7 @@ use super::call::{Call, Opened};
 use super::listing::Listing;
 use super::object::{below, commit_link};
 use super::parts::Parts;
+use super::range::{Wanted, Window};
 use crate::refusal::{Refusal, shown};
 
 type Two = Parts<(String, String)>;
@@ -44,7 +45,7 @@ pub(super) async fn root(call: Call, Parts((workspace, repository, revision)): T
 /// `GET …/src/{revision}/{path}`: a file's bytes, a directory's entries, or with `format=meta` what either is.
 pub(super) async fn path(call: Call, Parts((workspace, repository, revision, path)): Four) -> Response<Body> {
     call.open(Action::Fetch, (&workspace, &repository), async |opened| {
-        let wanted = Wanted { call: &call, revision: &revision, path: path.trim_matches('/') };
+        let wanted = Question { call: &call, revision: &revision, path: path.trim_matches('/') };
         match wanted.look(&opened).await? {
             Look::Meta(value) => call.json(value),
             Look::Entries(listing, entries, commit) => {
@@ -61,8 +62,19 @@ pub(super) async fn path(call: Call, Parts((workspace, repository, revision, pat
             // What is not asked for is not read.
             Look::File(entry) if call.method == Method::HEAD => Ok(file_response(&entry, Body::empty())),
             Look::File(entry) => {
-                let output = opened.contents.file(&entry.id).await?;
-                Ok(file_response(&entry, Body::from_stream(output)))
+                let size = entry.size.unwrap_or_default();
+                match Wanted::read(&call.headers, size, &etag(&entry)) {
+                    Wanted::Whole => {
+                        let output = opened.contents.file(&entry.id).await?;
+                        Ok(file_response(&entry, Body::from_stream(output)))
+                    }
+                    Wanted::Part { first, length } => {
+                        let output = opened.contents.file(&entry.id).await?;
+                        let body = Body::from_stream(Window::new(output, first, length));
+                        Ok(part_response(&entry, body, (first, length, size)))
+                    }
+                    Wanted::Nothing => Err(beyond(size)),
+                }
             }
         }
     })
@@ -70,7 +82,7 @@ pub(super) async fn path(call: Call, Parts((workspace, repository, revision, pat
 }
 
 /// What is asked about.
-struct Wanted<'a> {
+struct Question<'a> {
     call: &'a Call,
     revision: &'a str,
     path: &'a str,
@@ -83,7 +95,7 @@ enum Look {
     File(Entry),
 }
 
-impl Wanted<'_> {
+impl Question<'_> {
     async fn look(&self, opened: &Opened) -> Result<Look, Refusal> {
         let (query, api) = (&self.call.query, opened.api.as_str());
         let listing = Listing::read(self.call, FIELDS)?;
@@ -197,11 +209,28 @@ fn file_response(entry: &Entry, body: Body) -> Response<Body> {
     set(CONTENT_DISPOSITION, &disposition);
     set(ETAG, &etag(entry));
     set(HeaderName::from_static("x-content-type-options"), "nosniff");
-    set(ACCEPT_RANGES, "none");
+    set(ACCEPT_RANGES, "bytes");
     if let Some(size) = entry.size {
         set(CONTENT_LENGTH, &size.to_string());
     }
     response
+}
+
+/// Some of a file's bytes.
+fn part_response(entry: &Entry, body: Body, (first, length, size): (u64, u64, u64)) -> Response<Body> {
+    let mut response = file_response(entry, body);
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    if let Ok(range) = HeaderValue::from_str(&format!("bytes {first}-{}/{size}", first + length - 1)) {
+        headers.insert(CONTENT_RANGE, range);
+    }
+    response
+}
+
+fn beyond(size: u64) -> Refusal {
+    let sentence = format!("the file has {size} bytes, and none of those that were asked for");
+    Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_there", sentence, "ask for a part of what there is")
 }
 
 /// What a file is, by the end of its name.

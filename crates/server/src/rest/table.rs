@@ -365,7 +365,9 @@ fn files() -> Vec<Operation> {
         operation
             .needs(Action::Fetch)
             .gives(200, Content::File)
+            .gives(206, Content::File)
             .gives_nothing(304)
+            .gives(416, Json("error"))
             .takes("format", "meta", "what a file or directory is, in place of its content")
             .takes("max_depth", "number", "how deep a listing goes, from 1 to 20")
             .takes("page", "number", "which page of a listing")
