@@ -216,46 +216,46 @@ fn meaning(status: u16) -> &'static str {
 /// The page: a table of contents, and each operation with what it takes and gives.
 fn written(base: &str) -> String {
     let all = operations();
-    let mut body = String::new();
-    let mut group = "";
-    for operation in &all {
-        let (method, path, id) = (&operation.method, open_path(operation.path), identity(operation));
-        if group != group_of(operation) {
-            group = group_of(operation);
-            body.push_str(&format!("<h2>{group}</h2>"));
-        }
-        body.push_str(&format!(
-            "<section id=\"{id}\"><h3><code>{method} /2.0{path}</code></h3><p>{}</p>",
-            escaped(operation.summary)
-        ));
-        if let Some(text) = described(operation)["description"].as_str() {
-            body.push_str(&format!("<p class=\"scopes\">{}</p>", escaped(text)));
-        }
-        let rows: String = open_parts(operation.path)
-            .map(|name| row(name, about(name)))
-            .chain(
-                operation.parameters.iter().map(|parameter| row(&format!("?{}", parameter.name), &in_words(parameter))),
-            )
-            .chain(body_rows(operation))
-            .chain(operation.answers.iter().map(|(status, _)| row(&status.to_string(), meaning(*status))))
+    let (mut contents, mut body) = (String::new(), String::new());
+    for group in GROUPS {
+        let of_group: Vec<&Operation> = all.iter().filter(|operation| group_of(operation) == *group).collect();
+        let lines: String = of_group
+            .iter()
+            .map(|operation| {
+                let (id, summary) = (identity(operation), escaped(operation.summary));
+                let path = open_path(operation.path).replace("/repositories/{workspace}/{repo_slug}", "…");
+                format!("<li><a href=\"#{id}\">{summary}</a> <code>{} {path}</code></li>", operation.method)
+            })
             .collect();
-        body.push_str(&format!("<table>{rows}</table></section>"));
+        contents
+            .push_str(&format!("<details><summary>{group} ({})</summary><ul>{lines}</ul></details>", of_group.len()));
+        body.push_str(&format!("<h2>{group}</h2>"));
+        of_group.iter().for_each(|operation| body.push_str(&section(operation)));
     }
-    let contents: String = all
-        .iter()
-        .map(|operation| {
-            let (id, method, path) = (identity(operation), &operation.method, open_path(operation.path));
-            format!("<li><a href=\"#{id}\"><code>{method} {path}</code></a> {}</li>", escaped(operation.summary))
-        })
-        .collect();
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>REST API - Doorward</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>{STYLE}</style></head>\
          <body><main><h1>The REST API of this server</h1><p>It begins at <code>{base}/2.0</code> and takes a token as \
          <code>Bearer</code>, or as the password beside a user name or e-mail. Every refusal is JSON with a code, a sentence and a \
          remedy. For programs, the same is at <a href=\"openapi.json\">openapi.json</a>.</p>\
-         <nav aria-label=\"Operations\"><ul>{contents}</ul></nav>{body}</main></body></html>",
+         <nav aria-label=\"Operations\">{contents}</nav>{body}</main></body></html>",
         base = escaped(base),
+    )
+}
+
+/// What the page says of one operation.
+fn section(operation: &Operation) -> String {
+    let (method, path, id) = (&operation.method, open_path(operation.path), identity(operation));
+    let scopes = described(operation)["description"].as_str().map(|text| format!("<p>{}</p>", escaped(text)));
+    let rows: String = open_parts(operation.path)
+        .map(|name| row(name, about(name)))
+        .chain(operation.parameters.iter().map(|parameter| row(&format!("?{}", parameter.name), &in_words(parameter))))
+        .chain(body_rows(operation))
+        .chain(operation.answers.iter().map(|(status, _)| row(&status.to_string(), meaning(*status))))
+        .collect();
+    let (summary, scopes) = (escaped(operation.summary), scopes.unwrap_or_default());
+    format!(
+        "<section id=\"{id}\"><h3>{summary}</h3><p><code>{method} /2.0{path}</code></p>{scopes}<table>{rows}</table></section>"
     )
 }
 
@@ -335,6 +335,18 @@ fn escaped(text: &str) -> String {
     super::object::escaped(text)
 }
 
+/// What operations are about, in the order of the page.
+const GROUPS: &[&str] = &[
+    "Accounts",
+    "Workspaces",
+    "Repositories",
+    "Files",
+    "Commits",
+    "Branches and tags",
+    "Differences",
+    "Webhooks",
+    "The API itself",
+];
 const FIELDS: Parameter =
     Parameter { name: "fields", kind: "text", about: "parts of the answer, such as values.name or -links" };
 /// What every operation may answer in place of what was asked for.
@@ -343,9 +355,31 @@ const STYLE: &str = "\
 :root{color-scheme:light dark}\
 body{font:16px/1.5 system-ui,sans-serif;margin:0}\
 main{max-width:60rem;margin:auto;padding:1rem}\
-nav ul{padding-left:1rem}\
+nav ul{padding-left:1rem;margin:.25rem 0 1rem}\
+summary{cursor:pointer;padding:.25rem 0}\
+nav code{opacity:.75}\
 h2{margin:3rem 0 0}h3{font-size:1.1rem;margin:1.5rem 0 .25rem;border-top:1px solid #8888;padding-top:1rem}\
 code{overflow-wrap:anywhere}\
 p{margin:.25rem 0}\
 th{text-align:left;font-weight:normal;padding-right:1rem;vertical-align:top;white-space:nowrap}\
 @media(max-width:40rem){th,td{display:block}}";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_operation_is_described_once_with_shapes_that_there_are() {
+        let (all, page, document) =
+            (operations(), written("https://git.example.org"), describe("https://git.example.org"));
+        let ids: HashSet<String> = all.iter().map(identity).collect();
+        assert_eq!((ids.len(), page.matches("<section ").count()), (all.len(), all.len()));
+        let text = document.to_string();
+        for reference in text.split("#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(document["components"]["schemas"][reference].is_object(), "{reference}");
+        }
+        assert!(all.iter().all(|operation| !operation.summary.is_empty() && !operation.answers.is_empty()));
+    }
+}
