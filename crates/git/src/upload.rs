@@ -97,11 +97,6 @@ impl Contents {
 }
 
 impl Upload {
-    /// The repository as it is.
-    pub fn contents(&self) -> &Contents {
-        &self.contents
-    }
-
     /// Takes a file of `length` bytes. A later one of the same path replaces it.
     ///
     /// # Errors

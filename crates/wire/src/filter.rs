@@ -87,13 +87,6 @@ impl Filter {
     pub fn matches(&self, element: &Value) -> bool {
         self.0.matches(element)
     }
-
-    /// The fields that it looks at.
-    pub fn fields(&self) -> Vec<&str> {
-        let mut fields = Vec::new();
-        self.0.name_fields(&mut fields);
-        fields
-    }
 }
 
 impl Node {
@@ -106,13 +99,6 @@ impl Node {
                 let found = field_of(element, field);
                 wanted.iter().any(|wanted| compare_values(found, wanted) == Some(Ordering::Equal)) == *inside
             }
-        }
-    }
-
-    fn name_fields<'a>(&'a self, fields: &mut Vec<&'a str>) {
-        match self {
-            Self::And(nodes) | Self::Or(nodes) => nodes.iter().for_each(|node| node.name_fields(fields)),
-            Self::Compare(field, ..) | Self::In(field, ..) => fields.push(field),
         }
     }
 }
