@@ -40,10 +40,11 @@ pub(crate) fn ask_secret(question: &str) -> Result<SecretString, Failure> {
         io::stdin().lock().take(LONGEST).read_line(&mut line).map_err(unreadable)?;
         return Ok(line.trim().to_owned().into());
     }
-    eprint!("{question}");
-    io::stderr().flush().map_err(unreadable)?;
     let typed = {
+        // Before the question: what is typed as soon as it is there is an answer to it, and must not be shown.
         let _hidden = Hidden::start().map_err(unreadable)?;
+        eprint!("{question}");
+        io::stderr().flush().map_err(unreadable)?;
         read_typed(io::stdin().lock())
     };
     eprintln!();
