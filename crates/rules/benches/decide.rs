@@ -70,6 +70,7 @@ fn facts(scopes: Scopes) -> Facts {
         owner: Some(AccountId(Uuid::from_u128(2))),
         owner_disabled: false,
         managed: true,
+        administrator: false,
         two_step: Some(true),
         form: Form::basic(NameForm::UserName),
     };
@@ -78,5 +79,6 @@ fn facts(scopes: Scopes) -> Facts {
         presented: Presented::Proven(credential),
         workspace: Some(Workspace { id: workspace, policy, privilege: Privilege::Read, shows: false }),
         repository: Some(Repository { id, project, public: false, privilege: Privilege::Admin }),
+        account: None,
     }
 }

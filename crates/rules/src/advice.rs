@@ -134,6 +134,7 @@ fn answer(rules: Rules<'_>, ask: &Ask, facts: &Facts, now: Timestamp, reason: &R
         | Reason::Unknown
         | Reason::RepositoryInvisible
         | Reason::WorkspaceInvisible
+        | Reason::NotYours { .. }
         | Reason::TooManyAttempts { .. } => None,
     }
 }
@@ -141,8 +142,8 @@ fn answer(rules: Rules<'_>, ask: &Ask, facts: &Facts, now: Timestamp, reason: &R
 /// The first kind, the best one first, that gets past everything that is about kinds.
 fn another_kind(rules: Rules<'_>, ask: &Ask, facts: &Facts, now: Timestamp) -> Option<Change> {
     let narrowest = match ask.action.object() {
-        Object::Workspace => Kind::WorkspaceToken,
-        Object::Repository | Object::Account => Kind::RepositoryToken,
+        Object::Workspace | Object::Holder => Kind::WorkspaceToken,
+        Object::Repository | Object::Account | Object::Server => Kind::RepositoryToken,
     };
     // One's own token, then one for the place alone, then a sign-in.
     [Kind::ApiToken, narrowest, Kind::OAuthToken].into_iter().find_map(|kind| {
@@ -176,6 +177,7 @@ impl Change {
                 credential.begin_anew(&policy, now);
                 if kind.is_access_token() {
                     credential.owner = None;
+                    credential.administrator = false;
                     credential.managed = false;
                     credential.two_step = None;
                     credential.owner_disabled = false;
@@ -189,6 +191,7 @@ impl Change {
             Self::Move => ask.address = None,
             Self::TwoStep => credential.two_step = Some(true),
             Self::Enable => credential.owner_disabled = false,
+            Self::Privilege(Object::Server, _) => credential.administrator = true,
             Self::Privilege(Object::Workspace, privilege) => {
                 if let Some(workspace) = &mut facts.workspace {
                     workspace.privilege = privilege;
@@ -234,8 +237,7 @@ impl Credential {
 
 /// The scopes that an action needs, in the vocabulary of a kind.
 fn scopes_for(kind: Kind, ask: &Ask) -> Scopes {
-    let new = kind == Kind::ApiToken;
-    let fits = |scopes: &Scopes| scopes.iter().all(|scope| scope.name().ends_with(":bitbucket") == new);
+    let fits = |scopes: &Scopes| scopes.iter().all(|scope| scope.is_for(kind));
     ask.action.needs().find(fits).unwrap_or_default()
 }
 

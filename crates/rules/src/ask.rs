@@ -54,7 +54,8 @@ macro_rules! actions {
 }
 
 // The scopes are those that Bitbucket Cloud documents for the operation: old names first, then those of API tokens, of which
-// none implies another. All of one bracket are needed, and any bracket will do.
+// none implies another. What it has not needs scopes of our own, which nobody has by accident. All of one bracket are needed,
+// and any bracket will do.
 actions! {
     Fetch "fetch" Repository Read [[Repository] [ReadRepository]]
         "Clone or fetch, or read source and history one by one.",
@@ -104,6 +105,26 @@ actions! {
         "Read which workspaces one belongs to.",
     ReadOwnPermissions "read own permissions" Account None [[Account Repository] [ReadRepository]]
         "Read what one may do to which repository.",
+    ReadTokens "read tokens" Holder None [[ReadToken]]
+        "Read which tokens an account or a workspace has.",
+    WriteTokens "write tokens" Holder None [[WriteToken]]
+        "Create, rotate or revoke tokens of an account or a workspace.",
+    ReadRequests "read requests" Holder None [[ReadAudit]]
+        "Read what became of an account's requests.",
+    ReadSettings "read settings" Workspace Admin [[ReadAdmin]]
+        "Read who belongs to a workspace, who may do what in it, and what it asks of credentials.",
+    ChangeSettings "change settings" Workspace Admin [[WriteAdmin]]
+        "Say who belongs to a workspace, who may do what in it, and what it asks of credentials.",
+    ReadAudit "read audit" Workspace Admin [[ReadAudit]]
+        "Read what was refused, pushed and changed in a workspace.",
+    ReadServer "read server" Server Admin [[ReadAdmin]]
+        "Read which accounts and workspaces there are, and the calendar.",
+    ChangeServer "change server" Server Admin [[WriteAdmin]]
+        "Create accounts and workspaces, and plan the ends of kinds.",
+    ReadAllTokens "read all tokens" Server Admin [[ReadToken]]
+        "Read which tokens there are.",
+    ReadAllAudit "read all audit" Server Admin [[ReadAudit]]
+        "Read everything that was refused, pushed and changed.",
 }
 
 /// What the table says of an action.
@@ -123,6 +144,10 @@ pub enum Object {
     Workspace,
     /// The caller's own account.
     Account,
+    /// Whoever a token or a request belongs to: an account, or a workspace.
+    Holder,
+    /// The server.
+    Server,
 }
 
 impl Surface {
@@ -165,7 +190,7 @@ impl Action {
         self.row().object
     }
 
-    /// What the principal must be allowed to do to the repository or the workspace, if it is about one.
+    /// What the principal must be allowed to do to the repository, the workspace or the server, if it is about one.
     pub fn privilege(self) -> Privilege {
         self.row().privilege
     }

@@ -145,12 +145,13 @@ fn public(question: &Question<'_>) -> Finding {
 
 fn account(question: &Question<'_>) -> Finding {
     let Some(credential) = question.facts.credential() else { return Finding::Pass };
-    let needed = question.ask.action.object() == Object::Account;
+    let needed = matches!(question.ask.action.object(), Object::Account | Object::Server);
     refuse_if(needed && credential.owner.is_none(), Reason::NoAccount { kind: credential.kind })
 }
 
 fn limit(question: &Question<'_>) -> Finding {
-    if question.ask.action.object() == Object::Account {
+    let object = question.ask.action.object();
+    if object == Object::Account {
         return Finding::Pass;
     }
     let Some(limit) = question.facts.credential().map(|credential| credential.limit) else { return Finding::Pass };
@@ -159,9 +160,14 @@ fn limit(question: &Question<'_>) -> Finding {
     let here = question.facts.workspace.as_ref();
     let within = match limit {
         Limit::Anywhere => true,
+        // Whose tokens it may see is all that it may know: those of its own workspace, if it administers that.
+        Limit::Workspace(id) if object == Object::Holder => {
+            question.facts.administered_workspace().is_some_and(|workspace| workspace.id == id)
+        }
+        _ if matches!(object, Object::Holder | Object::Server) => false,
         Limit::Workspace(id) => here.is_some_and(|workspace| workspace.id == id),
         // A token of a project or a repository belongs to the workspace around it.
-        Limit::Project(_) | Limit::Repository(_) if question.ask.action.object() == Object::Workspace => {
+        Limit::Project(_) | Limit::Repository(_) if object == Object::Workspace => {
             here.is_some_and(|workspace| workspace.shows)
         }
         Limit::Project(id) => repository.is_some_and(|repository| repository.project == id),
@@ -182,15 +188,27 @@ fn visible(question: &Question<'_>) -> Finding {
     match question.ask.action.object() {
         Object::Repository => refuse_if(question.facts.visible().is_none(), Reason::RepositoryInvisible),
         Object::Workspace => refuse_if(question.facts.visible_workspace().is_none(), Reason::WorkspaceInvisible),
-        Object::Account => Finding::Pass,
+        Object::Holder => refuse_if(holder(question).is_none(), Reason::NotYours { action: question.ask.action }),
+        Object::Account | Object::Server => Finding::Pass,
     }
+}
+
+/// Who holds what it is about, if the principal may administer that: its own account or its workspace; a server's
+/// administrator, whatever there is.
+fn holder(question: &Question<'_>) -> Option<Target> {
+    let facts = question.facts;
+    let credential = facts.credential()?;
+    let own = facts.account.filter(|account| credential.administrator || credential.owner == Some(*account));
+    let workspace = facts.administered_workspace().map(|workspace| Target::Workspace(workspace.id));
+    own.map(Target::Account).or(workspace).or(credential.administrator.then_some(Target::Server))
 }
 
 fn policy(question: &Question<'_>) -> Finding {
     let (Some(credential), Some(workspace)) = (question.facts.credential(), &question.facts.workspace) else {
         return Finding::Pass;
     };
-    if question.ask.action.object() == Object::Account {
+    // A workspace has no say about accounts, nor about the server.
+    if matches!(question.ask.action.object(), Object::Account | Object::Server) {
         return Finding::Pass;
     }
     // Whether Bitbucket Cloud holds a kind, single sign-on or a lifetime against a request is not known, so its rule set
@@ -211,6 +229,14 @@ fn privilege(question: &Question<'_>) -> Finding {
             Some(account) => (Target::Account(account), Privilege::None),
             None => return Finding::Refuse(Reason::NothingPresented),
         },
+        Object::Holder => match holder(question) {
+            Some(target) => (target, Privilege::None),
+            None => return Finding::Refuse(Reason::NotYours { action }),
+        },
+        Object::Server => {
+            let administers = facts.credential().is_some_and(|credential| credential.administrator);
+            (Target::Server, if administers { Privilege::Admin } else { Privilege::None })
+        }
         Object::Workspace => match facts.visible_workspace() {
             Some(workspace) => (Target::Workspace(workspace.id), workspace.privilege),
             None => return Finding::Refuse(Reason::WorkspaceInvisible),
@@ -236,7 +262,7 @@ fn granted_to_anybody(question: &Question<'_>) -> Option<Finding> {
         Object::Workspace if facts.presented == Presented::Nothing => {
             Target::Workspace(facts.workspace.as_ref().filter(|workspace| workspace.shows)?.id)
         }
-        Object::Workspace | Object::Account => return None,
+        Object::Workspace | Object::Account | Object::Holder | Object::Server => return None,
     };
     action.is_open().then(|| Finding::Grant(Permit::new(action, target, principal(facts))))
 }

@@ -17,6 +17,8 @@ pub struct Facts {
     pub workspace: Option<Workspace>,
     /// The repository that was named, if there is one of that name.
     pub repository: Option<Repository>,
+    /// The account that was named, if there is one of that name.
+    pub account: Option<AccountId>,
 }
 
 /// What the caller presented, and what came of looking it up.
@@ -53,6 +55,8 @@ pub struct Credential {
     pub owner: Option<AccountId>,
     /// Whether that account is disabled.
     pub owner_disabled: bool,
+    /// Whether that account administers the server.
+    pub administrator: bool,
     /// Whether that account is managed by an organisation.
     pub managed: bool,
     /// Whether that account has two-step verification; `None` where there is no account.
@@ -109,6 +113,11 @@ impl Facts {
     /// The workspace, if the principal may know of it: it belongs to it, or may see something in it.
     pub(crate) fn visible_workspace(&self) -> Option<&Workspace> {
         self.workspace.as_ref().filter(|workspace| workspace.shows || workspace.privilege > Privilege::None)
+    }
+
+    /// The workspace, if the principal may administer it.
+    pub(crate) fn administered_workspace(&self) -> Option<&Workspace> {
+        self.workspace.as_ref().filter(|workspace| workspace.privilege == Privilege::Admin)
     }
 
     /// The credential, if its secret was proven.

@@ -43,6 +43,6 @@ pub use presentation::{Form, NameForm, Scheme};
 pub use privilege::Privilege;
 pub use reason::{Reason, Told};
 pub use rule_set::{RuleSet, Rules, present};
-pub use scope::{Scope, ScopeError, Scopes};
+pub use scope::{Scope, ScopeError, Scopes, Vocabulary};
 pub use time::{TimeError, Timestamp};
 pub use verdict::{Permit, Principal, Rule, Step, Target, Trail, Verdict};

@@ -93,6 +93,11 @@ pub enum Reason {
     RepositoryInvisible,
     /// There is no such workspace, or none that the principal may see anything in.
     WorkspaceInvisible,
+    /// There is no such token, account or request, or none that the principal may administer.
+    NotYours {
+        /// What was to be done to it.
+        action: Action,
+    },
     /// The workspace does not allow the kind.
     KindForbidden {
         /// The kind.
@@ -163,6 +168,7 @@ impl Reason {
         Self::ScopeMissing { action: Action::Push, granted: Scopes::of(&[crate::Scope::ReadRepository]) },
         Self::RepositoryInvisible,
         Self::WorkspaceInvisible,
+        Self::NotYours { action: Action::ReadTokens },
         Self::KindForbidden { kind: Kind::AppPassword },
         Self::SsoRequired { kind: Kind::ApiToken },
         Self::LifetimeTooLong { longest: Duration::from_secs(90 * 86_400) },
@@ -195,6 +201,7 @@ impl Reason {
             Self::ScopeMissing { .. } => "scope_missing",
             Self::RepositoryInvisible => "repository_not_found",
             Self::WorkspaceInvisible => "workspace_not_found",
+            Self::NotYours { .. } => "not_yours",
             Self::KindForbidden { .. } => "policy_kind",
             Self::SsoRequired { .. } => "policy_sso",
             Self::LifetimeTooLong { .. } => "policy_lifetime",
@@ -244,7 +251,7 @@ impl Reason {
             | Self::AddressForbidden { .. }
             | Self::TwoStepRequired
             | Self::PrivilegeMissing { .. } => 403,
-            Self::RepositoryInvisible | Self::WorkspaceInvisible => 404,
+            Self::RepositoryInvisible | Self::WorkspaceInvisible | Self::NotYours { .. } => 404,
             Self::TooManyAttempts { .. } => 429,
         }
     }
@@ -257,6 +264,7 @@ impl Reason {
             | Self::Unknown
             | Self::RepositoryInvisible
             | Self::WorkspaceInvisible
+            | Self::NotYours { .. }
             | Self::TooManyAttempts { .. } => Told::Anybody,
             _ => Told::Holder,
         }
@@ -308,6 +316,12 @@ impl Reason {
             }
             Self::WorkspaceInvisible => {
                 "check the spelling of the workspace, and ask its owner to make you a member".into()
+            }
+            Self::NotYours { action: Action::ReadRequests } => {
+                "check the id; an administrator of the server sees all requests".into()
+            }
+            Self::NotYours { .. } => {
+                "check what you named; an administrator of the server may administer everybody's tokens".into()
             }
             Self::KindForbidden { .. } => "ask the workspace's administrator which kinds it allows".into(),
             Self::SsoRequired { .. } => {
@@ -377,6 +391,10 @@ impl fmt::Display for Reason {
             }
             Self::RepositoryInvisible => f.write_str("there is no such repository, or you may not see it"),
             Self::WorkspaceInvisible => f.write_str("there is no such workspace, or you may not see anything in it"),
+            Self::NotYours { action: Action::ReadRequests } => {
+                f.write_str("there is no record of such a request, or it was not yours")
+            }
+            Self::NotYours { .. } => f.write_str("there is no such token or account, or it is not yours"),
             Self::KindForbidden { kind } => {
                 write!(f, "this token is valid, but the workspace does not allow {}s", kind.phrase())
             }
@@ -396,6 +414,9 @@ impl fmt::Display for Reason {
             Self::TwoStepRequired => f.write_str(
                 "this token is valid, but the workspace asks for two-step verification, and your account has none",
             ),
+            Self::PrivilegeMissing { object: Object::Server, .. } => {
+                f.write_str("this needs an administrator of the server, which your account is not")
+            }
             Self::PrivilegeMissing { object, required, granted } => {
                 let noun = if *object == Object::Workspace { "workspace" } else { "repository" };
                 write!(f, "this needs {} access to the {noun}; you have {}", required.word(), granted.word())
@@ -429,6 +450,7 @@ fn needed(action: Action) -> String {
 /// Whom to ask for a privilege.
 pub(crate) fn ask_for(object: Object, privilege: Privilege) -> String {
     match (object, privilege) {
+        (Object::Server, _) => "ask whoever runs the server for `doorward account set NAME --administrator on`".into(),
         (Object::Workspace, Privilege::Admin) => "ask the owner of the workspace to do it".into(),
         (Object::Workspace, _) => "ask the owner of the workspace to make you a member".into(),
         _ => format!("ask an administrator of the repository for {} access", privilege.word()),

@@ -1,7 +1,7 @@
-//! What a credential may be used for, in Bitbucket Cloud's two vocabularies.
+//! What a credential may be used for, in Bitbucket Cloud's two vocabularies, and in a third for what only this server does.
 //!
 //! The old names (OAuth, access tokens, former app passwords) imply others as Bitbucket Cloud documents; the new ones
-//! (API tokens) imply nothing. All names parse; those that this server has a use for are asked for by
+//! (API tokens) imply nothing, and neither do our own, which any kind may have. All names parse; those that this server has a use for are asked for by
 //! [`Action::scopes`](crate::Action::scopes).
 
 use alloc::string::{String, ToString};
@@ -21,7 +21,7 @@ macro_rules! scopes {
             /// Every scope, old names first.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The name, as Bitbucket Cloud spells it.
+            /// The name, as Bitbucket Cloud spells it if it is one of its.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
@@ -97,6 +97,22 @@ scopes! {
     ReadPermission "read:permission:bitbucket" => [],
     WritePermission "write:permission:bitbucket" => [],
     DeletePermission "delete:permission:bitbucket" => [],
+    ReadToken "read:token:doorward" => [],
+    WriteToken "write:token:doorward" => [],
+    ReadAudit "read:audit:doorward" => [],
+    ReadAdmin "read:admin:doorward" => [],
+    WriteAdmin "write:admin:doorward" => [],
+}
+
+/// Whose names scopes have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vocabulary {
+    /// Bitbucket Cloud's for OAuth, access tokens and app passwords.
+    Old,
+    /// Bitbucket Cloud's for API tokens.
+    New,
+    /// Our own, for what only this server does.
+    Own,
 }
 
 /// A set of scopes. No scopes is no scopes: an empty set allows nothing.
@@ -121,6 +137,22 @@ impl Scope {
             .copied()
             .find(|scope| scope.name() == name)
             .ok_or_else(|| ScopeError { name: name.to_string() })
+    }
+
+    /// Whether its name is one of these.
+    pub fn is_of(self, vocabulary: Vocabulary) -> bool {
+        let found = match self.name().rsplit(':').next() {
+            Some("bitbucket") => Vocabulary::New,
+            Some("doorward") => Vocabulary::Own,
+            _ => Vocabulary::Old,
+        };
+        found == vocabulary
+    }
+
+    /// Whether credentials of a kind have scopes by such names.
+    pub fn is_for(self, kind: crate::Kind) -> bool {
+        let theirs = if kind == crate::Kind::ApiToken { Vocabulary::New } else { Vocabulary::Old };
+        self.is_of(theirs) || self.is_of(Vocabulary::Own)
     }
 
     const fn bit(self) -> u128 {
@@ -243,13 +275,14 @@ impl core::error::Error for ScopeError {}
 
 #[cfg(test)]
 mod tests {
-    use super::{Scope, Scopes};
+    use super::{Scope, Scopes, Vocabulary};
     use alloc::string::ToString;
 
     #[test]
-    fn there_are_35_new_names_and_27_old_ones_and_none_twice() {
-        let new = Scope::ALL.iter().filter(|scope| scope.name().ends_with(":bitbucket")).count();
-        assert_eq!((new, Scope::ALL.len() - new), (35, 27));
+    fn there_are_35_new_names_27_old_ones_and_5_of_our_own_and_none_twice() {
+        let ending = |end| Scope::ALL.iter().filter(|scope| scope.name().ends_with(end)).count();
+        let (new, own) = (ending(":bitbucket"), ending(":doorward"));
+        assert_eq!((new, own, Scope::ALL.len() - new - own), (35, 5, 27));
         for scope in Scope::ALL {
             assert_eq!(Scope::parse(scope.name()), Ok(*scope));
         }
@@ -263,8 +296,8 @@ mod tests {
     }
 
     #[test]
-    fn new_names_imply_nothing() {
-        for scope in Scope::ALL.iter().filter(|scope| scope.name().ends_with(":bitbucket")) {
+    fn new_names_and_our_own_imply_nothing() {
+        for scope in Scope::ALL.iter().filter(|scope| scope.is_of(Vocabulary::New) || scope.is_of(Vocabulary::Own)) {
             let set = Scopes::of(&[*scope]);
             assert_eq!(set.effective(), set);
         }

@@ -13,7 +13,7 @@ pub struct Verdict {
     pub trail: Trail,
 }
 
-/// Leave to do one thing to one repository, workspace or account. Only [`decide`](crate::decide) makes one.
+/// Leave to do one thing to one repository, workspace, account or server. Only [`decide`](crate::decide) makes one.
 ///
 /// It can be neither copied nor stored, so that it is used for the question it answers:
 /// ```compile_fail
@@ -42,8 +42,10 @@ pub enum Target {
     Repository(RepositoryId),
     /// A workspace.
     Workspace(WorkspaceId),
-    /// The caller's own account.
+    /// An account.
     Account(AccountId),
+    /// The server.
+    Server,
 }
 
 /// Who a caller turned out to be.
@@ -94,7 +96,7 @@ pub enum Rule {
     Workspace,
     /// The credential has a scope for the action.
     Scope,
-    /// The repository or workspace exists and the principal may see it.
+    /// What it is about exists, and the principal may know of it.
     Visible,
     /// The workspace's own rules allow it.
     Policy,
@@ -177,7 +179,7 @@ impl Rule {
             Self::Account => "it is not about an account, or the credential acts for one",
             Self::Workspace => "the credential is not limited to another place",
             Self::Scope => "the credential has a scope for the action",
-            Self::Visible => "the repository or workspace exists and the principal may see it",
+            Self::Visible => "what it is about exists, and the principal may know of it",
             Self::Policy => "the workspace's own rules allow it",
             Self::Privilege => "the principal has the privilege for the action",
         }

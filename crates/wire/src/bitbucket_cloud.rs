@@ -3,7 +3,9 @@
 //! Taken from its documentation where that says something, and otherwise from what its users and the clients' own
 //! sources quote. One text stands for many causes there; the causes are the kernel's, the texts are its.
 
-use doorward_rules::{Ask, Calendar, Fault, Kind, Object, Phase, Reason, Scheme, Scopes, Surface, Timestamp};
+use doorward_rules::{
+    Ask, Calendar, Fault, Kind, Object, Phase, Reason, Scheme, Scope, Scopes, Surface, Timestamp, Vocabulary,
+};
 use serde_json::{Value, json};
 
 /// One answer that is not what was asked for.
@@ -163,8 +165,8 @@ pub fn envelope(message: &str, detail: Option<Value>) -> Value {
 
 /// The scopes in the vocabulary of a kind: new names for API tokens, old ones for everything else.
 pub fn names(scopes: Scopes, kind: Option<Kind>) -> Vec<&'static str> {
-    let new = kind == Some(Kind::ApiToken);
-    scopes.names().into_iter().filter(|name| name.ends_with(":bitbucket") == new).collect()
+    let theirs = if kind == Some(Kind::ApiToken) { Vocabulary::New } else { Vocabulary::Old };
+    scopes.iter().filter(|scope| scope.is_of(theirs)).map(Scope::name).collect()
 }
 
 /// What `x-credential-type` says of a kind. For access tokens and API tokens it was seen; the others follow suit.

@@ -17,6 +17,7 @@ pub(crate) const REPOSITORY: RepositoryId = RepositoryId(Uuid::from_u128(3));
 pub(crate) const OWNER: AccountId = AccountId(Uuid::from_u128(4));
 pub(crate) const PROJECT: ProjectId = ProjectId(Uuid::from_u128(5));
 pub(crate) const OTHER_PROJECT: ProjectId = ProjectId(Uuid::from_u128(6));
+pub(crate) const ANOTHER: AccountId = AccountId(Uuid::from_u128(7));
 pub(crate) const ADDRESS: &str = "192.0.2.7";
 
 /// One question with everything that it is decided by.
@@ -49,18 +50,21 @@ pub(crate) fn every_question(mut look: impl FnMut(Question<'_>)) -> usize {
                     look(Question { rules, ask: &ask, facts: &facts });
                     count += 1;
                 }
-                let mut facts = Facts { presented: Presented::Unknown, workspace: None, repository: None };
-                for (workspace, repository) in places(ask.action.object()) {
+                for place in places(ask.action.object()) {
+                    let mut facts = place.clone();
                     for policy in policies() {
-                        facts.workspace = workspace.clone().map(|place| Workspace { policy: policy.clone(), ..place });
-                        facts.repository = repository;
+                        facts.workspace =
+                            place.workspace.clone().map(|place| Workspace { policy: policy.clone(), ..place });
                         for credential in credentials() {
-                            facts.presented = Presented::Proven(credential);
-                            look(Question { rules, ask: &ask, facts: &facts });
-                            count += 1;
+                            for administrator in administrators(ask.action.object(), &credential) {
+                                let administrator = *administrator;
+                                facts.presented = Presented::Proven(Credential { administrator, ..credential.clone() });
+                                look(Question { rules, ask: &ask, facts: &facts });
+                                count += 1;
+                            }
                         }
                         // Without a workspace there is no policy to vary.
-                        if workspace.is_none() {
+                        if place.workspace.is_none() {
                             break;
                         }
                     }
@@ -109,10 +113,10 @@ fn strangers(object: Object) -> Vec<Facts> {
     presented.extend(Fault::ALL.map(Presented::Unreadable));
     let mut all = Vec::new();
     for presented in presented {
-        for (workspace, repository) in places(object) {
-            let nobody = workspace.as_ref().is_none_or(|workspace| workspace.privilege == Privilege::None);
-            if nobody && repository.is_none_or(|repository| repository.privilege == Privilege::None) {
-                all.push(Facts { presented: presented.clone(), workspace, repository });
+        for place in places(object) {
+            let nobody = place.workspace.as_ref().is_none_or(|workspace| workspace.privilege == Privilege::None);
+            if nobody && place.repository.is_none_or(|repository| repository.privilege == Privilege::None) {
+                all.push(Facts { presented: presented.clone(), ..place });
             }
         }
     }
@@ -125,28 +129,42 @@ pub(crate) fn workspace(privilege: Privilege, shows: bool) -> Workspace {
 }
 
 /// What a question can be about: no workspace; a workspace that is anybody's or shows something or neither; and in one, no
-/// repository, and a private and a public one with each privilege.
-pub(crate) fn places(object: Object) -> Vec<(Option<Workspace>, Option<Repository>)> {
-    let hidden = workspace(Privilege::None, false);
-    let mut all = vec![(None, None), (Some(hidden.clone()), None)];
+/// repository, and a private and a public one with each privilege; one's own account and another's.
+pub(crate) fn places(object: Object) -> Vec<Facts> {
+    let nowhere = Facts { presented: Presented::Nothing, workspace: None, repository: None, account: None };
+    let within = |workspace| Facts { workspace: Some(workspace), ..nowhere.clone() };
+    let hidden = within(workspace(Privilege::None, false));
+    let mut all = vec![nowhere.clone(), hidden.clone()];
     match object {
-        Object::Account => return all,
-        Object::Workspace => {
-            all.push((Some(workspace(Privilege::None, true)), None));
+        Object::Account | Object::Server => {}
+        Object::Workspace | Object::Holder => {
+            all.push(within(workspace(Privilege::None, true)));
             for privilege in [Privilege::Read, Privilege::Admin] {
-                all.push((Some(workspace(privilege, false)), None));
-                all.push((Some(workspace(privilege, true)), None));
+                all.push(within(workspace(privilege, false)));
+                all.push(within(workspace(privilege, true)));
             }
-            return all;
+            if object == Object::Holder {
+                all.extend([OWNER, ANOTHER].map(|account| Facts { account: Some(account), ..nowhere.clone() }));
+            }
         }
-        Object::Repository => {}
-    }
-    for public in [false, true] {
-        for privilege in Privilege::ALL {
-            all.push((Some(hidden.clone()), Some(Repository { id: REPOSITORY, project: PROJECT, public, privilege })));
+        Object::Repository => {
+            for public in [false, true] {
+                for privilege in Privilege::ALL {
+                    let repository = Some(Repository { id: REPOSITORY, project: PROJECT, public, privilege });
+                    all.push(Facts { repository, ..hidden.clone() });
+                }
+            }
         }
     }
     all
+}
+
+/// Whether the account of a credential administers the server, where that can matter.
+fn administrators(object: Object, credential: &Credential) -> &'static [bool] {
+    match object {
+        Object::Holder | Object::Server if credential.owner.is_some() => &[false, true],
+        _ => &[false],
+    }
 }
 
 /// No policy, and each rule of a policy such that it stands against some credentials.
@@ -169,8 +187,8 @@ pub(crate) fn policies() -> Vec<Policy> {
 fn scope_sets() -> Vec<Scopes> {
     let sets: [&[Scope]; 7] = [
         &[],
-        &[Scope::Wiki, Scope::RepositoryAdmin, Scope::Email],
-        &[Scope::Project, Scope::Account, Scope::Webhook],
+        &[Scope::Wiki, Scope::RepositoryAdmin, Scope::Email, Scope::ReadToken, Scope::WriteAdmin],
+        &[Scope::Project, Scope::Account, Scope::Webhook, Scope::WriteToken, Scope::ReadAudit, Scope::ReadAdmin],
         &[Scope::WriteRepository, Scope::ReadUser, Scope::WriteWebhook, Scope::AdminRepository, Scope::WritePermission],
         &[Scope::PullRequestWrite, Scope::ReadRepository, Scope::ReadWorkspace, Scope::ReadWebhook],
         &[Scope::RepositoryDelete, Scope::ProjectAdmin, Scope::DeletePermission, Scope::ReadProject],
@@ -240,6 +258,7 @@ pub(crate) fn credential(
         revoked_at,
         owner: person.then_some(OWNER),
         owner_disabled: person && owner_disabled,
+        administrator: false,
         managed: person,
         two_step: person.then_some(false),
         form,

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use doorward_rules::{
-    Action, Calendar, Change, Facts, Form, Kind, Limit, Phase, Presented, Privilege, Repository, RuleSet, Rules,
-    Scopes, Surface, Timestamp, advise, bitbucket_cloud, decide, present,
+    Action, Calendar, Change, Credential, Facts, Form, Kind, Limit, Object, Phase, Presented, Privilege, Repository,
+    RuleSet, Rules, Scopes, Surface, Timestamp, advise, bitbucket_cloud, decide, present,
 };
 
 use crate::enumeration::{HERE, NOW, PROJECT, REPOSITORY, ask, credential, every_question, workspace};
@@ -54,7 +54,10 @@ fn what_is_presented_as_told_is_granted_on_every_day() {
                 for surface in Surface::ALL {
                     let Some(form) = present(rules, kind, surface, at) else { continue };
                     for action in surface.actions() {
-                        if kind.is_access_token() && action.object() == doorward_rules::Object::Account {
+                        let about = action.object();
+                        let person = matches!(about, Object::Account | Object::Server);
+                        let whole = about != Object::Holder || kind == Kind::WorkspaceToken;
+                        if kind.is_access_token() && (person || !whole) {
                             continue;
                         }
                         let facts = can_everything(kind, form);
@@ -81,7 +84,11 @@ fn can_everything(kind: Kind, form: Form) -> Facts {
     };
     let scopes = Scopes::of(doorward_rules::Scope::ALL);
     Facts {
-        presented: Presented::Proven(credential(kind, form, scopes, (None, None, false), limit)),
+        presented: Presented::Proven(Credential {
+            administrator: !kind.is_access_token(),
+            ..credential(kind, form, scopes, (None, None, false), limit)
+        }),
+        account: None,
         workspace: Some(workspace(Privilege::Admin, true)),
         repository: Some(Repository { id: REPOSITORY, project: PROJECT, public: false, privilege: Privilege::Admin }),
     }

@@ -39,6 +39,12 @@ fn a_permit_is_for_what_was_asked_and_for_who_asked() {
             Object::Repository => Target::Repository(REPOSITORY),
             Object::Workspace => Target::Workspace(HERE),
             Object::Account => Target::Account(OWNER),
+            Object::Server => Target::Server,
+            Object::Holder => match (question.facts.account, &question.facts.workspace) {
+                (Some(account), _) => Target::Account(account),
+                (None, Some(workspace)) if workspace.privilege == Privilege::Admin => Target::Workspace(HERE),
+                _ => Target::Server,
+            },
         };
         assert_eq!((permit.action(), permit.target(), permit.principal()), (question.ask.action, target, principal));
     });
@@ -106,6 +112,36 @@ fn a_workspace_in_which_nothing_may_be_seen_is_refused_as_an_absent_one_is() {
             // A token that is limited to the workspace itself belongs to it, and is told so.
             let own = question.facts.credential().is_some_and(|credential| credential.limit == Limit::Workspace(HERE));
             assert!(found == absent_verdict.outcome || own, "{}", question.describe());
+        }
+    });
+}
+
+#[test]
+fn a_holder_that_one_may_not_administer_is_refused_as_an_absent_one_is() {
+    every_question(|question| {
+        if question.ask.action.object() != Object::Holder {
+            return;
+        }
+        let Some(credential) = question.facts.credential().filter(|credential| !credential.administrator) else {
+            return;
+        };
+        let own = question.facts.account.is_some() && question.facts.account == credential.owner;
+        let here = question.facts.workspace.as_ref().is_some_and(|workspace| workspace.privilege == Privilege::Admin);
+        if !own && !here {
+            let absent = Facts { workspace: None, account: None, ..question.facts.clone() };
+            let absent = decide(question.rules, question.ask, &absent, NOW);
+            assert_eq!(question.decide().outcome, absent.outcome, "{}", question.describe());
+            assert!(absent.outcome.is_err(), "{}", question.describe());
+        }
+    });
+}
+
+#[test]
+fn only_an_administrator_with_a_token_of_no_limit_is_let_in_to_the_server() {
+    every_question(|question| {
+        if question.ask.action.object() == Object::Server && question.decide().outcome.is_ok() {
+            let credential = question.facts.credential().expect("a credential");
+            assert!(credential.administrator && credential.limit == Limit::Anywhere, "{}", question.describe());
         }
     });
 }

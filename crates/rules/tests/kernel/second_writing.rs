@@ -74,13 +74,23 @@ fn told_again(question: Question<'_>) -> Result<(), &'static str> {
     if public_read {
         return Ok(());
     }
-    if about_account && credential.owner.is_none() {
+    let (about_holder, about_server) = (about == Object::Holder, about == Object::Server);
+    if (about_account || about_server) && credential.owner.is_none() {
         return Err("token_without_account");
     }
     let seen = facts.repository.filter(|r| r.public || r.privilege != Privilege::None);
     let shows_nothing = facts.workspace.as_ref().is_none_or(|w| !w.shows);
     let stranger = facts.workspace.as_ref().is_none_or(|w| w.privilege == Privilege::None);
-    if !about_account {
+    let administers = facts.workspace.as_ref().is_some_and(|w| w.privilege == Privilege::Admin);
+    if about_holder || about_server {
+        let at_home = about_holder && administers && credential.limit == Limit::Workspace(HERE);
+        match credential.limit {
+            Limit::Workspace(_) if !at_home => return Err("token_limited_to_workspace"),
+            Limit::Project(_) => return Err("token_limited_to_project"),
+            Limit::Repository(_) => return Err("token_limited_to_repository"),
+            _ => {}
+        }
+    } else if !about_account {
         match credential.limit {
             Limit::Anywhere => {}
             Limit::Workspace(id) => {
@@ -134,6 +144,11 @@ fn told_again(question: Question<'_>) -> Result<(), &'static str> {
         Action::ReadAccount => has(&["account", "read:user:bitbucket"]),
         Action::ReadEmail => has(&["email", "read:user:bitbucket"]),
         Action::ReadOwnPermissions => (has(&["account"]) && reads) || has(&["read:repository:bitbucket"]),
+        Action::ReadTokens | Action::ReadAllTokens => has(&["read:token:doorward"]),
+        Action::WriteTokens => has(&["write:token:doorward"]),
+        Action::ReadRequests | Action::ReadAudit | Action::ReadAllAudit => has(&["read:audit:doorward"]),
+        Action::ReadSettings | Action::ReadServer => has(&["read:admin:doorward"]),
+        Action::ChangeSettings | Action::ChangeServer => has(&["write:admin:doorward"]),
     };
     if !scope && kind != Kind::AccountPassword {
         return Err("scope_missing");
@@ -141,9 +156,17 @@ fn told_again(question: Question<'_>) -> Result<(), &'static str> {
     if about_account {
         return Ok(());
     }
+    if about_server {
+        return if credential.administrator { Ok(()) } else { Err("privilege_missing") };
+    }
+    let own = facts.account.is_some() && facts.account == credential.owner;
+    if about_holder && !credential.administrator && !own && !administers {
+        return Err("not_yours");
+    }
     let granted = match (about_workspace, seen, &facts.workspace) {
         (true, _, Some(workspace)) if workspace.shows || !stranger => workspace.privilege,
         (true, ..) => return Err("workspace_not_found"),
+        _ if about_holder => Privilege::Admin,
         (false, Some(repository), _) => repository.privilege,
         (false, ..) => return Err("repository_not_found"),
     };
