@@ -18,12 +18,27 @@ pub struct Account {
     pub email: Email,
     /// Whether its credentials are refused.
     pub disabled: bool,
+    /// Whether it administers the server, also from elsewhere.
+    pub administrator: bool,
     /// Whether an organisation manages it.
     pub managed: bool,
     /// Whether it has two-step verification.
     pub two_step: bool,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// What is to be said of an account anew. What is `None` stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AccountChange {
+    /// Whether its credentials are refused.
+    pub disabled: Option<bool>,
+    /// Whether it administers the server.
+    pub administrator: Option<bool>,
+    /// Whether an organisation manages it.
+    pub managed: Option<bool>,
+    /// Whether it has two-step verification.
+    pub two_step: Option<bool>,
 }
 
 impl Store {
@@ -60,64 +75,47 @@ impl Store {
             name: name.clone(),
             email: email.clone(),
             disabled: false,
+            administrator: false,
             managed: false,
             two_step: false,
             created_at: now,
         })
     }
 
-    /// Disables or enables an account. Its credentials stay as they are.
+    /// Says of an account whether it is disabled, administers the server, is managed, and has two-step verification. Its
+    /// credentials stay as they are.
     ///
     /// # Errors
     /// [`StoreError::Missing`] if there is no such account.
-    pub async fn set_account_disabled(
+    pub async fn change_account(
         &self,
         name: &AccountName,
-        disabled: bool,
+        wanted: AccountChange,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut change = self.change(now).await?;
-        let done = sqlx::query("UPDATE account SET disabled = $1 WHERE name = $2")
-            .bind(disabled)
-            .bind(name.as_str())
-            .execute(change.connection())
-            .await?;
-        if done.rows_affected() == 0 {
-            return Err(StoreError::missing(Noun::Account, name));
-        }
-        let (event, what) = if disabled { ("account.disabled", "disabled") } else { ("account.enabled", "enabled") };
-        change.commit(event, name.as_str(), format!("account `{name}` was {what}")).await
-    }
-
-    /// Says whether an organisation manages an account, and whether it has two-step verification. What is `None` stays.
-    ///
-    /// # Errors
-    /// [`StoreError::Missing`] if there is no such account.
-    pub async fn set_account_standing(
-        &self,
-        name: &AccountName,
-        managed: Option<bool>,
-        two_step: Option<bool>,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Account, StoreError> {
         let mut change = self.change(now).await?;
         let row = sqlx::query(
-            "UPDATE account SET managed = coalesce($1, managed), two_step = coalesce($2, two_step) WHERE name = $3 \
-             RETURNING *",
+            "UPDATE account SET disabled = coalesce($1, disabled), administrator = coalesce($2, administrator), \
+             managed = coalesce($3, managed), two_step = coalesce($4, two_step) WHERE name = $5 RETURNING *",
         )
-        .bind(managed)
-        .bind(two_step)
+        .bind(wanted.disabled)
+        .bind(wanted.administrator)
+        .bind(wanted.managed)
+        .bind(wanted.two_step)
         .bind(name.as_str())
         .fetch_optional(change.connection())
         .await?;
-        let Account { managed, two_step, .. } = match row {
+        let changed = match row {
             Some(row) => account(&Row(row))?,
             None => return Err(StoreError::missing(Noun::Account, name)),
         };
-        let (whose, steps) =
-            (if managed { "managed" } else { "not managed" }, if two_step { "two steps" } else { "one step" });
-        let sentence = format!("account `{name}` is {whose} and signs in with {steps}");
-        change.commit("account.standing", name.as_str(), sentence).await
+        let event = match wanted.disabled {
+            Some(true) => "account.disabled",
+            Some(false) => "account.enabled",
+            None => "account.standing",
+        };
+        change.commit(event, name.as_str(), format!("account `{name}` is {}", wanted.told())).await?;
+        Ok(changed)
     }
 
     /// The account of this name.
@@ -156,12 +154,26 @@ impl Store {
     }
 }
 
+impl AccountChange {
+    /// What is said, in words.
+    fn told(self) -> String {
+        let parts = [
+            self.disabled.map(|yes| if yes { "disabled" } else { "enabled" }),
+            self.administrator.map(|yes| if yes { "an administrator" } else { "no administrator" }),
+            self.managed.map(|yes| if yes { "managed" } else { "not managed" }),
+            self.two_step.map(|yes| if yes { "signing in with two steps" } else { "signing in with one step" }),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
 pub(crate) fn account(row: &Row) -> Result<Account, StoreError> {
     Ok(Account {
         id: row.parsed("id")?,
         name: row.parsed("name")?,
         email: row.parsed("email")?,
         disabled: row.truth("disabled")?,
+        administrator: row.truth("administrator")?,
         managed: row.truth("managed")?,
         two_step: row.truth("two_step")?,
         created_at: row.time("created_at")?,

@@ -73,15 +73,36 @@ pub struct Tally {
     pub last_at: Timestamp,
 }
 
-/// Which records to list.
+/// One line of the audit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditEntry {
+    /// What is recorded by itself.
+    Record(Record),
+    /// What is counted.
+    Tally(Tally),
+}
+
+/// Which entries to list: those that everything that is named here is true of.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AuditFilter<'a> {
-    /// Those of one request.
+    /// They belong to this request. What is only counted is found by [`Store::tally`].
     pub request: Option<&'a str>,
-    /// Those since a moment.
+    /// They are of this moment or later.
     pub since: Option<Timestamp>,
-    /// Refusals alone.
+    /// They are of before this moment.
+    pub until: Option<Timestamp>,
+    /// They are refusals that are recorded by themselves.
     pub refused: bool,
+    /// They are about a repository or workspace, or something in it.
+    pub within: Option<&'a str>,
+    /// Whoever asked presented a credential of this account.
+    pub account: Option<&'a str>,
+    /// It presented this credential; or it is about that.
+    pub credential: Option<&'a str>,
+    /// It asked from here.
+    pub address: Option<&'a str>,
+    /// The stable code of the refusal.
+    pub reason: Option<&'a str>,
 }
 
 impl Decision {
@@ -223,33 +244,41 @@ impl Tally {
 }
 
 impl Store {
-    /// Records, the oldest first.
+    /// The records of a request, the oldest first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
-    pub async fn records(&self, filter: AuditFilter<'_>) -> Result<Vec<Record>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT * FROM audit WHERE ($1 IS NULL OR request = $1) AND ($2 IS NULL OR at >= $2) \
-             AND ($3 = FALSE OR event = 'refused') ORDER BY at, id",
-        )
-        .bind(filter.request)
-        .bind(filter.since.map(|at| at.0))
-        .bind(filter.refused)
-        .fetch_all(self.reading())
-        .await?;
-        rows.into_iter().map(|row| record(&Row(row))).collect()
+    pub async fn records(&self, request: &str) -> Result<Vec<Record>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM audit WHERE request = $1 ORDER BY at, id").bind(request);
+        rows.fetch_all(self.reading()).await?.into_iter().map(|row| record(&Row(row))).collect()
     }
 
-    /// Tallies, the oldest first; of `filter`, the time is regarded.
+    /// Entries, the oldest first: as many as `most`, after the first `skipped`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
-    pub async fn tallies(&self, filter: AuditFilter<'_>) -> Result<Vec<Tally>, StoreError> {
-        let rows = sqlx::query("SELECT * FROM audit_tally WHERE minute >= $1 ORDER BY minute, tag")
-            .bind(filter.since.map_or(0, |at| minute(at).0))
+    pub async fn audit(&self, filter: AuditFilter<'_>, skipped: u32, most: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        let rows = sqlx::query(AUDIT)
+            .bind(filter.request)
+            .bind(filter.since.map_or(i64::MIN, |at| at.0))
+            .bind(filter.until.map_or(i64::MAX, |at| at.0))
+            .bind(filter.refused)
+            .bind(filter.within)
+            .bind(filter.account)
+            .bind(filter.credential)
+            .bind(filter.address)
+            .bind(filter.reason)
+            .bind(filter.since.map_or(i64::MIN, |at| minute(at).0))
+            .bind(i64::from(most))
+            .bind(i64::from(skipped))
+            .bind(i64::from(skipped) + i64::from(most))
             .fetch_all(self.reading())
             .await?;
-        rows.into_iter().map(|row| tally(&Row(row))).collect()
+        let entry = |row: Row| match row.optional_number("requests")? {
+            Some(_) => tally(&row).map(AuditEntry::Tally),
+            None => record(&row).map(AuditEntry::Record),
+        };
+        rows.into_iter().map(|row| entry(Row(row))).collect()
     }
 
     /// Removes what was recorded before a moment; how much that was.
@@ -281,6 +310,30 @@ impl Store {
         tally(&Row(row))
     }
 }
+
+/// Records and tallies in one list. Each is cut to what can be on the page before both are put in order.
+const AUDIT: &str = "
+    SELECT * FROM (
+      SELECT * FROM (
+        SELECT at, id, event, request, subject, account, credential, address, agent, surface, action, scheme, name_form,
+               status, reason, rule, sentence, remedy, NULL AS minute, NULL AS requests, NULL AS last_at
+          FROM audit
+         WHERE at >= $2 AND at < $3 AND ($1 IS NULL OR request = $1) AND ($4 = FALSE OR event = 'refused')
+           AND ($5 IS NULL OR subject = $5 OR substr(subject, 1, length($5) + 1) = $5 || '/')
+           AND ($6 IS NULL OR account = $6) AND ($7 IS NULL OR credential = $7 OR subject = $7)
+           AND ($8 IS NULL OR address = $8) AND ($9 IS NULL OR reason = $9)
+         ORDER BY at, id LIMIT $13)
+      UNION ALL
+      SELECT * FROM (
+        SELECT last_at AS at, '' AS id, NULL, NULL, subject, account, credential, address, NULL, surface, action, scheme,
+               name_form, NULL, reason, rule, NULL, NULL, minute, requests, last_at
+          FROM audit_tally
+         WHERE minute >= $10 AND last_at >= $2 AND last_at < $3 AND $1 IS NULL AND $4 = FALSE
+           AND ($5 IS NULL OR subject = $5 OR substr(subject, 1, length($5) + 1) = $5 || '/')
+           AND ($6 IS NULL OR account = $6) AND ($7 IS NULL OR credential = $7)
+           AND ($8 IS NULL OR address = $8) AND ($9 IS NULL OR reason = $9)
+         ORDER BY last_at, tag LIMIT $13))
+     ORDER BY at, id LIMIT $11 OFFSET $12";
 
 /// The first moment of the minute.
 pub(crate) fn minute(at: Timestamp) -> Timestamp {

@@ -35,8 +35,21 @@ pub struct Credential {
     pub revoked_at: Option<Timestamp>,
     /// The credential that took its place when it was rotated.
     pub replaced_by: Option<CredentialId>,
+    /// The credential that it was made with, if it was made from elsewhere.
+    pub made_by: Option<CredentialId>,
     /// When it was last let in.
     pub last_use: Option<Use>,
+}
+
+/// Which credentials to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credentials<'a> {
+    /// All.
+    All,
+    /// Those of an account.
+    Account(&'a AccountName),
+    /// The access tokens of a workspace and of what is in it.
+    Workspace(&'a WorkspaceSlug),
 }
 
 /// What to make a credential of.
@@ -189,43 +202,88 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
-    pub async fn take_back_rotation(&self, rotated: &Rotated, now: Timestamp) -> Result<(), StoreError> {
-        let (old, new) = (&rotated.old, &rotated.credential);
+    pub async fn take_back_rotation(
+        &self,
+        old: &Credential,
+        new: CredentialId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let mut change = self.change(now).await?;
         sqlx::query("UPDATE credential SET expires_at = $1, replaced_by = NULL WHERE id = $2 AND replaced_by = $3")
             .bind(old.expires_at.map(|at| at.0))
             .bind(old.id.as_str())
-            .bind(new.id.as_str())
+            .bind(new.as_str())
             .execute(change.connection())
             .await?;
         sqlx::query("UPDATE credential SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL")
             .bind(now.0)
-            .bind(new.id.as_str())
+            .bind(new.as_str())
             .execute(change.connection())
             .await?;
-        let sentence =
-            format!("the rotation of token `{}` was taken back: nobody saw the secret of `{}`", old.id, new.id);
+        let sentence = format!("the rotation of token `{}` was taken back: nobody saw the secret of `{new}`", old.id);
         change.commit("token.rotation_taken_back", old.id.as_str(), sentence).await
     }
 
-    /// Ends a credential. When this returns, no request that begins afterwards is let in with it.
+    /// Ends a credential, and perhaps those that were made with it, and with those again. When this returns, no request that
+    /// begins afterwards is let in with one of them. Which ones there were, the first one first.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if there is no such credential, [`StoreError::State`] if it is revoked already.
-    pub async fn revoke_credential(&self, id: CredentialId, now: Timestamp) -> Result<(), StoreError> {
+    /// [`StoreError::Missing`] if there is no such credential, [`StoreError::State`] if none of them was valid.
+    pub async fn revoke_credential(
+        &self,
+        id: CredentialId,
+        with_made: bool,
+        now: Timestamp,
+    ) -> Result<Vec<CredentialId>, StoreError> {
         let mut change = self.change(now).await?;
-        let done = sqlx::query("UPDATE credential SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL")
-            .bind(now.0)
-            .bind(id.as_str())
-            .execute(change.connection())
-            .await?;
-        if done.rows_affected() == 0 {
+        let rows = sqlx::query(
+            "WITH RECURSIVE ended (id) AS ( \
+               SELECT $2 UNION SELECT c.id FROM credential c JOIN ended e ON $3 AND c.made_by = e.id) \
+             UPDATE credential SET revoked_at = $1 WHERE revoked_at IS NULL AND id IN (SELECT id FROM ended) \
+             RETURNING id",
+        )
+        .bind(now.0)
+        .bind(id.as_str())
+        .bind(with_made)
+        .fetch_all(change.connection())
+        .await?;
+        let mut ended = rows.into_iter().map(|row| Row(row).credential_id("id")).collect::<Result<Vec<_>, _>>()?;
+        if ended.is_empty() {
             drop(change);
             let at = self.credential(id).await?.revoked_at;
             let at = at.map_or_else(String::new, |at| format!(" at {at}"));
             return Err(StoreError::State(format!("token `{id}` was already revoked{at}")));
         }
-        change.commit("token.revoked", id.as_str(), format!("token `{id}` was revoked")).await
+        ended.sort_by_key(|other| *other != id);
+        let others: Vec<String> = ended.iter().filter(|other| **other != id).map(ToString::to_string).collect();
+        let sentence = match others.as_slice() {
+            [] => format!("token `{id}` was revoked"),
+            others => format!("token `{id}` was revoked, and those that were made with it: {}", others.join(", ")),
+        };
+        change.commit("token.revoked", id.as_str(), sentence).await?;
+        Ok(ended)
+    }
+
+    /// The living credentials that were made with another, be it by rotating one, and with those again.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn credentials_made_with(
+        &self,
+        id: CredentialId,
+        now: Timestamp,
+    ) -> Result<Vec<CredentialId>, StoreError> {
+        let rows = sqlx::query(
+            "WITH RECURSIVE made (id) AS ( \
+               SELECT $1 UNION SELECT c.id FROM credential c JOIN made m ON c.made_by = m.id) \
+             SELECT id FROM credential WHERE id IN (SELECT id FROM made) AND id <> $1 AND revoked_at IS NULL \
+               AND (expires_at IS NULL OR expires_at > $2) ORDER BY created_at, id",
+        )
+        .bind(id.as_str())
+        .bind(now.0)
+        .fetch_all(self.reading())
+        .await?;
+        rows.into_iter().map(|row| Row(row).credential_id("id")).collect()
     }
 
     /// The credential with this id.
@@ -241,18 +299,24 @@ impl Store {
         credential(&Row(row))
     }
 
-    /// Every credential, or those of one account, the oldest first.
+    /// Credentials, the oldest first.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if there is no such account.
-    pub async fn credentials(&self, account: Option<&AccountName>) -> Result<Vec<Credential>, StoreError> {
-        if let Some(name) = account {
-            self.account(name).await?;
-        }
-        let rows = sqlx::query(list("WHERE $1 IS NULL OR a.name = $1 ORDER BY c.created_at, c.id"))
-            .bind(account.map(AccountName::as_str))
-            .fetch_all(self.reading())
-            .await?;
+    /// [`StoreError::Missing`] if there is no such account or workspace.
+    pub async fn credentials(&self, which: Credentials<'_>) -> Result<Vec<Credential>, StoreError> {
+        let (account, workspace) = match which {
+            Credentials::All => (None, None),
+            Credentials::Account(name) => (Some(self.account(name).await?.id.to_string()), None),
+            Credentials::Workspace(slug) => (None, Some(self.workspace(slug).await?.id.to_string())),
+        };
+        let rows = sqlx::query(list(
+            "WHERE ($1 IS NULL OR c.account_id = $1) \
+             AND ($2 IS NULL OR (c.workspace_id = $2 AND c.account_id IS NULL)) ORDER BY c.created_at, c.id",
+        ))
+        .bind(account)
+        .bind(workspace)
+        .fetch_all(self.reading())
+        .await?;
         rows.into_iter().map(|row| credential(&Row(row))).collect()
     }
 
@@ -297,6 +361,7 @@ impl Store {
             revoked_at: credential.revoked_at,
             owner: account.as_ref().map(|account| account.id),
             owner_disabled: account.as_ref().is_some_and(|account| account.disabled),
+            administrator: account.as_ref().is_some_and(|account| account.administrator),
             managed: account.as_ref().is_some_and(|account| account.managed),
             two_step: account.as_ref().map(|account| account.two_step),
             form: Form::basic(NameForm::Empty),
@@ -404,10 +469,11 @@ async fn insert(
         let found = found.fetch_optional(change.connection()).await?;
         found.ok_or_else(|| StoreError::missing(Noun::Repository, place))?;
     }
+    let maker = change.credential().and_then(CredentialId::parse);
     let minted = MintedToken::mint(new.kind, new.shape, fill_random);
     sqlx::query(
         "INSERT INTO credential (id, kind, account_id, name, scopes, workspace_id, project_id, repository_id, place, \
-         digest, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         digest, created_at, expires_at, made_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(minted.id.as_str())
     .bind(new.kind.word())
@@ -421,6 +487,7 @@ async fn insert(
     .bind(minted.digest.as_bytes().as_slice())
     .bind(at.0)
     .bind(new.expires_at.map(|at| at.0))
+    .bind(maker.map(|id| id.to_string()))
     .execute(change.connection())
     .await
     .map_err(|error| StoreError::inserting(Noun::Token, minted.id, error))?;
@@ -435,6 +502,7 @@ async fn insert(
         expires_at: new.expires_at,
         revoked_at: None,
         replaced_by: None,
+        made_by: maker,
         last_use: None,
     };
     Ok((credential, minted.secret))
@@ -455,6 +523,10 @@ fn credential(row: &Row) -> Result<Credential, StoreError> {
         Some(_) => Some(row.credential_id("replaced_by")?),
         None => None,
     };
+    let made_by = match row.optional_text("made_by")? {
+        Some(_) => Some(row.credential_id("made_by")?),
+        None => None,
+    };
     Ok(Credential {
         id: row.credential_id("id")?,
         kind: row.word("kind", Kind::from_word)?,
@@ -466,6 +538,7 @@ fn credential(row: &Row) -> Result<Credential, StoreError> {
         expires_at: row.optional_time("expires_at")?,
         revoked_at: row.optional_time("revoked_at")?,
         replaced_by,
+        made_by,
         last_use: if row.optional_number("last_at")?.is_some() { Some(usage(row)?) } else { None },
     })
 }

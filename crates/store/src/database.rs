@@ -152,6 +152,11 @@ impl Change {
         self.at
     }
 
+    /// The credential of whoever asked for the change, if it was a request.
+    pub(crate) fn credential(&self) -> Option<&str> {
+        self.actor.as_ref().and_then(|actor| actor.decision.credential.as_deref())
+    }
+
     /// Makes the change hold, with one record in the audit of what was done to whom: `account.created`, `acme/site`.
     pub(crate) async fn commit(
         mut self,
@@ -230,5 +235,6 @@ fn migrations() -> Migrator {
         migration(3, "rest", include_str!("../migrations/0003_rest.sql")),
         migration(4, "webhooks", include_str!("../migrations/0004_webhooks.sql")),
         migration(5, "repository settings", include_str!("../migrations/0005_repository_settings.sql")),
+        migration(6, "administering", include_str!("../migrations/0006_administering.sql")),
     ])
 }

@@ -6,7 +6,9 @@ use doorward_rules::{
     AccountId, Credential, Facts, Form, Kind, Limit, NameForm, Presented, Privilege, ProjectId, Repository,
     RepositoryId, Workspace, WorkspaceId,
 };
-use doorward_wire::{Authorization, Presentation, PresentedName, RepositorySlug, TokenDigest, WorkspaceSlug};
+use doorward_wire::{
+    AccountName, Authorization, Presentation, PresentedName, RepositorySlug, TokenDigest, WorkspaceSlug,
+};
 
 use crate::known::Question;
 use crate::permission::resolve;
@@ -62,6 +64,7 @@ impl Store {
             .bind(named.workspace().map(WorkspaceSlug::as_str))
             .bind(named.repository().map(RepositorySlug::as_str))
             .bind(other)
+            .bind(named.account().map(AccountName::as_str))
             .fetch_one(self.reading())
             .await?;
         let row = Row(row);
@@ -74,7 +77,8 @@ impl Store {
         let account = if proven { row.optional_text("account_name")? } else { None };
         let workspace = workspace(&row, &presented)?;
         let repository = repository(&row, &presented, workspace.as_ref())?;
-        Ok(Finding { facts: Facts { presented, workspace, repository }, account })
+        let named = row.optional_parsed("named_account")?;
+        Ok(Finding { facts: Facts { presented, workspace, repository, account: named }, account })
     }
 }
 
@@ -83,10 +87,10 @@ const FIND: &str = "
            c.workspace_id AS limited_to_workspace, c.project_id AS limited_to_project,
            c.repository_id AS limited_to_repository,
            a.id AS account_id, a.name AS account_name, a.email AS account_email, a.disabled, a.managed,
-           a.two_step AS account_two_step,
+           a.administrator, a.two_step AS account_two_step,
            w.id AS workspace_id, r.id AS repository_id, r.project_id, r.public,
            coalesce(w.owner_id = a.id, FALSE) AS owner, p.privilege, m.account_id IS NOT NULL AS member,
-           coalesce(named.id, addressed.id) AS name_of,
+           coalesce(named.id, addressed.id) AS name_of, holder.id AS named_account,
            q.sso, q.kinds, q.longest, q.addresses, q.two_step,
            CASE WHEN $3 IS NULL AND w.id IS NOT NULL THEN
                 EXISTS (SELECT 1 FROM repository o WHERE o.workspace_id = w.id AND o.public)
@@ -102,7 +106,8 @@ const FIND: &str = "
       LEFT JOIN member m ON m.workspace_id = w.id AND m.account_id = a.id
       LEFT JOIN policy q ON q.workspace_id = w.id
       LEFT JOIN account named ON named.name = $4
-      LEFT JOIN account addressed ON addressed.email = $4";
+      LEFT JOIN account addressed ON addressed.email = $4
+      LEFT JOIN account holder ON holder.name = $5";
 
 fn presented(row: &Row, presentation: &Presentation) -> Result<Presented, StoreError> {
     let token = &presentation.token;
@@ -141,6 +146,7 @@ fn presented(row: &Row, presentation: &Presentation) -> Result<Presented, StoreE
         revoked_at: row.optional_time("revoked_at")?,
         owner,
         owner_disabled: owner.is_some() && row.truth("disabled")?,
+        administrator: owner.is_some() && row.truth("administrator")?,
         managed: owner.is_some() && row.truth("managed")?,
         two_step: if owner.is_some() { Some(row.truth("account_two_step")?) } else { None },
         form: Form { scheme: presentation.scheme, name },
@@ -160,8 +166,8 @@ fn limit(row: &Row) -> Result<Limit, StoreError> {
     })
 }
 
-/// The workspace as the principal stands to it: its owner and its own access tokens are its administrators, its members may
-/// read. Tokens of what is in it see that, and no more of it.
+/// The workspace as the principal stands to it: its owner, the server's administrators and its own access tokens are its
+/// administrators, its members may read. Tokens of what is in it see that, and no more of it.
 fn workspace(row: &Row, presented: &Presented) -> Result<Option<Workspace>, StoreError> {
     let Some(id) = row.optional_parsed::<WorkspaceId>("workspace_id")? else { return Ok(None) };
     let privilege = match presented {
@@ -172,7 +178,7 @@ fn workspace(row: &Row, presented: &Presented) -> Result<Option<Workspace>, Stor
                 Privilege::None
             }
         }
-        Presented::Proven(_) if row.truth("owner")? => Privilege::Admin,
+        Presented::Proven(credential) if credential.administrator || row.truth("owner")? => Privilege::Admin,
         Presented::Proven(_) if row.truth("member")? => Privilege::Read,
         _ => Privilege::None,
     };

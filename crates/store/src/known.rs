@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use doorward_rules::Calendar;
-use doorward_wire::{Presentation, PresentedName, RepositorySlug, WorkspaceSlug};
+use doorward_wire::{AccountName, Presentation, PresentedName, RepositorySlug, WorkspaceSlug};
 
 use crate::epoch::Settled;
 use crate::{Finding, Named};
@@ -25,6 +25,7 @@ pub(crate) struct Question {
     presentation: (doorward_rules::Scheme, PresentedName),
     workspace: Option<WorkspaceSlug>,
     repository: Option<RepositorySlug>,
+    account: Option<AccountName>,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +47,7 @@ impl Question {
             presentation: (presentation.scheme, presentation.name.clone()),
             workspace: named.workspace().cloned(),
             repository: named.repository().cloned(),
+            account: named.account().cloned(),
         })
     }
 }

@@ -25,10 +25,10 @@ mod usage;
 mod webhook;
 mod workspace;
 
-pub use account::Account;
-pub use audit::{AuditFilter, Decision, Record, Tally};
+pub use account::{Account, AccountChange};
+pub use audit::{AuditEntry, AuditFilter, Decision, Record, Tally};
 pub use calendar::Rehearsed;
-pub use credential::{Credential, Holder, NewCredential, Rotated};
+pub use credential::{Credential, Credentials, Holder, NewCredential, Rotated};
 pub use database::{Change, Store};
 pub use error::{Noun, StoreError};
 pub use facts::Finding;

@@ -1,12 +1,14 @@
 //! What a request names, as far as a decision depends on it.
 
-use doorward_wire::{RepositoryName, RepositorySlug, WorkspaceSlug};
+use doorward_wire::{AccountName, RepositoryName, RepositorySlug, WorkspaceSlug};
 
 /// What a request is about, by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named<'a> {
-    /// The caller's own account.
+    /// Nothing but the caller's own account, or the server.
     Nothing,
+    /// An account, be it the caller's own or another.
+    Account(&'a AccountName),
     /// A workspace.
     Workspace(&'a WorkspaceSlug),
     /// A repository.
@@ -17,7 +19,7 @@ impl<'a> Named<'a> {
     /// The workspace, or that of the repository.
     pub fn workspace(self) -> Option<&'a WorkspaceSlug> {
         match self {
-            Self::Nothing => None,
+            Self::Nothing | Self::Account(_) => None,
             Self::Workspace(slug) => Some(slug),
             Self::Repository(name) => Some(&name.workspace),
         }
@@ -27,7 +29,15 @@ impl<'a> Named<'a> {
     pub fn repository(self) -> Option<&'a RepositorySlug> {
         match self {
             Self::Repository(name) => Some(&name.slug),
-            Self::Nothing | Self::Workspace(_) => None,
+            Self::Nothing | Self::Account(_) | Self::Workspace(_) => None,
+        }
+    }
+
+    /// The account.
+    pub fn account(self) -> Option<&'a AccountName> {
+        match self {
+            Self::Account(name) => Some(name),
+            Self::Nothing | Self::Workspace(_) | Self::Repository(_) => None,
         }
     }
 }
@@ -37,6 +47,7 @@ impl std::fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Nothing => f.write_str("(own account)"),
+            Self::Account(name) => name.fmt(f),
             Self::Workspace(slug) => slug.fmt(f),
             Self::Repository(name) => name.fmt(f),
         }

@@ -6,7 +6,9 @@ use doorward_rules::{
     Action, Brownout, Kind, Kinds, Limit, Phase, Policy, Presented, Privilege, Reason, Rule, Schedule, Scope, Scopes,
     Surface, Timestamp,
 };
-use doorward_store::{Credential, Decision, Holder, Named, NewCredential, Recorder, Store, StoreError, Webhook};
+use doorward_store::{
+    AccountChange, Credential, Decision, Holder, Named, NewCredential, Recorder, Store, StoreError, Webhook,
+};
 use doorward_wire::{ProjectName, RepositoryName, TokenShape, WorkspaceSlug};
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -80,7 +82,8 @@ async fn a_policy_names_beforehand_whom_it_will_refuse_and_then_does() {
     let (directory, store) = furnished().await;
     let other_process = open(directory.path()).await;
     let (ada, bob, acme) = (parsed("ada"), parsed("bob"), parsed("acme"));
-    store.set_account_standing(&ada, Some(true), None, NOW).await.expect("managed");
+    let managed = AccountChange { managed: Some(true), ..AccountChange::default() };
+    store.change_account(&ada, managed, NOW).await.expect("managed");
     let (api, secret) = make(&store, Kind::ApiToken, TokenShape::Doorward, Holder::Account(&ada, None)).await;
     let (deploy, _) = make(&store, Kind::WorkspaceToken, TokenShape::Doorward, Holder::Workspace(&acme)).await;
     // Bob has nothing to do with the workspace.
@@ -131,7 +134,7 @@ async fn a_policy_names_beforehand_whom_it_will_refuse_and_then_does() {
     let rotated = store.rotate_credential(deploy.id, TokenShape::Doorward, DAY, NOW).await.expect("rotated");
     assert_eq!(rotated.credential.expires_at, Some(NOW.after(90 * DAY)));
     // Nobody saw its secret: everything is as it was.
-    store.take_back_rotation(&rotated, NOW).await.expect("taken back");
+    store.take_back_rotation(&rotated.old, rotated.credential.id, NOW).await.expect("taken back");
     assert_eq!(store.credential(deploy.id).await.expect("listed"), deploy);
     assert!(store.credential(rotated.credential.id).await.expect("listed").revoked_at.is_some());
     store.rotate_credential(deploy.id, TokenShape::Doorward, DAY, NOW).await.expect("rotated again");

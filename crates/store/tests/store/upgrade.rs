@@ -1,7 +1,7 @@
 //! A database that an earlier version wrote, opened by this one.
 
 use doorward_rules::{Limit, Presented, Privilege};
-use doorward_store::{Named, Store};
+use doorward_store::{Credentials, Named, Store};
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
@@ -56,7 +56,7 @@ async fn what_the_first_version_wrote_is_all_there_and_its_tokens_still_work() {
     assert!(matches!(credential.limit, Limit::Workspace(_)), "{credential:?}");
     let repository = found.facts.repository.expect("the repository");
     assert_eq!((repository.privilege, repository.public), (Privilege::Admin, false));
-    let listed = store.credentials(None).await.expect("a list");
+    let listed = store.credentials(Credentials::All).await.expect("a list");
     assert_eq!((listed[0].name.as_str(), listed[0].place.as_deref()), ("old", Some("acme")));
     let project = &store.projects(&parsed("acme")).await.expect("projects")[0];
     assert_eq!((project.name.to_string(), repository.project), ("acme/PROJ".to_owned(), project.id));
