@@ -37,7 +37,8 @@ pub struct Import {
 }
 
 impl ObjectFormat {
-    fn word(self) -> &'static str {
+    /// The name, as git spells it.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Sha1 => "sha1",
             Self::Sha256 => "sha256",

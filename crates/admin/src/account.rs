@@ -1,0 +1,125 @@
+//! Accounts: people and bots.
+
+use doorward_store::{Account, AccountChange};
+use doorward_wire::{AccountName, Email};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{AdminError, Call, Desk, Operation};
+
+/// An account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the words of the design")]
+pub struct AccountRow {
+    pub id: String,
+    pub name: String,
+    pub email: String,
+    pub disabled: bool,
+    pub administrator: bool,
+    pub managed: bool,
+    pub two_step: bool,
+    pub created_at: String,
+}
+
+/// Makes an account.
+#[derive(Debug)]
+pub struct CreateAccount {
+    /// Its user name.
+    pub name: AccountName,
+    /// Its e-mail address.
+    pub email: Email,
+}
+
+/// Lists all accounts.
+#[derive(Debug)]
+pub struct ListAccounts;
+
+/// Shows an account.
+#[derive(Debug)]
+pub struct ShowAccount {
+    /// Its user name.
+    pub name: AccountName,
+}
+
+/// Says something of an account anew.
+#[derive(Debug)]
+pub struct ChangeAccount {
+    /// Its user name.
+    pub name: AccountName,
+    /// What is said.
+    pub change: AccountChange,
+}
+
+impl Operation for CreateAccount {
+    type Answer = AccountRow;
+
+    fn call(&self) -> Call {
+        Call::post("/accounts".into(), json!({ "name": self.name.as_str(), "email": self.email.as_str() }))
+    }
+
+    async fn carry_out(self, desk: &Desk) -> Result<AccountRow, AdminError> {
+        Ok(AccountRow::of(&desk.store.create_account(&self.name, &self.email, desk.now).await?))
+    }
+}
+
+impl Operation for ListAccounts {
+    type Answer = Vec<AccountRow>;
+
+    fn call(&self) -> Call {
+        Call::list("/accounts".into())
+    }
+
+    async fn carry_out(self, desk: &Desk) -> Result<Vec<AccountRow>, AdminError> {
+        Ok(desk.store.accounts().await?.iter().map(AccountRow::of).collect())
+    }
+}
+
+impl Operation for ShowAccount {
+    type Answer = AccountRow;
+
+    fn call(&self) -> Call {
+        Call::get(format!("/accounts/{}", self.name))
+    }
+
+    async fn carry_out(self, desk: &Desk) -> Result<AccountRow, AdminError> {
+        Ok(AccountRow::of(&desk.store.account(&self.name).await?))
+    }
+}
+
+impl Operation for ChangeAccount {
+    type Answer = AccountRow;
+
+    fn call(&self) -> Call {
+        let AccountChange { disabled, administrator, managed, two_step } = self.change;
+        let body = json!({
+            "disabled": disabled, "administrator": administrator, "managed": managed, "two_step": two_step,
+        });
+        Call::put(format!("/accounts/{}", self.name), body)
+    }
+
+    async fn carry_out(self, desk: &Desk) -> Result<AccountRow, AdminError> {
+        if self.change == AccountChange::default() {
+            return Err(AdminError::Wrong {
+                field: "disabled",
+                sentence: "nothing is named that is to change".into(),
+                remedy: "say disabled, administrator, managed or two_step".into(),
+            });
+        }
+        Ok(AccountRow::of(&desk.store.change_account(&self.name, self.change, desk.now).await?))
+    }
+}
+
+impl AccountRow {
+    fn of(account: &Account) -> Self {
+        Self {
+            id: account.id.to_string(),
+            name: account.name.to_string(),
+            email: account.email.to_string(),
+            disabled: account.disabled,
+            administrator: account.administrator,
+            managed: account.managed,
+            two_step: account.two_step,
+            created_at: account.created_at.to_string(),
+        }
+    }
+}

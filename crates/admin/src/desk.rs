@@ -1,0 +1,57 @@
+//! Where administering is done: the store, the repositories, the time, and the credential of whoever does it.
+
+use std::net::IpAddr;
+
+use doorward_git::{GitError, Repositories};
+use doorward_rules::{Credential, Kind, Scopes, Timestamp};
+use doorward_store::Store;
+use doorward_wire::TokenShape;
+
+use crate::AdminError;
+
+/// Where administering is done.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    /// The store; on behalf of a request, if it was one.
+    pub store: Store,
+    /// The repositories, if it may be about them.
+    pub repositories: Option<Repositories>,
+    /// What new tokens look like.
+    pub shape: TokenShape,
+    /// What time it is.
+    pub now: Timestamp,
+    /// The credential of whoever does it; `None` for who is at the machine, and may do everything there.
+    pub maker: Option<Credential>,
+    /// Where that comes from, if it is known.
+    pub address: Option<IpAddr>,
+}
+
+impl Desk {
+    pub(crate) fn repositories(&self) -> Result<&Repositories, AdminError> {
+        self.repositories.as_ref().ok_or(AdminError::Git(GitError::Misdirected))
+    }
+
+    /// Whether whoever does it may know of everything that there is.
+    pub(crate) fn sees_everything(&self) -> bool {
+        self.maker.as_ref().is_none_or(|maker| maker.administrator)
+    }
+
+    /// Refuses scopes that the credential of whoever does it has not: else a token that may make tokens might do everything.
+    pub(crate) fn check_scopes(&self, wanted: Scopes) -> Result<(), AdminError> {
+        let Some(maker) = &self.maker else { return Ok(()) };
+        // A password is not scoped: who signs in with it is the account itself.
+        if maker.kind == Kind::AccountPassword {
+            return Ok(());
+        }
+        let own = maker.scopes.effective();
+        let more: Vec<&str> =
+            wanted.effective().iter().filter(|scope| !own.contains(*scope)).map(|scope| scope.name()).collect();
+        if more.is_empty() {
+            return Ok(());
+        }
+        Err(AdminError::Beyond {
+            sentence: format!("the token that you use has not the scope {}, and cannot give it", more.join(", ")),
+            remedy: "name scopes that it has, or use a token that has these".into(),
+        })
+    }
+}
