@@ -1,7 +1,7 @@
 //! The client: finds the credential that git, or a person, needs for a host, and remembers what became of it.
 //!
-//! Knows the kernel's table of forms and nothing of the server. It asks hosts through git itself, and their REST by one
-//! question; it writes one file; secrets are in the desktop's keyring, where there is one.
+//! Knows the kernel's table of forms and nothing of the server. It asks hosts through git itself, and their REST, and calls the
+//! REST of servers that are administered; it writes one file; secrets are in the desktop's keyring, where there is one.
 
 mod askpass;
 mod bounded;
@@ -27,7 +27,7 @@ pub use keyring::{Keyring, KeyringError};
 pub use looks::kind_of;
 pub use place::{Place, PlaceError};
 pub use probe::{Probe, probe};
-pub use rest::{Presented, RestAnswer, RestError, who_am_i};
+pub use rest::{Api, ApiAnswer, Presented, RestAnswer, RestError, who_am_i};
 pub use retry::{Effect, Trouble, Waits, stagger};
 pub use setup::{SetupError, is_set_up, set_up, take_down};
 pub use vault::{Contents, Entry, Held, History, Keep, Kept, Vault, VaultError, fingerprint};

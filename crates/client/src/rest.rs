@@ -1,4 +1,4 @@
-//! One question to a host's REST: whose is this credential, and what may it do?
+//! A host's REST: one question, whose a credential is and what it may do; and any call of a server that is administered.
 //!
 //! `GET /2.0/user` is what nearly every tool asks first. Also a refusal tells something: the credential's kind and scopes
 //! stand in headers. No redirect is followed, since it would lead the secret elsewhere.
@@ -68,6 +68,98 @@ pub enum RestError {
     Unreachable(String, String),
 }
 
+/// The REST of a host, with one credential for every call.
+#[derive(Debug)]
+pub struct Api {
+    agent: Agent,
+    base: String,
+    host: String,
+    authorization: SecretString,
+}
+
+/// What a call was answered with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApiAnswer {
+    /// The status.
+    pub status: u16,
+    /// What was answered, if it is JSON.
+    pub body: Value,
+    /// After how many seconds one may ask again.
+    pub retry_after: Option<u64>,
+}
+
+impl Api {
+    /// The REST of a host. The proxy is the one that the environment names, and the certificates are those that git trusts.
+    pub fn new(place: &Place, presented: &Presented<'_>, environment: Environment<'_>, patience: Duration) -> Self {
+        let base = place.rest_base();
+        let host = base.split('/').nth(2).unwrap_or_default().to_owned();
+        let authorization = match presented {
+            Presented::Basic(name, secret) => {
+                format!("Basic {}", STANDARD.encode(format!("{name}:{}", secret.expose_secret())))
+            }
+            Presented::Bearer(secret) => format!("Bearer {}", secret.expose_secret()),
+        };
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .root_certs(roots(&base, environment))
+            .build();
+        let agent = Agent::config_builder()
+            .timeout_global(Some(patience))
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .tls_config(tls)
+            .user_agent(concat!("doorward/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .into();
+        Self { agent, base, host, authorization: authorization.into() }
+    }
+
+    /// The host, with its port if that is not the usual one.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// One call: a method, a path below `/2.0`, and what is sent.
+    ///
+    /// # Errors
+    /// [`RestError`] if there is no answer. What was to be changed may have been changed all the same.
+    pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<ApiAnswer, RestError> {
+        let (status, headers, text) = self.ask(method, path, body, LONGEST_PAGE)?;
+        let retry_after = headers.get("retry-after").and_then(|seconds| seconds.to_str().ok()?.parse().ok());
+        let body = match text {
+            Ok(text) => serde_json::from_str(&text).unwrap_or_default(),
+            // An answer that broke off is none; of a refusal, the status says enough.
+            Err(error) if status < 300 => return Err(unreachable(error, self.host.clone())),
+            Err(_) => Value::Null,
+        };
+        Ok(ApiAnswer { status, body, retry_after })
+    }
+
+    fn ask(&self, method: &str, path: &str, body: Option<&Value>, longest: u64) -> Result<Asked, RestError> {
+        let failed = |error| unreachable(error, self.host.clone());
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("Authorization", self.authorization.expose_secret());
+        let answer = match body {
+            None => request
+                .body(())
+                .map_err(|error| failed(error.into()))
+                .and_then(|request| self.agent.run(request).map_err(failed))?,
+            Some(body) => {
+                let request = request.header("Content-Type", "application/json").body(body.to_string());
+                self.agent.run(request.map_err(|error| failed(error.into()))?).map_err(failed)?
+            }
+        };
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        Ok((status, headers, answer.into_body().into_with_config().limit(longest).read_to_string()))
+    }
+}
+
+/// Status, headers, and the body, if all of it came.
+type Asked = (u16, HeaderMap, Result<String, ureq::Error>);
+
 /// Asks whose a credential is, once and within `patience`. The proxy is the one that the environment names, and the
 /// certificates are those that git trusts.
 ///
@@ -79,33 +171,10 @@ pub fn who_am_i(
     environment: Environment<'_>,
     patience: Duration,
 ) -> Result<RestAnswer, RestError> {
-    let base = place.rest_base();
-    let host = base.split('/').nth(2).unwrap_or_default().to_owned();
-    let tls = TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .root_certs(roots(&base, environment))
-        .build();
-    let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(patience))
-        .max_redirects(0)
-        .http_status_as_error(false)
-        .tls_config(tls)
-        .user_agent(concat!("doorward/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .into();
-    let authorization = match presented {
-        Presented::Basic(name, secret) => {
-            format!("Basic {}", STANDARD.encode(format!("{name}:{}", secret.expose_secret())))
-        }
-        Presented::Bearer(secret) => format!("Bearer {}", secret.expose_secret()),
-    };
-    let asked = agent.get(format!("{base}/user")).header("Authorization", authorization).call();
-    let answer = asked.map_err(|error| unreachable(error, host.clone()))?;
-    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    let api = Api::new(place, presented, environment, patience);
+    let (status, headers, body) = api.ask("GET", "/user", None, LONGEST)?;
     // A body that does not come is no reason not to use the status.
-    let body = answer.into_body().into_with_config().limit(LONGEST).read_to_string().unwrap_or_default();
-    Ok(read(status, &headers, &body, SystemTime::now()))
+    Ok(read(status, &headers, &body.unwrap_or_default(), SystemTime::now()))
 }
 
 fn read(status: u16, headers: &HeaderMap, body: &str, now: SystemTime) -> RestAnswer {
@@ -195,6 +264,8 @@ fn shown(text: &str) -> String {
 
 /// As much of an answer as is read.
 const LONGEST: u64 = 64 * 1024;
+/// The same for a page of a list.
+const LONGEST_PAGE: u64 = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {

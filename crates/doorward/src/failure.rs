@@ -3,7 +3,8 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use doorward_client::{AskpassError, HelperError, SetupError, VaultError};
+use doorward_admin::AdminError;
+use doorward_client::{AskpassError, HelperError, RestError, SetupError, VaultError};
 use doorward_git::GitError;
 use doorward_server::ServerError;
 use doorward_store::{Noun, StoreError};
@@ -63,6 +64,27 @@ impl From<StoreError> for Failure {
                 .hint("use the version of doorward that last served this data directory, or a later one"),
             StoreError::Corrupt(_) => Self::new(Code::Failed, &error).hint("restore doorward.db from a backup"),
         }
+    }
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::Store(error) => error.into(),
+            AdminError::Git(error) => error.into(),
+            AdminError::Import(error) => Self::from(error)
+                .hint("the source is a git directory, or an http(s) URL that may hold user name and token"),
+            AdminError::Interrupted => Self::new(Code::Failed, error).hint("nothing is left of it"),
+            AdminError::Wrong { sentence, remedy, .. } => Self::new(Code::Usage, sentence).hint(remedy),
+            AdminError::Absent { sentence, remedy } => Self::new(Code::NotFound, sentence).hint(remedy),
+            AdminError::Beyond { sentence, remedy } => Self::new(Code::Failed, sentence).hint(remedy),
+        }
+    }
+}
+
+impl From<RestError> for Failure {
+    fn from(error: RestError) -> Self {
+        Self::new(Code::Failed, error).hint("what was to be changed may have been changed: look before you do it again")
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: reads the arguments, runs one command, and says on one line what went wrong.
 
+mod administration;
 mod arguments;
 mod command;
 mod config;
@@ -17,12 +18,19 @@ use std::process::ExitCode;
 
 use crate::arguments::{Arguments, Command};
 use crate::config::Configuration;
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 
 fn main() -> ExitCode {
     // Whatever is written here is for its owner alone, also in a directory that others may look into.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let arguments = Arguments::of_process();
+    if arguments.server.is_some() && !arguments.command.administers() {
+        let failure = Failure::new(
+            Code::Usage,
+            "--server goes with the commands that administer a server, and not with this one",
+        );
+        return failure.hint("leave it out").report();
+    }
     let done = if arguments.command.is_clients() { command::client::run(arguments) } else { run(arguments) };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -32,6 +40,9 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(arguments: Arguments) -> Result<(), Failure> {
+    if arguments.command.administers() {
+        return command::administer(arguments).await;
+    }
     let configuration = Configuration::load(&arguments.flags(), |name| std::env::var_os(name), std::env::vars_os())?;
     let serves = matches!(arguments.command, Command::Up(_) | Command::Serve(_) | Command::Sandbox(_));
     log::start(&configuration, serves);
@@ -39,27 +50,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Up(_) => command::up::run(configuration, json).await,
         Command::Serve(_) => command::serve::run(configuration, json).await,
-        Command::Account(account) => command::account::run(account, &configuration, json).await,
-        Command::Workspace(workspace) => command::workspace::run(workspace, &configuration, json).await,
-        Command::Repository(repository) => command::repository::run(repository, &configuration, json).await,
-        Command::Permission(permission) => command::permission::run(permission, &configuration, json).await,
-        Command::Project(project) => command::project::run(project, &configuration, json).await,
-        Command::Policy(policy) => command::policy::run(policy, &configuration, json).await,
-        Command::Calendar(calendar) => command::calendar::run(calendar, &configuration, json).await,
         Command::Sandbox(flags) => command::sandbox::run(flags, configuration, json).await,
-        Command::Token(token) => command::token::run(token, &configuration, json).await,
-        Command::Audit(filter) => command::audit::run(filter, &configuration, json).await,
-        Command::Why { request } => command::why::run(&request, &configuration, json).await,
-        Command::Credential(_)
-        | Command::Setup { .. }
-        | Command::Askpass { .. }
-        | Command::Doctor(_)
-        | Command::Login(_)
-        | Command::Logout { .. }
-        | Command::Completions { .. }
-        | Command::Manual { .. }
-        | Command::Migrate(_)
-        | Command::Run(_) => command::client::run(arguments),
         Command::Config(config) => command::config::run(&config, &configuration, json),
+        // The others were dealt with before.
+        _ => Ok(()),
     }
 }

@@ -58,15 +58,20 @@ impl Refusal {
     }
 
     /// A parameter of a request to REST that cannot be used.
-    pub(crate) fn bad_parameter(name: &'static str, what: impl Into<String>, remedy: &'static str) -> Self {
+    pub(crate) fn bad_parameter(name: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         let what = what.into();
         let refusal = Self::new(StatusCode::BAD_REQUEST, "bad_parameter", format!("`{name}`: {what}"), remedy);
         Self { field: Some(Box::new((name, what))), ..refusal.on(Surface::Rest) }
     }
 
     /// Something in a repository that is not there.
-    pub(crate) fn not_there(code: &'static str, sentence: impl Into<String>, remedy: &'static str) -> Self {
+    pub(crate) fn not_there(code: &'static str, sentence: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, sentence, remedy).on(Surface::Rest)
+    }
+
+    /// Something that is in a state in which this cannot be done.
+    pub(crate) fn conflict(code: &'static str, sentence: impl Into<String>, remedy: &'static str) -> Self {
+        Self::new(StatusCode::CONFLICT, code, sentence, remedy).on(Surface::Rest)
     }
 
     /// A verdict of the kernel.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use doorward_rules::RuleSet;
-use doorward_wire::PushLimits;
+use doorward_wire::{PushLimits, TokenShape};
 use ipnet::IpNet;
 
 use crate::{SandboxSettings, WebhookSettings};
@@ -33,6 +33,8 @@ pub struct ServerSettings {
     pub audit_keep: Option<Duration>,
     /// The address that people use, if it is not the one that they name in their requests.
     pub public_url: Option<String>,
+    /// What tokens look like that are made by REST.
+    pub token_shape: TokenShape,
     /// Whose rules it decides by.
     pub rules: RuleSet,
     /// What makes it a sandbox, if it is one.

@@ -16,6 +16,8 @@ use crate::{Git, Http, Outcome};
 pub struct Cli {
     program: PathBuf,
     data: PathBuf,
+    /// A server elsewhere, and the token for it.
+    elsewhere: Option<(String, String)>,
 }
 
 /// A running server in a directory of its own. It is stopped when this is dropped.
@@ -43,7 +45,7 @@ pub struct Up {
 impl Cli {
     /// The program on a data directory, whether that exists or not.
     pub fn new(program: &str, data: &Path) -> Self {
-        Self { program: program.into(), data: data.into() }
+        Self { program: program.into(), data: data.into(), elsewhere: None }
     }
 
     /// The data directory.
@@ -55,7 +57,13 @@ impl Cli {
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.arg("--data").arg(&self.data).args(arguments).stdin(Stdio::null());
+        match &self.elsewhere {
+            None => command.arg("--data").arg(&self.data),
+            Some((address, token)) => {
+                command.args(["--server", address]).env("DOORWARD_TOKEN", token).env("HOME", &self.data)
+            }
+        };
+        command.args(arguments).stdin(Stdio::null());
         command
     }
 
@@ -134,6 +142,11 @@ impl Server {
     /// The program on this server's data.
     pub fn cli(&self) -> &Cli {
         &self.cli
+    }
+
+    /// The program as whoever has this token runs it elsewhere.
+    pub fn elsewhere(&self, token: &str) -> Cli {
+        Cli { elsewhere: Some((self.up.address.clone(), token.to_owned())), ..self.cli.clone() }
     }
 
     /// A directory for the test's own files.

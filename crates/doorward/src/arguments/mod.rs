@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     /// The configuration file [default: doorward.toml in the data directory]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Administer this server over the network, with a token that is stored for it or stands in DOORWARD_TOKEN
+    #[arg(long, global = true, value_name = "URL", conflicts_with_all = ["data", "config"])]
+    pub(crate) server: Option<Place>,
     /// Write JSON to standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -69,6 +72,7 @@ pub(crate) enum Command {
     #[command(after_help = SANDBOX_EXAMPLES)]
     Sandbox(SandboxFlags),
     /// What was refused, pushed and changed
+    #[command(after_help = AUDIT_EXAMPLES)]
     Audit(AuditFilter),
     /// Why a request was answered as it was
     Why {
@@ -149,6 +153,23 @@ pub(crate) struct Flags {
 }
 
 impl Command {
+    /// Whether it administers, and can do so on a server elsewhere.
+    pub(crate) fn administers(&self) -> bool {
+        matches!(
+            self,
+            Self::Account(_)
+                | Self::Workspace(_)
+                | Self::Repository(_)
+                | Self::Permission(_)
+                | Self::Project(_)
+                | Self::Token(_)
+                | Self::Policy(_)
+                | Self::Calendar(_)
+                | Self::Audit(_)
+                | Self::Why { .. }
+        )
+    }
+
     /// Whether it is for the person at a git client, and needs neither a data directory nor a configuration.
     pub(crate) fn is_clients(&self) -> bool {
         matches!(
@@ -216,6 +237,10 @@ const TOKEN_EXAMPLES: &str = "Examples:
   doorward token create --account ada --name laptop --scope read:repository:bitbucket
   doorward token list
   doorward token review";
+const AUDIT_EXAMPLES: &str = "Examples:
+  doorward audit --since 1h --refused
+  doorward audit --in acme/site --reason scope_missing
+  doorward audit --credential 3kq8c2xw1m5z --since 30d";
 const SETUP_EXAMPLES: &str = "Examples:
   doorward setup
   doorward setup https://git.example.org
@@ -237,8 +262,9 @@ mod tests {
     #[test]
     fn the_reference_of_commands_is_up_to_date() {
         let mut text = String::from(
-            "# Commands\n\nThis page is generated from `crates/doorward/src/arguments`. `--data`, `--config` and `--json` go with \
-             every command.\n",
+            "# Commands\n\nThis page is generated from `crates/doorward/src/arguments`. `--json` goes with every command; \
+             `--data` and `--config` with those that work on a data directory; and `--server` with those that administer: \
+             account, workspace, repository, permission, project, token, policy, calendar, audit and why.\n",
         );
         describe(Arguments::command().term_width(100), "", &mut text);
         crate::print::check_document("docs/commands.md", &text);

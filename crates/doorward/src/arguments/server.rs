@@ -1,7 +1,7 @@
 //! The arguments of the commands that serve, and of those that administer what is served.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -40,11 +40,15 @@ pub(crate) enum AccountCommand {
         /// The user name
         name: AccountName,
     },
-    /// Say whether an organisation manages the account, and whether it has two-step verification
-    #[command(group = clap::ArgGroup::new("standing").required(true).multiple(true).args(["managed", "two_step"]))]
+    /// Say whether the account administers the server, an organisation manages it, and it has two-step verification
+    #[command(group = clap::ArgGroup::new("standing").required(true).multiple(true)
+        .args(["administrator", "managed", "two_step"]))]
     Set {
         /// The user name
         name: AccountName,
+        /// Administrators may do over the network, with a token that has the scopes, what can be done at the machine
+        #[arg(long, value_enum, value_name = "ON-OFF")]
+        administrator: Option<Switch>,
         /// Managed accounts are refused app passwords and API tokens where a workspace asks for single sign-on
         #[arg(long, value_enum, value_name = "ON-OFF")]
         managed: Option<Switch>,
@@ -208,6 +212,9 @@ pub(crate) enum TokenCommand {
         /// Only those of one account
         #[arg(long, value_name = "NAME")]
         account: Option<AccountName>,
+        /// Only the access tokens of a workspace and of what is in it
+        #[arg(long, value_name = "WS", conflicts_with = "account")]
+        workspace: Option<WorkspaceSlug>,
     },
     /// Show one token, and what it was used for
     Show {
@@ -222,11 +229,20 @@ pub(crate) enum TokenCommand {
         /// Count as ending soon what ends within this time
         #[arg(long, value_name = "TIME", default_value = "30d", value_parser = parse_duration)]
         expiring: Duration,
+        /// Only those of one account
+        #[arg(long, value_name = "NAME")]
+        account: Option<AccountName>,
+        /// Only the access tokens of a workspace and of what is in it
+        #[arg(long, value_name = "WS", conflicts_with = "account")]
+        workspace: Option<WorkspaceSlug>,
     },
     /// End a token now
     Revoke {
         /// The token's id
         id: String,
+        /// End those that were made with it, too, and those that were made with these: it was stolen
+        #[arg(long)]
+        with_made: bool,
     },
     /// Make a token like this one, and let the old one end after an overlap
     Rotate {
@@ -368,24 +384,31 @@ pub(crate) struct AuditFilter {
     /// Only what happened since: 30m, 1h, 7d
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) since: Option<Duration>,
+    /// Only what happened before: 30m, 1h, 7d
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) until: Option<Duration>,
     /// Only refusals
     #[arg(long)]
     pub(crate) refused: bool,
+    /// Only what was asked with a credential of this account
+    #[arg(long, value_name = "NAME")]
+    pub(crate) account: Option<AccountName>,
+    /// Only what was asked with this credential, or done to it
+    #[arg(long, value_name = "ID")]
+    pub(crate) credential: Option<String>,
+    /// Only what is about a WS or WS/REPO, or something in it
+    #[arg(long = "in", value_name = "PLACE")]
+    pub(crate) within: Option<String>,
+    /// Only what was asked from this address
+    #[arg(long, value_name = "IP")]
+    pub(crate) address: Option<IpAddr>,
+    /// Only refusals for this reason, by its stable name
+    #[arg(long, value_name = "CODE")]
+    pub(crate) reason: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Show every setting, its value, and where it comes from
     Show,
-}
-
-impl PolicyFlags {
-    /// Whether nothing is named that is to change.
-    pub(crate) fn names_nothing(&self) -> bool {
-        self.sso.is_none()
-            && self.kinds.is_none()
-            && self.longest.is_none()
-            && self.addresses.is_none()
-            && self.two_step.is_none()
-    }
 }

@@ -1,82 +1,47 @@
 //! `doorward account`: people and bots.
 
-use doorward_store::Account;
-use serde::Serialize;
+use doorward_admin::{AccountRow, ChangeAccount, CreateAccount, ListAccounts};
+use doorward_store::AccountChange;
 
+use crate::administration::Administration;
 use crate::arguments::{AccountCommand, Switch};
-use crate::config::Configuration;
-use crate::data::{Data, now};
 use crate::failure::Failure;
 use crate::print;
 
-#[derive(Debug, Serialize)]
-struct Row {
-    id: String,
-    name: String,
-    email: String,
-    disabled: bool,
-    managed: bool,
-    two_step: bool,
-    created_at: String,
-}
-
-pub(crate) async fn run(command: AccountCommand, configuration: &Configuration, json: bool) -> Result<(), Failure> {
-    let store = match &command {
-        AccountCommand::Create { .. } => Data::open_or_create(configuration).await?.store,
-        _ => Data::open(configuration).await?.store,
+pub(crate) async fn run(command: AccountCommand, place: &Administration, json: bool) -> Result<(), Failure> {
+    let changed = async |name, change| {
+        let row = place.carry_out(ChangeAccount { name, change }).await?;
+        show_one(row, json)
     };
+    let disabled = |yes| AccountChange { disabled: Some(yes), ..AccountChange::default() };
     match command {
-        AccountCommand::Create { name, email } => {
-            let account = store.create_account(&name, &email, now()).await?;
-            show(&[account], json, true)
+        AccountCommand::Create { name, email } => show_one(place.carry_out(CreateAccount { name, email }).await?, json),
+        AccountCommand::List => {
+            let rows = place.carry_out(ListAccounts).await?;
+            if json { print::json(&rows) } else { show(rows) }
         }
-        AccountCommand::List => show(&store.accounts().await?, json, false),
-        AccountCommand::Disable { name } => {
-            store.set_account_disabled(&name, true, now()).await?;
-            show(&[store.account(&name).await?], json, true)
-        }
-        AccountCommand::Set { name, managed, two_step } => {
+        AccountCommand::Disable { name } => changed(name, disabled(true)).await,
+        AccountCommand::Enable { name } => changed(name, disabled(false)).await,
+        AccountCommand::Set { name, administrator, managed, two_step } => {
             let on = |switch: Option<Switch>| switch.map(|switch| switch == Switch::On);
-            store.set_account_standing(&name, on(managed), on(two_step), now()).await?;
-            show(&[store.account(&name).await?], json, true)
-        }
-        AccountCommand::Enable { name } => {
-            store.set_account_disabled(&name, false, now()).await?;
-            show(&[store.account(&name).await?], json, true)
+            let (administrator, managed, two_step) = (on(administrator), on(managed), on(two_step));
+            changed(name, AccountChange { administrator, managed, two_step, disabled: None }).await
         }
     }
 }
 
-/// A list is an array; the answer of a change is the one object.
-fn show(accounts: &[Account], json: bool, one: bool) -> Result<(), Failure> {
-    let rows: Vec<Row> = accounts.iter().map(Row::of).collect();
-    match (json, one, rows.first()) {
-        (true, true, Some(row)) => print::json(row),
-        (true, ..) => print::json(&rows),
-        _ => print::table(
-            ["name", "email", "state", "managed", "two-step", "created"],
-            &rows.into_iter().map(Row::cells).collect::<Vec<_>>(),
-        ),
-    }
+fn show_one(row: AccountRow, json: bool) -> Result<(), Failure> {
+    if json { print::json(&row) } else { show(vec![row]) }
 }
 
-impl Row {
-    fn of(account: &Account) -> Self {
-        Self {
-            id: account.id.to_string(),
-            name: account.name.to_string(),
-            email: account.email.to_string(),
-            disabled: account.disabled,
-            managed: account.managed,
-            two_step: account.two_step,
-            created_at: account.created_at.to_string(),
-        }
-    }
+fn show(rows: Vec<AccountRow>) -> Result<(), Failure> {
+    let headings = ["name", "email", "state", "administrator", "managed", "two-step", "created"];
+    print::table(headings, &rows.into_iter().map(cells).collect::<Vec<_>>())
+}
 
-    fn cells(self) -> [String; 6] {
-        let state = if self.disabled { "disabled" } else { "enabled" };
-        let word = |on: bool| String::from(if on { "yes" } else { "no" });
-        let day = self.created_at[..10].to_owned();
-        [self.name, self.email, state.into(), word(self.managed), word(self.two_step), day]
-    }
+fn cells(row: AccountRow) -> [String; 7] {
+    let state = if row.disabled { "disabled" } else { "enabled" };
+    let word = |on: bool| String::from(if on { "yes" } else { "no" });
+    let day = super::day(&row.created_at);
+    [row.name, row.email, state.into(), word(row.administrator), word(row.managed), word(row.two_step), day]
 }

@@ -100,6 +100,31 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
+/// The secret for a server that was named on the command line.
+///
+/// # Errors
+/// A [`Failure`] if there is none.
+pub(crate) fn secret_for(place: &Place) -> Result<SecretString, Failure> {
+    // Whoever names the server on the command line has said which host the token is for.
+    let named = place.clone();
+    let environment = move |name: &str| match (name, environment(name)) {
+        ("DOORWARD_HOST", None) => Some(named.to_string()),
+        (_, value) => value,
+    };
+    let (vault, program) = (vault()?, program()?);
+    let helper = Helper { given: None, environment: &environment, vault: &vault, program: &program, now: now() };
+    let choice = helper.explain(place, None)?;
+    let passed: Vec<String> = choice.passed.iter().map(|passed| format!("{}: {}", passed.source, passed.why)).collect();
+    choice.chosen.map(|chosen| chosen.secret).ok_or_else(|| {
+        let sentence = match passed.as_slice() {
+            [] => format!("there is no credential for {place}"),
+            passed => format!("there is no credential for {place} that can be used ({})", passed.join("; ")),
+        };
+        Failure::new(Code::NotFound, sentence)
+            .hint(format!("`doorward login {place}` stores one, or set DOORWARD_TOKEN"))
+    })
+}
+
 /// The secret in a file that was named for this call, for one place.
 fn given(path: PathBuf, place: Place) -> Result<Candidate, Failure> {
     let unreadable = |why: String| {
@@ -278,7 +303,7 @@ fn vault() -> Result<Vault, Failure> {
     Ok(Vault::new(directory, environment("DOORWARD_KEY").map(SecretString::from)).with_keyring(keyring))
 }
 
-pub(super) fn environment(name: &str) -> Option<String> {
+pub(crate) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

@@ -1,44 +1,86 @@
 //! One file per command.
 
-pub(crate) mod account;
-pub(crate) mod audit;
-pub(crate) mod calendar;
+mod account;
+mod audit;
+mod calendar;
 pub(crate) mod client;
 mod completions;
 pub(crate) mod config;
 mod doctor;
 mod login;
 mod migrate;
-pub(crate) mod permission;
-pub(crate) mod policy;
-pub(crate) mod project;
-pub(crate) mod repository;
-mod review;
+mod permission;
+mod policy;
+mod project;
+mod repository;
 mod run;
 pub(crate) mod sandbox;
 pub(crate) mod serve;
-pub(crate) mod token;
+mod token;
 pub(crate) mod up;
-pub(crate) mod why;
-pub(crate) mod workspace;
+mod why;
+mod workspace;
 
 use std::time::Duration;
 
-use doorward_rules::Timestamp;
+use doorward_rules::Kind;
+
+use crate::administration::{Administration, Needs};
+use crate::arguments::{AccountCommand, Arguments, Command};
+use crate::failure::Failure;
+
+/// The commands that administer, here or elsewhere.
+pub(crate) async fn administer(arguments: Arguments) -> Result<(), Failure> {
+    let needs = match &arguments.command {
+        Command::Account(AccountCommand::Create { .. }) => Needs::Room,
+        Command::Repository(_) => Needs::Repositories,
+        _ => Needs::Store,
+    };
+    let place = Administration::open(&arguments, needs).await?;
+    let json = arguments.json;
+    match arguments.command {
+        Command::Account(command) => account::run(command, &place, json).await,
+        Command::Workspace(command) => workspace::run(command, &place, json).await,
+        Command::Repository(command) => repository::run(command, &place, json).await,
+        Command::Permission(command) => permission::run(command, &place, json).await,
+        Command::Project(command) => project::run(command, &place, json).await,
+        Command::Token(command) => token::run(command, &place, json).await,
+        Command::Policy(command) => policy::run(command, &place, json).await,
+        Command::Calendar(command) => calendar::run(command, &place, json).await,
+        Command::Audit(filter) => audit::run(filter, &place, json).await,
+        Command::Why { request } => why::run(&request, &place, json).await,
+        _ => Ok(()),
+    }
+}
 
 /// The day of a moment, for lists.
-fn day(at: Timestamp) -> String {
-    at.to_string()[..10].to_owned()
+fn day(at: &str) -> String {
+    at.chars().take(10).collect()
 }
 
 /// The day of a moment, for lists, or a word for none.
-fn day_or(at: Option<Timestamp>, none: &str) -> String {
+fn day_or(at: Option<&str>, none: &str) -> String {
     at.map_or_else(|| none.to_owned(), day)
 }
 
-/// A moment, or a word for none.
-fn moment(at: Option<Timestamp>, none: &str) -> String {
-    at.map_or_else(|| none.to_owned(), |at| at.to_string())
+/// A kind, as `--kind` takes it, by its stable name.
+fn short(word: &str) -> &str {
+    match Kind::from_word(word) {
+        Some(Kind::ApiToken) => "api",
+        Some(Kind::AppPassword) => "app-password",
+        Some(Kind::RepositoryToken) => "repository",
+        Some(Kind::ProjectToken) => "project",
+        Some(Kind::WorkspaceToken) => "workspace",
+        Some(Kind::OAuthToken) => "oauth",
+        Some(Kind::AccountPassword) => "password",
+        Some(Kind::ConnectJwt) => "jwt",
+        None => word,
+    }
+}
+
+/// A kind in a sentence, by its stable name.
+fn phrase(word: &str) -> &str {
+    Kind::from_word(word).map_or(word, |kind| kind.phrase())
 }
 
 /// A number of things: `1 API token`, `2 API tokens`.

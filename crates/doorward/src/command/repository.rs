@@ -4,158 +4,57 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::Path;
 
+use doorward_admin::{Content, CreateRepository, DeleteRepository, ListRepositories, RepositoryRow, SetHead, ShowHead};
 use doorward_git::{Import, ObjectFormat};
-use doorward_store::{Noun, Repository, StoreError};
-use doorward_wire::{ProjectKey, ProjectName, RefName, RepositoryName};
-use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::administration::Administration;
 use crate::arguments::{ObjectFormatWord, RepositoryCommand};
-use crate::config::Configuration;
-use crate::data::{Data, now};
 use crate::failure::{Code, Failure};
 use crate::print;
 
-#[derive(Debug, Serialize)]
-struct Row {
-    id: String,
-    name: String,
-    project: String,
-    public: bool,
-    created_at: String,
-}
-
-#[derive(Debug, Serialize)]
-struct HeadRow {
-    name: String,
-    head: String,
-}
-
-pub(crate) async fn run(command: RepositoryCommand, configuration: &Configuration, json: bool) -> Result<(), Failure> {
-    let data = Data::open(configuration).await?;
+pub(crate) async fn run(command: RepositoryCommand, place: &Administration, json: bool) -> Result<(), Failure> {
     match command {
-        RepositoryCommand::List { workspace } => show(&data.store.repositories(workspace.as_ref()).await?, json),
+        RepositoryCommand::List { workspace } => {
+            let rows = place.carry_out(ListRepositories { workspace }).await?;
+            if json { print::json(&rows) } else { show(rows) }
+        }
         RepositoryCommand::Create { name, project, public, import, object_format } => {
+            if import.is_some() && place.is_elsewhere() {
+                return Err(Failure::new(Code::Usage, "--import reads what is on the machine of the server")
+                    .hint("make an empty repository, then run `git push --mirror` to it from a clone"));
+            }
             let content = match import {
-                Some(source) => Content::Import(source),
+                Some(source) => Content::Import(import_of(source)?, Box::pin(interrupted())),
                 None => Content::Empty(object_format.into()),
             };
-            let repository = create(&data, configuration, &name, project.as_ref(), public, content).await?;
-            if json { print::json(&Row::of(&repository)) } else { show(&[repository], json) }
+            let row = place.carry_out(CreateRepository { name, project, public, content }).await?;
+            if json { print::json(&row) } else { show(vec![row]) }
         }
         RepositoryCommand::Delete { name } => {
-            let repositories = data.repositories(configuration)?;
-            let repository = data.store.delete_repository(&name, now()).await?;
-            repositories.delete(repository.id)?;
-            if json { print::json(&Row::of(&repository)) } else { print::line(&format!("deleted {name}")) }
+            let row = place.carry_out(DeleteRepository { name }).await?;
+            if json { print::json(&row) } else { print::line(&format!("deleted {}", row.name)) }
         }
-        RepositoryCommand::Head { name, branch } => head(&data, configuration, &name, branch.as_deref(), json).await,
-    }
-}
-
-enum Content {
-    Empty(ObjectFormat),
-    Import(OsString),
-}
-
-/// The files come first: a repository that can be named is there.
-async fn create(
-    data: &Data,
-    configuration: &Configuration,
-    name: &RepositoryName,
-    project: Option<&ProjectKey>,
-    public: bool,
-    content: Content,
-) -> Result<Repository, Failure> {
-    match project {
-        Some(key) => {
-            drop(data.store.project(&ProjectName { workspace: name.workspace.clone(), key: key.clone() }).await?)
-        }
-        None => drop(data.store.workspace(&name.workspace).await?),
-    }
-    match data.store.repository(name).await {
-        Ok(_) => return Err(StoreError::Exists { noun: Noun::Repository, name: name.to_string() }.into()),
-        Err(StoreError::Missing { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let repositories = data.repositories(configuration)?;
-    let id = data.store.new_repository_id(now());
-    match content {
-        Content::Empty(format) => repositories.create(id, format).await?,
-        Content::Import(source) => {
-            let source = absolute(refuse_ssh(source)?)?;
-            let progress = std::io::stderr().is_terminal();
-            let environment =
-                HTTP_CLIENT.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
-            let import = Import { source, environment: environment.collect(), progress };
-            let imported = tokio::select! {
-                imported = repositories.import(id, &import) => imported,
-                // Dropping the import kills git and removes what there is of the repository.
-                () = interrupted() => {
-                    return Err(Failure::new(Code::Failed, "the import was interrupted").hint("nothing is left of it"));
-                }
+        RepositoryCommand::Head { name, branch } => {
+            let row = match branch {
+                Some(branch) => place.carry_out(SetHead { name, branch }).await?,
+                None => place.carry_out(ShowHead { name }).await?,
             };
-            let hint = "the source is a git directory, or an http(s) URL that may hold user name and token";
-            imported.map_err(|error| Failure::from(error).hint(hint))?;
-        }
-    }
-    match data.store.create_repository(id, name, project, public, now()).await {
-        Ok(repository) => Ok(repository),
-        Err(error) => {
-            repositories.delete(id)?;
-            Err(error.into())
+            if json { print::json(&row) } else { print::line(&row.head) }
         }
     }
 }
 
-async fn head(
-    data: &Data,
-    configuration: &Configuration,
-    name: &RepositoryName,
-    branch: Option<&str>,
-    json: bool,
-) -> Result<(), Failure> {
-    let repository = data.store.repository(name).await?;
-    let repositories = data.repositories(configuration)?;
-    if let Some(branch) = branch {
-        let short = branch.strip_prefix("refs/heads/").unwrap_or(branch);
-        if short.starts_with("refs/") || short == "HEAD" {
-            let sentence = format!("`{branch}` is not a branch");
-            return Err(
-                Failure::new(Code::Usage, sentence).hint("HEAD names a branch, such as main or refs/heads/main")
-            );
-        }
-        let full = format!("refs/heads/{short}");
-        let full = RefName::parse(full.as_bytes())
-            .map_err(|error| Failure::new(Code::Usage, format!("`{branch}` cannot be a branch: {error}")))?;
-        repositories.set_head(repository.id, &full).await.map_err(|_| {
-            Failure::new(Code::NotFound, format!("there is no branch `{branch}` in {name}")).hint("push it first")
-        })?;
-    }
-    let head = repositories.head(repository.id).await?;
-    if json { print::json(&HeadRow { name: name.to_string(), head }) } else { print::line(&head) }
+fn import_of(source: OsString) -> Result<Import, Failure> {
+    let source = absolute(refuse_ssh(source)?)?;
+    let environment = HTTP_CLIENT.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?)));
+    Ok(Import { source, environment: environment.collect(), progress: std::io::stderr().is_terminal() })
 }
 
-fn show(repositories: &[Repository], json: bool) -> Result<(), Failure> {
-    let rows: Vec<Row> = repositories.iter().map(Row::of).collect();
-    if json {
-        return print::json(&rows);
-    }
+fn show(rows: Vec<RepositoryRow>) -> Result<(), Failure> {
     let access = |public| if public { "public" } else { "private" }.to_owned();
     let cells = rows.into_iter().map(|row| [row.name, access(row.public), row.created_at]);
     print::table(["repository", "access", "created"], &cells.collect::<Vec<_>>())
-}
-
-impl Row {
-    fn of(repository: &Repository) -> Self {
-        Self {
-            id: repository.id.to_string(),
-            name: repository.name.to_string(),
-            project: repository.project.to_string(),
-            public: repository.public,
-            created_at: repository.created_at.to_string(),
-        }
-    }
 }
 
 impl From<ObjectFormatWord> for ObjectFormat {

@@ -1,209 +1,139 @@
 //! `doorward token`: tokens of every kind. A secret is printed once, when it is made.
 
-use doorward_rules::{Calendar, CredentialId, Kind, Phase, Scopes, Timestamp};
-use doorward_store::{Credential, Holder, NewCredential, Store, Use};
-use doorward_wire::{AccountName, ProjectName, RepositoryName, UnverifiedToken, WorkspaceSlug};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
+use doorward_admin::{
+    CreateToken, ListTokens, NewTokenRow, ReviewTokens, RevokeToken, Revoked, RotateToken, ShowToken, ShownToken,
+    TokenHolder, TokenRow, Whose, token_id,
+};
+use doorward_rules::{Kind, Scopes};
+use doorward_wire::{AccountName, WorkspaceSlug};
+use secrecy::ExposeSecret;
 
-use super::{day_or, moment, review};
+use super::{counted, day_or, phrase, short};
+use crate::administration::Administration;
 use crate::arguments::{TokenCommand, TokenKind};
-use crate::config::Configuration;
-use crate::data::{Data, now};
 use crate::failure::{Code, Failure};
 use crate::print;
 
-#[derive(Debug, Serialize)]
-pub(super) struct Row {
-    id: String,
-    kind: &'static str,
-    account: Option<String>,
-    name: String,
-    scopes: Vec<&'static str>,
-    workspace: Option<String>,
-    #[serde(rename = "for")]
-    place: Option<String>,
-    created_at: String,
-    expires_at: Option<String>,
-    revoked_at: Option<String>,
-    replaced_by: Option<String>,
-    last_used: Option<UseRow>,
-    state: &'static str,
-}
-
-#[derive(Debug, Serialize)]
-struct UseRow {
-    at: String,
-    address: Option<String>,
-    surface: String,
-    action: String,
-    repository: String,
-    requests: i64,
-}
-
-/// A token that was just made.
-#[derive(Serialize)]
-struct NewRow<'a> {
-    secret: &'a str,
-    #[serde(flatten)]
-    token: Row,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    replaces: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    old_expires_at: Option<String>,
-}
-
-/// One token with everything that it was used for.
-#[derive(Serialize)]
-struct ShownRow {
-    #[serde(flatten)]
-    token: Row,
-    uses: Vec<UseRow>,
-}
-
-pub(crate) async fn run(command: TokenCommand, configuration: &Configuration, json: bool) -> Result<(), Failure> {
-    let store = Data::open(configuration).await?.store;
-    let (now, shape) = (now(), configuration.token_shape());
+pub(crate) async fn run(command: TokenCommand, place: &Administration, json: bool) -> Result<(), Failure> {
     match command {
-        TokenCommand::Create { kind, account, place, name, scopes, no_scopes: _, workspace, expires } => {
-            let place = Place::read(kind, account, place, workspace)?;
-            let new = NewCredential {
-                kind: kind.into(),
-                shape,
-                name: &name,
-                scopes: Scopes::of(&scopes),
-                expires_at: expires.0.map(|lifetime| now.after(lifetime)),
-            };
-            let (credential, secret) = store.create_credential(place.holder(), new, now).await?;
-            let shown = show_new(&credential, &secret, None, now, json);
+        TokenCommand::Create { kind, account, place: holder, name, scopes, no_scopes: _, workspace, expires } => {
+            let holder = holder_of(kind, account, holder, workspace)?;
+            let (scopes, lifetime) = (Scopes::of(&scopes), expires.0);
+            let made = place.carry_out(CreateToken { kind: kind.into(), holder, name, scopes, lifetime }).await?;
+            let shown = show_new(&made, json);
             if shown.is_err() {
-                // A secret that nobody has seen is of no use to anybody but a thief.
-                store.revoke_credential(credential.id, now).await?;
+                take_back(place, &made).await?;
             }
             shown
         }
         TokenCommand::Rotate { id, overlap } => {
-            let id = parse(&id)?;
-            let rotated = store.rotate_credential(id, shape, overlap, now).await?;
-            let shown = show_new(&rotated.credential, &rotated.secret, Some((id, rotated.old_expires_at)), now, json);
+            let made = place.carry_out(RotateToken { id: token_id(&id)?, overlap }).await?;
+            let shown = show_new(&made, json);
             if shown.is_err() {
-                store.take_back_rotation(&rotated, now).await?;
+                take_back(place, &made).await?;
             }
             shown
         }
-        TokenCommand::List { account } => {
-            let (credentials, calendar) = (store.credentials(account.as_ref()).await?, store.calendar().await?);
-            if json {
-                return print::json(&credentials.iter().map(|c| Row::of(c, &calendar, now)).collect::<Vec<_>>());
-            }
-            show(&credentials, &calendar, now)
+        TokenCommand::List { account, workspace } => {
+            let rows = place.carry_out(ListTokens { whose: whose(account, workspace) }).await?;
+            if json { print::json(&rows) } else { show(rows) }
         }
-        TokenCommand::Show { id } => show_one(&store, parse(&id)?, now, json).await,
-        TokenCommand::Review { unused, expiring } => review::run(&store, unused, expiring, now, json).await,
-        TokenCommand::Revoke { id } => {
-            let id = parse(&id)?;
-            store.revoke_credential(id, now).await?;
-            let (credential, calendar) = (store.credential(id).await?, store.calendar().await?);
-            if json { print::json(&Row::of(&credential, &calendar, now)) } else { show(&[credential], &calendar, now) }
+        TokenCommand::Show { id } => {
+            let shown = place.carry_out(ShowToken { id: token_id(&id)? }).await?;
+            if json { print::json(&shown) } else { show_one(shown) }
         }
+        TokenCommand::Review { unused, expiring, account, workspace } => {
+            let whose = whose(account, workspace);
+            review(place, ReviewTokens { whose, unused, expiring }, json).await
+        }
+        TokenCommand::Revoke { id, with_made } => {
+            let revoked = place.carry_out(RevokeToken { id: token_id(&id)?, with_made }).await?;
+            if json { print::json(&revoked) } else { show_revoked(revoked) }
+        }
+    }
+}
+
+fn whose(account: Option<AccountName>, workspace: Option<WorkspaceSlug>) -> Whose {
+    match (account, workspace) {
+        (Some(name), _) => Whose::Account(name),
+        (None, Some(slug)) => Whose::Workspace(slug),
+        (None, None) => Whose::Everybodys,
     }
 }
 
 /// What a new token belongs to, as it was named.
-enum Place {
-    Account(AccountName, Option<WorkspaceSlug>),
-    Workspace(WorkspaceSlug),
-    Project(ProjectName),
-    Repository(RepositoryName),
-}
-
-impl Place {
-    fn read(
-        kind: TokenKind,
-        account: Option<AccountName>,
-        place: Option<String>,
-        workspace: Option<WorkspaceSlug>,
-    ) -> Result<Self, Failure> {
-        let wrong = |sentence: String, hint: &str| Err(Failure::new(Code::Usage, sentence).hint(hint));
-        let phrase = Kind::from(kind).phrase();
-        match (kind, account, place) {
-            (TokenKind::Api | TokenKind::AppPassword, Some(account), _) => Ok(Self::Account(account, workspace)),
-            (TokenKind::Api | TokenKind::AppPassword, None, _) => {
-                wrong(format!("an {phrase} acts for an account, and none is named"), "name it with --account NAME")
-            }
-            (_, Some(_), _) => {
-                wrong(format!("a {phrase} acts for no account"), "name the place that it belongs to with --for instead")
-            }
-            (_, None, None) => {
-                wrong(format!("a {phrase} belongs to a place, and none is named"), "name it with --for PLACE")
-            }
-            (TokenKind::Workspace, None, Some(place)) => place.parse().map(Self::Workspace).map_err(not_a_place),
-            (TokenKind::Project, None, Some(place)) => place.parse().map(Self::Project).map_err(not_a_place),
-            (TokenKind::Repository, None, Some(place)) => place.parse().map(Self::Repository).map_err(not_a_place),
+fn holder_of(
+    kind: TokenKind,
+    account: Option<AccountName>,
+    place: Option<String>,
+    workspace: Option<WorkspaceSlug>,
+) -> Result<TokenHolder, Failure> {
+    let wrong = |sentence: String, hint: &str| Err(Failure::new(Code::Usage, sentence).hint(hint));
+    let phrase = Kind::from(kind).phrase();
+    match (kind, account, place) {
+        (TokenKind::Api | TokenKind::AppPassword, Some(account), _) => Ok(TokenHolder::Account(account, workspace)),
+        (TokenKind::Api | TokenKind::AppPassword, None, _) => {
+            wrong(format!("an {phrase} acts for an account, and none is named"), "name it with --account NAME")
         }
-    }
-
-    fn holder(&self) -> Holder<'_> {
-        match self {
-            Self::Account(name, workspace) => Holder::Account(name, workspace.as_ref()),
-            Self::Workspace(slug) => Holder::Workspace(slug),
-            Self::Project(name) => Holder::Project(name),
-            Self::Repository(name) => Holder::Repository(name),
+        (_, Some(_), _) => {
+            wrong(format!("a {phrase} acts for no account"), "name the place that it belongs to with --for instead")
         }
+        (_, None, None) => {
+            wrong(format!("a {phrase} belongs to a place, and none is named"), "name it with --for PLACE")
+        }
+        (kind, None, Some(place)) => Ok(TokenHolder::place(kind.into(), &place)?),
     }
 }
 
-fn not_a_place(error: doorward_wire::NameError) -> Failure {
-    Failure::new(Code::Usage, error)
-        .hint("--for takes WS, WS/KEY or WS/REPO, as the kind is workspace, project or repository")
+/// Ends a token of which nobody has seen the secret: it is of no use to anybody but a thief. What it was to replace goes on as
+/// it was; on a server elsewhere, until its overlap ends.
+async fn take_back(place: &Administration, made: &NewTokenRow) -> Result<(), Failure> {
+    let id = token_id(&made.token.id)?;
+    match (place, &made.old) {
+        (Administration::Here(desk), Some(old)) => Ok(desk.store.take_back_rotation(old, id, desk.now).await?),
+        _ => place.carry_out(RevokeToken { id, with_made: false }).await.map(drop),
+    }
 }
 
-fn show_new(
-    credential: &Credential,
-    secret: &SecretString,
-    replaces: Option<(CredentialId, Timestamp)>,
-    now: Timestamp,
-    json: bool,
-) -> Result<(), Failure> {
-    let (old, old_end) = (replaces.map(|(id, _)| id.to_string()), replaces.map(|(_, end)| end.to_string()));
-    // It could be made, so its kind is in use.
-    let token = Row::of(credential, &Calendar::open(), now);
+fn show_new(made: &NewTokenRow, json: bool) -> Result<(), Failure> {
     if json {
-        return print::json(&NewRow { secret: secret.expose_secret(), token, replaces: old, old_expires_at: old_end });
+        return print::json(made);
     }
+    let token = &made.token;
     let mut pairs = vec![
-        ("id", token.id),
-        ("secret", secret.expose_secret().to_owned()),
+        ("id", token.id.clone()),
+        ("secret", made.secret.expose_secret().to_owned()),
         ("", "(shown this once)".into()),
-        ("kind", credential.kind.phrase().into()),
+        ("kind", phrase(&token.kind).into()),
     ];
-    pairs.extend(described(credential));
-    pairs.push(("expires", moment(credential.expires_at, "never")));
-    if let (Some(id), Some(end)) = (old, old_end) {
+    pairs.extend(described(token));
+    pairs.push(("expires", token.expires_at.clone().unwrap_or_else(|| "never".into())));
+    if let (Some(id), Some(end)) = (&made.replaces, &made.old_expires_at) {
         pairs.push(("replaces", format!("{id}, which ends at {end}; sooner with `doorward token revoke {id}`")));
     }
     print::pairs(&pairs)
 }
 
-async fn show_one(store: &Store, id: CredentialId, now: Timestamp, json: bool) -> Result<(), Failure> {
-    let credential = store.credential(id).await?;
-    let uses = store.uses(id).await?;
-    let row = Row::of(&credential, store.calendar().await?.as_ref(), now);
-    if json {
-        return print::json(&ShownRow { token: row, uses: uses.iter().map(UseRow::of).collect() });
-    }
+fn show_one(ShownToken { token, uses, made }: ShownToken) -> Result<(), Failure> {
+    let never = || "never".to_owned();
     let mut pairs = vec![
-        ("id", row.id),
-        ("kind", credential.kind.phrase().into()),
-        ("name", row.name),
-        ("state", row.state.into()),
+        ("id", token.id.clone()),
+        ("kind", phrase(&token.kind).into()),
+        ("name", token.name.clone()),
+        ("state", token.state.clone()),
     ];
-    pairs.extend(described(&credential));
-    pairs.extend([("created", row.created_at), ("expires", moment(credential.expires_at, "never"))]);
-    if let Some(at) = row.revoked_at {
+    pairs.extend(described(&token));
+    pairs.extend([("created", token.created_at), ("expires", token.expires_at.unwrap_or_else(never))]);
+    if let Some(by) = token.made_by {
+        pairs.push(("made by", by));
+    }
+    if !made.is_empty() {
+        pairs.push(("has made", made.join(", ")));
+    }
+    if let Some(at) = token.revoked_at {
         pairs.push(("revoked", at));
     }
-    pairs.push(("last used", moment(credential.last_use.as_ref().map(|last| last.at), "never")));
+    pairs.push(("last used", token.last_used.map_or_else(never, |last| last.at)));
     print::pairs(&pairs)?;
     if uses.is_empty() {
         return Ok(());
@@ -211,115 +141,54 @@ async fn show_one(store: &Store, id: CredentialId, now: Timestamp, json: bool) -
     print::line("")?;
     let cells = uses.into_iter().map(|noted| {
         let address = noted.address.unwrap_or_default();
-        [noted.action, noted.surface, noted.subject, address, noted.requests.to_string(), noted.at.to_string()]
+        [noted.action, noted.surface, noted.repository, address, noted.requests.to_string(), noted.at]
     });
     print::table(["used to", "on", "repository", "from", "requests", "last"], &cells.collect::<Vec<_>>())
 }
 
+fn show_revoked(revoked: Revoked) -> Result<(), Failure> {
+    let id = revoked.token.id.clone();
+    show(vec![revoked.token])?;
+    if !revoked.with.is_empty() {
+        print::line(&format!("\nrevoked with it: {}", revoked.with.join(", ")))?;
+    }
+    if !revoked.left.is_empty() {
+        let tokens = counted(revoked.left.len(), "token");
+        print::line(&format!("\n{tokens} made with it still valid: {}", revoked.left.join(", ")))?;
+        print::line(&format!("if it was stolen, end these, too: doorward token revoke {id} --with-made"))?;
+    }
+    Ok(())
+}
+
 /// Whose it is, what it may do, and where.
-fn described(credential: &Credential) -> Vec<(&'static str, String)> {
-    let scopes = if credential.scopes.is_empty() { "none".into() } else { credential.scopes.to_string() };
+fn described(token: &TokenRow) -> Vec<(&'static str, String)> {
+    let scopes = if token.scopes.is_empty() { "none".into() } else { token.scopes.join(" ") };
     let mut pairs = Vec::new();
-    if let Some(account) = &credential.account {
-        pairs.push(("account", account.to_string()));
+    if let Some(account) = &token.account {
+        pairs.push(("account", account.clone()));
     }
     pairs.push(("scopes", scopes));
-    pairs.push(("only in", credential.place.clone().unwrap_or_else(|| "any workspace".into())));
+    pairs.push(("only in", token.place.clone().unwrap_or_else(|| "any workspace".into())));
     pairs
 }
 
-fn show(credentials: &[Credential], calendar: &Calendar, now: Timestamp) -> Result<(), Failure> {
-    let cells = credentials.iter().map(|credential| {
-        [
-            credential.id.to_string(),
-            short(credential.kind).into(),
-            owner(credential),
-            credential.name.clone(),
-            state(credential, calendar, now).into(),
-            day_or(credential.expires_at, "never"),
-            day_or(credential.last_use.as_ref().map(|last| last.at), "never"),
-        ]
+fn show(rows: Vec<TokenRow>) -> Result<(), Failure> {
+    let cells = rows.into_iter().map(|row| {
+        let (owner, kind) = (row.owner().to_owned(), short(&row.kind).to_owned());
+        let (expires, last) = (day_or(row.expires_at.as_deref(), "never"), row.last_used.map(|last| last.at));
+        [row.id, kind, owner, row.name, row.state, expires, day_or(last.as_deref(), "never")]
     });
     print::table(["id", "kind", "owner", "name", "state", "expires", "last used"], &cells.collect::<Vec<_>>())
 }
 
-/// The account or the place that a token belongs to.
-pub(super) fn owner(credential: &Credential) -> String {
-    let place = || credential.place.clone().unwrap_or_default();
-    credential.account.as_ref().map_or_else(place, ToString::to_string)
-}
-
-/// A kind, as `--kind` takes it.
-pub(super) fn short(kind: Kind) -> &'static str {
-    match kind {
-        Kind::ApiToken => "api",
-        Kind::AppPassword => "app-password",
-        Kind::RepositoryToken => "repository",
-        Kind::ProjectToken => "project",
-        Kind::WorkspaceToken => "workspace",
-        Kind::OAuthToken => "oauth",
-        Kind::AccountPassword => "password",
-        Kind::ConnectJwt => "jwt",
+async fn review(place: &Administration, wanted: ReviewTokens, json: bool) -> Result<(), Failure> {
+    let rows = place.carry_out(wanted).await?;
+    if json {
+        return print::json(&rows);
     }
-}
-
-/// What keeps a token from being accepted, or `valid`.
-pub(super) fn state(credential: &Credential, calendar: &Calendar, now: Timestamp) -> &'static str {
-    match (credential.revoked_at, credential.expires_at, calendar.phase(credential.kind, now)) {
-        (Some(_), ..) => "revoked",
-        (None, Some(at), _) if at <= now => "expired",
-        (.., Phase::Off) => "off",
-        (.., Phase::Retired { .. }) => "retired",
-        _ if credential.replaced_by.is_some() => "replaced",
-        _ => "valid",
+    if rows.is_empty() {
+        return print::line("nothing to look into");
     }
-}
-
-impl Row {
-    pub(super) fn of(credential: &Credential, calendar: &Calendar, now: Timestamp) -> Self {
-        let workspace = credential.place.as_ref().map(|place| place.split('/').next().unwrap_or(place).to_owned());
-        Self {
-            id: credential.id.to_string(),
-            kind: credential.kind.word(),
-            account: credential.account.as_ref().map(ToString::to_string),
-            name: credential.name.clone(),
-            scopes: credential.scopes.names(),
-            workspace,
-            place: credential.place.clone(),
-            created_at: credential.created_at.to_string(),
-            expires_at: credential.expires_at.map(|at| at.to_string()),
-            revoked_at: credential.revoked_at.map(|at| at.to_string()),
-            replaced_by: credential.replaced_by.map(|id| id.to_string()),
-            last_used: credential.last_use.as_ref().map(UseRow::of),
-            state: state(credential, calendar, now),
-        }
-    }
-}
-
-impl UseRow {
-    fn of(noted: &Use) -> Self {
-        Self {
-            at: noted.at.to_string(),
-            address: noted.address.clone(),
-            surface: noted.surface.clone(),
-            action: noted.action.clone(),
-            repository: noted.subject.clone(),
-            requests: noted.requests,
-        }
-    }
-}
-
-/// A token's id, also out of the whole token: whoever has found a leaked one has no more than that.
-fn parse(id: &str) -> Result<CredentialId, Failure> {
-    if let Ok(token) = UnverifiedToken::parse(&id.into()) {
-        return Ok(token.id);
-    }
-    let text = id.trim().to_ascii_lowercase();
-    // Of a token that is not whole, the id may be.
-    let id = if text.starts_with("dw") { text.split('_').nth(1).unwrap_or(&text) } else { &text };
-    CredentialId::parse(id).ok_or_else(|| {
-        // It may be a secret, which has no business in a message.
-        Failure::new(Code::Usage, "that is not a token's id")
-            .hint("ids have 12 characters; `doorward token list` shows them")
-    })
+    let cells = rows.into_iter().map(|row| [row.id, row.owner, row.name, row.finding, row.sentence]);
+    print::table(["id", "owner", "name", "finding", "because"], &cells.collect::<Vec<_>>())
 }

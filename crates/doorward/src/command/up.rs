@@ -1,7 +1,7 @@
 //! `doorward up`: from nothing to a clone line in one command.
 
 use doorward_rules::{Kind, Scope, Scopes};
-use doorward_store::{Account, Holder, NewCredential, StoreError};
+use doorward_store::{Account, AccountChange, Credentials, Holder, NewCredential, StoreError};
 use doorward_wire::{AccountName, Email, RepositoryName};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -46,7 +46,7 @@ pub(crate) async fn run(configuration: Configuration, json: bool) -> Result<(), 
 /// Whether nobody has used the data directory yet; also if an earlier `up` was killed before it had made the token.
 async fn is_new(data: &Data) -> Result<bool, Failure> {
     let ours = |account: &Account| account.name.as_str() == NAME;
-    Ok(data.store.credentials(None).await?.is_empty() && data.store.accounts().await?.iter().all(ours))
+    Ok(data.store.credentials(Credentials::All).await?.is_empty() && data.store.accounts().await?.iter().all(ours))
 }
 
 /// Makes what is not there yet: an account, a workspace, a repository with something in it, and a token that may do
@@ -59,6 +59,9 @@ async fn begin(ready: &Ready) -> Result<SecretString, Failure> {
     let email: Email = "admin@localhost".parse().map_err(fixed)?;
     let name: RepositoryName = "home/hello".parse().map_err(fixed)?;
     unless_there(store.create_account(&account, &email, now).await)?;
+    // Whoever has the data directory may do everything; so may the account that is theirs, with a token that says so.
+    let change = AccountChange { administrator: Some(true), ..AccountChange::default() };
+    store.change_account(&account, change, now).await?;
     unless_there(store.create_workspace(&name.workspace, &account, now).await)?;
     if store.repositories(None).await?.is_empty() {
         let id = store.new_repository_id(now);

@@ -1,61 +1,30 @@
 //! `doorward workspace`: workspaces and their members.
 
-use doorward_store::Workspace;
-use serde::Serialize;
+use doorward_admin::{AddMember, CreateWorkspace, ListWorkspaces, RemoveMember, WorkspaceRow};
 
+use crate::administration::Administration;
 use crate::arguments::{MemberCommand, WorkspaceCommand};
-use crate::config::Configuration;
-use crate::data::{Data, now};
 use crate::failure::Failure;
 use crate::print;
 
-#[derive(Debug, Serialize)]
-struct Row {
-    id: String,
-    slug: String,
-    owner: String,
-    members: Vec<String>,
-    created_at: String,
-}
-
-pub(crate) async fn run(command: WorkspaceCommand, configuration: &Configuration, json: bool) -> Result<(), Failure> {
-    let store = Data::open(configuration).await?.store;
-    let slug = match command {
-        WorkspaceCommand::List => return show(&store.workspaces().await?, json),
-        WorkspaceCommand::Create { slug, owner } => {
-            store.create_workspace(&slug, &owner, now()).await?;
-            slug
+pub(crate) async fn run(command: WorkspaceCommand, place: &Administration, json: bool) -> Result<(), Failure> {
+    let row = match command {
+        WorkspaceCommand::List => {
+            let rows = place.carry_out(ListWorkspaces).await?;
+            return if json { print::json(&rows) } else { show(rows) };
         }
+        WorkspaceCommand::Create { slug, owner } => place.carry_out(CreateWorkspace { slug, owner }).await?,
         WorkspaceCommand::Member(MemberCommand::Add { slug, name }) => {
-            store.add_member(&slug, &name, now()).await?;
-            slug
+            place.carry_out(AddMember { slug, name }).await?
         }
         WorkspaceCommand::Member(MemberCommand::Remove { slug, name }) => {
-            store.remove_member(&slug, &name, now()).await?;
-            slug
+            place.carry_out(RemoveMember { slug, name }).await?
         }
     };
-    let workspace = store.workspace(&slug).await?;
-    if json { print::json(&Row::of(&workspace)) } else { show(&[workspace], json) }
+    if json { print::json(&row) } else { show(vec![row]) }
 }
 
-fn show(workspaces: &[Workspace], json: bool) -> Result<(), Failure> {
-    let rows: Vec<Row> = workspaces.iter().map(Row::of).collect();
-    if json {
-        return print::json(&rows);
-    }
+fn show(rows: Vec<WorkspaceRow>) -> Result<(), Failure> {
     let cells = rows.into_iter().map(|row| [row.slug, row.owner, row.members.join(", "), row.created_at]);
     print::table(["workspace", "owner", "members", "created"], &cells.collect::<Vec<_>>())
-}
-
-impl Row {
-    fn of(workspace: &Workspace) -> Self {
-        Self {
-            id: workspace.id.to_string(),
-            slug: workspace.slug.to_string(),
-            owner: workspace.owner.to_string(),
-            members: workspace.members.iter().map(|member| member.account.to_string()).collect(),
-            created_at: workspace.created_at.to_string(),
-        }
-    }
 }

@@ -140,6 +140,7 @@ impl Configuration {
                 retry: self.duration("webhooks.retry"),
             },
             public_url: Some(self.text("server.public_url")).filter(|url| !url.is_empty()).map(str::to_owned),
+            token_shape: self.token_shape(),
             rules: RuleSet::Doorward,
             sandbox: None,
             audit_keep: (keep != "forever").then(|| self.duration("audit.keep")),

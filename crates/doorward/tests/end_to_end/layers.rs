@@ -10,12 +10,21 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("doorward-wire", &["doorward-rules"]),
     ("doorward-store", &["doorward-rules", "doorward-wire"]),
     ("doorward-git", &["doorward-rules", "doorward-wire"]),
-    ("doorward-server", &["doorward-rules", "doorward-wire", "doorward-store", "doorward-git"]),
+    ("doorward-admin", &["doorward-rules", "doorward-wire", "doorward-store", "doorward-git"]),
+    ("doorward-server", &["doorward-rules", "doorward-wire", "doorward-store", "doorward-git", "doorward-admin"]),
     ("doorward-client", &["doorward-rules", "doorward-wire"]),
     ("doorward-testkit", &[]),
     (
         "doorward",
-        &["doorward-rules", "doorward-wire", "doorward-store", "doorward-git", "doorward-server", "doorward-client"],
+        &[
+            "doorward-rules",
+            "doorward-wire",
+            "doorward-store",
+            "doorward-git",
+            "doorward-admin",
+            "doorward-server",
+            "doorward-client",
+        ],
     ),
 ];
 

@@ -1,6 +1,7 @@
 //! Everything a user does, done with the built program, real git and raw HTTP.
 
 mod access;
+mod administer;
 mod big;
 mod cases;
 mod client;

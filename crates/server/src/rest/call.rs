@@ -10,12 +10,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use axum::response::IntoResponse;
+use doorward_admin::Desk;
 use doorward_git::{Contents, Repositories};
 use doorward_rules::{
     Action, Credential, Limit, Object, Permit, Principal, Reason, RepositoryId, RuleSet, Surface, Target, WorkspaceId,
 };
 use doorward_store::{Account, Decision, Named, Repository, Store, StoreError, Viewer, Workspace};
-use doorward_wire::{Fields, ObjectId, RepositoryName, RequestId, WorkspaceSlug};
+use doorward_wire::{AccountName, Fields, ObjectId, RepositoryName, RequestId, WorkspaceSlug};
 use serde_json::{Map, Value};
 
 use super::base;
@@ -50,6 +51,10 @@ pub(super) enum Place<'a> {
     Workspace(&'a str),
     /// A repository: the workspace, and its own name or its id in braces.
     Repository(&'a str, &'a str),
+    /// Whoever holds a token or made a request: an account.
+    Holder(&'a AccountName),
+    /// The server; or something in it whose holder is not known.
+    Server,
 }
 
 /// Leave to do what a call asks for.
@@ -82,12 +87,15 @@ enum Name {
     Account,
     Workspace(WorkspaceSlug),
     Repository(RepositoryName),
+    Holder(AccountName),
+    Server,
 }
 
 impl Name {
     fn as_named(&self) -> Named<'_> {
         match self {
-            Self::Account => Named::Nothing,
+            Self::Account | Self::Server => Named::Nothing,
+            Self::Holder(name) => Named::Account(name),
             Self::Workspace(slug) => Named::Workspace(slug),
             Self::Repository(name) => Named::Repository(name),
         }
@@ -199,7 +207,7 @@ impl Call {
         let reply = match (&name, self.fields()) {
             (_, Err(refusal)) => Err(refusal),
             (Name::Repository(name), Ok(_)) => work(self.opened(granted, name.clone(), contents)).await,
-            (Name::Account | Name::Workspace(_), Ok(_)) => Err(misdirected().into()),
+            (_, Ok(_)) => Err(misdirected().into()),
         };
         self.finish(wish, decision, id, noted, reply).await
     }
@@ -245,6 +253,8 @@ impl Call {
     async fn resolve(&self, action: Action, place: Place<'_>) -> Result<Name, Refusal> {
         let (workspace, repository) = match place {
             Place::Account => return Ok(Name::Account),
+            Place::Server => return Ok(Name::Server),
+            Place::Holder(name) => return Ok(Name::Holder(name.clone())),
             Place::Workspace(workspace) => (workspace, None),
             Place::Repository(workspace, repository) => (workspace, Some(repository)),
         };
@@ -289,7 +299,8 @@ impl Call {
     pub(super) fn absent(&self, action: Action) -> Refusal {
         let reason = match action.object() {
             Object::Workspace => Reason::WorkspaceInvisible,
-            Object::Repository | Object::Account => Reason::RepositoryInvisible,
+            Object::Holder => Reason::NotYours { action },
+            Object::Repository | Object::Account | Object::Server => Reason::RepositoryInvisible,
         };
         self.app.absent(Refusal::of_reason(&reason, Surface::Rest), &reason, Surface::Rest, &self.context)
     }
@@ -364,7 +375,7 @@ impl Granted {
     pub(super) fn repository_id(&self) -> Result<RepositoryId, Refusal> {
         match self.permit.target() {
             Target::Repository(id) => Ok(id),
-            Target::Workspace(_) | Target::Account(_) => Err(misdirected().into()),
+            Target::Workspace(_) | Target::Account(_) | Target::Server => Err(misdirected().into()),
         }
     }
 
@@ -375,6 +386,15 @@ impl Granted {
     pub(super) async fn workspace(&self, call: &Call) -> Result<Workspace, Refusal> {
         let Target::Workspace(id) = self.permit.target() else { return Err(misdirected().into()) };
         self.found(call, self.store.workspace_by_id(id).await)
+    }
+
+    /// The workspace whose tokens it is about.
+    ///
+    /// # Errors
+    /// 404 if it was deleted this moment, or there is none.
+    pub(super) async fn holding_workspace(&self, call: &Call) -> Result<Workspace, Refusal> {
+        let Name::Workspace(slug) = &self.name else { return Err(misdirected().into()) };
+        self.found(call, self.store.workspace(slug).await)
     }
 
     /// The caller's own account.
@@ -410,6 +430,18 @@ impl Granted {
         match found {
             Err(StoreError::Missing { .. }) => Err(call.absent(self.permit.action())),
             found => found.map_err(Refusal::from),
+        }
+    }
+
+    /// Where administering is done, on behalf of the caller.
+    pub(super) fn desk(&self, call: &Call) -> Desk {
+        Desk {
+            store: self.store.clone(),
+            repositories: Some(call.app.repositories.clone()),
+            shape: call.app.settings.token_shape,
+            now: call.app.clock.now(),
+            maker: self.credential.clone(),
+            address: Some(call.context.address),
         }
     }
 

@@ -3,7 +3,7 @@
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post, put};
-use doorward_rules::Action;
+use doorward_rules::{Action, Scopes, Vocabulary};
 
 use crate::app::App;
 
@@ -121,6 +121,14 @@ impl Operation {
             "number",
             "how many on a page: 10, or up to 100",
         )
+    }
+}
+
+impl Operation {
+    /// Whether it administers, as only our own server can be.
+    pub(super) fn administers(&self) -> bool {
+        let own = |scopes: Scopes| scopes.iter().all(|scope| scope.is_of(Vocabulary::Own));
+        self.action.is_some_and(|action| action.needs().all(own))
     }
 }
 

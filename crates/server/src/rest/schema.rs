@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 /// Every shape, by its name.
 pub(super) fn shapes() -> Value {
     let mut all = json!({ "anything": {} });
-    for (name, shape) in answered().into_iter().chain(sent()) {
+    for (name, shape) in answered().into_iter().chain(sent()).chain(super::admin::shapes()) {
         all[name] = shape;
     }
     all
@@ -246,12 +246,12 @@ fn file(entry: &Value, more: Value) -> Value {
 }
 
 /// An object of these fields, of which `fields` may leave any out.
-fn object(fields: Value) -> Value {
+pub(super) fn object(fields: Value) -> Value {
     json!({ "type": "object", "properties": fields })
 }
 
 /// An object that is sent. What is not required may be left out, or be null.
-fn wanted(fields: &Value, required: &[&str]) -> Value {
+pub(super) fn wanted(fields: &Value, required: &[&str]) -> Value {
     let mut properties = fields.clone();
     for (name, shape) in properties.as_object_mut().into_iter().flatten() {
         if !required.contains(&name.as_str()) {
@@ -261,23 +261,23 @@ fn wanted(fields: &Value, required: &[&str]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
-fn of(name: &str) -> Value {
+pub(super) fn of(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-fn text() -> Value {
+pub(super) fn text() -> Value {
     json!({ "type": "string" })
 }
 
-fn number() -> Value {
+pub(super) fn number() -> Value {
     json!({ "type": "integer" })
 }
 
-fn switch() -> Value {
+pub(super) fn switch() -> Value {
     json!({ "type": "boolean" })
 }
 
-fn words(words: &[&str]) -> Value {
+pub(super) fn words(words: &[&str]) -> Value {
     json!({ "type": "string", "enum": words })
 }
 
@@ -286,7 +286,7 @@ fn id() -> Value {
     json!({ "type": "string", "pattern": "^\\{[0-9a-f-]{36}\\}$" })
 }
 
-fn moment() -> Value {
+pub(super) fn moment() -> Value {
     json!({ "type": "string", "format": "date-time" })
 }
 

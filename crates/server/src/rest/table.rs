@@ -5,8 +5,8 @@ use doorward_rules::Action;
 use super::operation::Content::{self, Json};
 use super::operation::Operation;
 use super::{
-    commits, compare, none, openapi, permission, project, refs, repository, source, status, upload, user, webhook,
-    workspace,
+    admin, commits, compare, none, openapi, permission, project, refs, repository, source, status, upload, user,
+    webhook, workspace,
 };
 
 /// The table, by what the operations are about.
@@ -20,6 +20,7 @@ pub(super) fn operations() -> Vec<Operation> {
         differences(),
         files(),
         hooks(),
+        admin::operations(),
         none_here(),
     ];
     parts.into_iter().flatten().collect()
@@ -421,9 +422,5 @@ fn hooks() -> Vec<Operation> {
             .says("Delete a webhook")
             .needs(Action::DeleteWebhooks)
             .gives_nothing(204),
-        Operation::get("/doorward/repositories/{workspace}/{repo_slug}/hooks/{uid}/deliveries", webhook::deliveries)
-            .says("What became of the messages to a webhook")
-            .needs(Action::ReadWebhooks)
-            .lists("delivery"),
     ]
 }
