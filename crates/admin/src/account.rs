@@ -105,6 +105,16 @@ impl Operation for ChangeAccount {
                 remedy: "say disabled, administrator, managed or two_step".into(),
             });
         }
+        // Whoever does that to another may be undone by it; whoever does it to itself, perhaps by nobody.
+        let shuts_out = self.change.disabled == Some(true) || self.change.administrator == Some(false);
+        if let Some(own) = desk.maker.as_ref().and_then(|maker| maker.owner).filter(|_| shuts_out)
+            && desk.store.account(&self.name).await?.id == own
+        {
+            return Err(AdminError::Beyond {
+                sentence: "that would shut yourself out".into(),
+                remedy: "have another administrator do it, or do it at the machine itself".into(),
+            });
+        }
         Ok(AccountRow::of(&desk.store.change_account(&self.name, self.change, desk.now).await?))
     }
 }

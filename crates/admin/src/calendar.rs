@@ -264,9 +264,18 @@ impl Operation for Rehearse {
 async fn change(
     desk: &Desk,
     kind: Kind,
-    plan: impl FnOnce(Schedule) -> Schedule + Send,
+    plan: impl Fn(Schedule) -> Schedule + Send,
     sentence: String,
 ) -> Result<ScheduleRow, AdminError> {
+    if desk.maker.as_ref().is_some_and(|maker| maker.kind == kind) {
+        let planned = plan(desk.store.calendar().await?.schedule(kind).clone());
+        if !matches!(planned.phase(desk.now), Phase::On | Phase::Announced) {
+            return Err(AdminError::Beyond {
+                sentence: format!("that would end {}s at once, and the one that you use with them", kind.phrase()),
+                remedy: "name a later moment, or do it at the machine itself".into(),
+            });
+        }
+    }
     desk.store.change_schedule(kind, plan, sentence, desk.now).await?;
     Ok(ScheduleRow::of(kind, desk.store.calendar().await?.schedule(kind), desk.now))
 }

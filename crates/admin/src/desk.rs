@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use doorward_git::{GitError, Repositories};
-use doorward_rules::{Credential, Kind, Scopes, Timestamp};
-use doorward_store::Store;
+use doorward_rules::{Credential, Kind, Limit, Scope, Scopes, Timestamp};
+use doorward_store::{Reach, Store};
 use doorward_wire::TokenShape;
 
 use crate::AdminError;
@@ -34,6 +34,52 @@ impl Desk {
     /// Whether whoever does it may know of everything that there is.
     pub(crate) fn sees_everything(&self) -> bool {
         self.maker.as_ref().is_none_or(|maker| maker.administrator)
+    }
+
+    /// Whose credentials whoever does it may administer.
+    pub(crate) fn reach(&self) -> Reach {
+        match &self.maker {
+            None => Reach::Everybodys,
+            Some(maker) if maker.administrator => Reach::Everybodys,
+            Some(Credential { owner: Some(account), .. }) => Reach::Account(*account),
+            Some(Credential { limit: Limit::Workspace(id), .. }) => Reach::Workspace(*id),
+            Some(_) => Reach::Nobodys,
+        }
+    }
+
+    /// When whatever is made must end: with the credential of whoever makes it.
+    pub(crate) fn latest(&self) -> Option<Timestamp> {
+        self.maker.as_ref().and_then(|maker| maker.expires_at)
+    }
+
+    /// Refuses to make a token for somebody else, or in somebody else's workspace, with one that is not for administering: an
+    /// administrator's token for tokens alone would be everybody's.
+    pub(crate) async fn check_holder(&self, account: Option<&str>, place: Option<&str>) -> Result<(), AdminError> {
+        let Some(maker) = self.maker.as_ref().filter(|maker| maker.administrator) else { return Ok(()) };
+        if maker.scopes.contains(Scope::WriteAdmin) {
+            return Ok(());
+        }
+        let own = match maker.owner {
+            Some(id) => Some(self.store.account_by_id(id).await?.name),
+            None => None,
+        };
+        let own = own.as_ref().map(ToString::to_string);
+        let workspace = place.and_then(|place| place.split('/').next()).unwrap_or_default();
+        let held_by = match (account, workspace.parse()) {
+            (Some(account), _) => Some(account.to_owned()),
+            (None, Ok(slug)) => Some(self.store.workspace(&slug).await?.owner.to_string()),
+            (None, Err(_)) => None,
+        };
+        if held_by.is_some() && held_by == own {
+            return Ok(());
+        }
+        Err(AdminError::Beyond {
+            sentence: format!(
+                "making tokens for others needs the scope {} as well, which the token that you use has not",
+                Scope::WriteAdmin.name()
+            ),
+            remedy: "use a token that has it".into(),
+        })
     }
 
     /// Refuses scopes that the credential of whoever does it has not: else a token that may make tokens might do everything.

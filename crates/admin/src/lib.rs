@@ -35,8 +35,8 @@ pub use repository::{
 };
 pub use review::{ReviewRow, ReviewTokens};
 pub use token::{
-    CreateToken, ListTokens, NewTokenRow, RevokeToken, Revoked, RotateToken, ShowToken, ShownToken, TokenHolder,
-    TokenRow, UseRow, Whose, token_id,
+    CreateToken, Lifetime, ListTokens, NewTokenRow, RevokeToken, Revoked, RotateToken, ShowToken, ShownToken,
+    TokenHolder, TokenRow, UseRow, Whose, token_id,
 };
 pub use why::{RuleRow, Why, WhyRow};
 pub use workspace::{AddMember, CreateWorkspace, ListWorkspaces, RemoveMember, ShowWorkspace, WorkspaceRow};

@@ -128,8 +128,19 @@ pub struct CreateToken {
     pub name: String,
     /// What it may be used for.
     pub scopes: Scopes,
-    /// How long it lasts; `None` for one that does not end by itself.
-    pub lifetime: Option<Duration>,
+    /// How long it lasts.
+    pub lifetime: Lifetime,
+}
+
+/// How long a new token lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// A year, or as long as the token that it is made with.
+    Usual,
+    /// So long.
+    For(Duration),
+    /// For ever.
+    Endless,
 }
 
 /// Lists tokens.
@@ -168,11 +179,10 @@ impl Operation for CreateToken {
     type Answer = NewTokenRow;
 
     fn call(&self) -> Call {
-        let (account, place, workspace) = match &self.holder {
-            TokenHolder::Account(name, workspace) => (Some(name.to_string()), None, workspace.as_ref()),
-            TokenHolder::Workspace(slug) => (None, Some(slug.to_string()), None),
-            TokenHolder::Project(name) => (None, Some(name.to_string()), None),
-            TokenHolder::Repository(name) => (None, Some(name.to_string()), None),
+        let (account, place) = self.holder.names();
+        let workspace = match &self.holder {
+            TokenHolder::Account(_, workspace) => workspace.as_ref(),
+            _ => None,
         };
         let body = json!({
             "kind": self.kind.word(),
@@ -181,20 +191,22 @@ impl Operation for CreateToken {
             "workspace": workspace.map(WorkspaceSlug::as_str),
             "name": self.name,
             "scopes": self.scopes.names(),
-            "expires": self.lifetime.map_or_else(|| "never".into(), |lifetime| format!("{}s", lifetime.as_secs())),
+            "expires": match self.lifetime {
+                Lifetime::Usual => None,
+                Lifetime::For(lifetime) => Some(format!("{}s", lifetime.as_secs())),
+                Lifetime::Endless => Some("never".into()),
+            },
         });
         Call::post("/tokens".into(), body)
     }
 
     async fn carry_out(self, desk: &Desk) -> Result<NewTokenRow, AdminError> {
         desk.check_scopes(self.scopes)?;
-        let new = NewCredential {
-            kind: self.kind,
-            shape: desk.shape,
-            name: &self.name,
-            scopes: self.scopes,
-            expires_at: self.lifetime.map(|lifetime| desk.now.after(lifetime)),
-        };
+        let (account, place) = self.holder.names();
+        desk.check_holder(account.as_deref(), place.as_deref()).await?;
+        let expires_at = self.lifetime.end(desk)?;
+        let new =
+            NewCredential { kind: self.kind, shape: desk.shape, name: &self.name, scopes: self.scopes, expires_at };
         let (credential, secret) = desk.store.create_credential(self.holder.as_holder(), new, desk.now).await?;
         // It could be made, so its kind is in use.
         let token = TokenRow::of(&credential, &Calendar::open(), desk.now);
@@ -212,8 +224,14 @@ impl Operation for RotateToken {
 
     async fn carry_out(self, desk: &Desk) -> Result<NewTokenRow, AdminError> {
         // The new secret may do whatever the old one may.
-        desk.check_scopes(desk.store.credential(self.id).await?.scopes)?;
-        let rotated = desk.store.rotate_credential(self.id, desk.shape, self.overlap, desk.now).await?;
+        let old = desk.store.credential(self.id).await?;
+        desk.check_scopes(old.scopes)?;
+        let account = old.account.as_ref().map(ToString::to_string);
+        desk.check_holder(account.as_deref(), old.place.as_deref()).await?;
+        // A token may take its own place for as long as it was made to last.
+        let itself = desk.maker.as_ref().is_some_and(|maker| maker.id == self.id);
+        let latest = desk.latest().filter(|_| !itself);
+        let rotated = desk.store.rotate_credential(self.id, desk.shape, self.overlap, latest, desk.now).await?;
         Ok(NewTokenRow {
             secret: rotated.secret,
             token: TokenRow::of(&rotated.credential, &Calendar::open(), desk.now),
@@ -265,7 +283,8 @@ impl Operation for RevokeToken {
     }
 
     async fn carry_out(self, desk: &Desk) -> Result<Revoked, AdminError> {
-        let ended = desk.store.revoke_credential(self.id, self.with_made, desk.now).await?;
+        let with_made = self.with_made.then(|| desk.reach());
+        let ended = desk.store.revoke_credential(self.id, with_made, desk.now).await?;
         let with = ended.iter().filter(|id| **id != self.id).map(ToString::to_string).collect();
         let token = show(&desk.store, self.id, desk.now).await?;
         Ok(Revoked { token, with, left: made_with(desk, self.id).await? })
@@ -278,10 +297,46 @@ async fn show(store: &Store, id: CredentialId, now: Timestamp) -> Result<TokenRo
 }
 
 async fn made_with(desk: &Desk, id: CredentialId) -> Result<Vec<String>, AdminError> {
-    Ok(desk.store.credentials_made_with(id, desk.now).await?.iter().map(ToString::to_string).collect())
+    Ok(desk.store.credentials_made_with(id, desk.reach(), desk.now).await?.iter().map(ToString::to_string).collect())
+}
+
+impl Lifetime {
+    /// When a token ends that is made now: no later than the one that it is made with, which may have been stolen.
+    fn end(self, desk: &Desk) -> Result<Option<Timestamp>, AdminError> {
+        let latest = desk.latest();
+        let wanted = match self {
+            Self::Usual => return Ok(Some(desk.now.after(YEAR)).into_iter().chain(latest).min()),
+            Self::For(lifetime) if lifetime.is_zero() && desk.maker.is_some() => {
+                return Err(AdminError::Wrong {
+                    field: "expires",
+                    sentence: "a token that lasts no time is of no use".into(),
+                    remedy: "make it last longer".into(),
+                });
+            }
+            Self::For(lifetime) => Some(desk.now.after(lifetime)),
+            Self::Endless => None,
+        };
+        match latest {
+            Some(latest) if wanted.is_none_or(|wanted| wanted > latest) => Err(AdminError::Beyond {
+                sentence: format!("the token that you use ends at {latest}, and makes none that lasts longer"),
+                remedy: "let it end sooner, or rotate the one that you use first".into(),
+            }),
+            _ => Ok(wanted),
+        }
+    }
 }
 
 impl TokenHolder {
+    /// The account that it acts for, or the place that it belongs to.
+    fn names(&self) -> (Option<String>, Option<String>) {
+        match self {
+            Self::Account(name, _) => (Some(name.to_string()), None),
+            Self::Workspace(slug) => (None, Some(slug.to_string())),
+            Self::Project(name) => (None, Some(name.to_string())),
+            Self::Repository(name) => (None, Some(name.to_string())),
+        }
+    }
+
     fn as_holder(&self) -> Holder<'_> {
         match self {
             Self::Account(name, workspace) => Holder::Account(name, workspace.as_ref()),
@@ -388,6 +443,8 @@ pub fn token_id(text: &str) -> Result<CredentialId, AdminError> {
         remedy: "ids have 12 characters; `doorward token list` shows them".into(),
     })
 }
+
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
 fn told<S: Serializer>(secret: &SecretString, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(secret.expose_secret())

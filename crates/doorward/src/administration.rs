@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doorward_admin::{Answered, Desk, Operation};
-use doorward_client::{Api, ApiAnswer, Place, Presented};
+use doorward_client::{Api, ApiAnswer, Place, Presented, RestError};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -85,7 +85,10 @@ impl Administration {
                 let asked = tokio::task::spawn_blocking(move || match call.answered {
                     Answered::One => ask(&api, call.method, &call.path, call.body.as_ref()),
                     Answered::All => all(&api, &call.path).map(Value::Array),
-                    Answered::Page => Ok(ask(&api, call.method, &call.path, None)?["values"].take()),
+                    Answered::Page => {
+                        let mut answer = ask(&api, call.method, &call.path, None)?;
+                        Ok(answer.get_mut("values").map(Value::take).unwrap_or_default())
+                    }
                 });
                 let value = asked.await.map_err(|error| Failure::new(Code::Failed, error))??;
                 understood(&api_name(self), value)
@@ -102,10 +105,12 @@ fn api_name(administration: &Administration) -> String {
 }
 
 fn understood<T: DeserializeOwned>(host: &str, value: Value) -> Result<T, Failure> {
-    serde_json::from_value(value).map_err(|error| {
-        let sentence = format!("what {host} answers cannot be understood ({error})");
-        Failure::new(Code::Failed, sentence).hint("is it a Doorward server, of this version?")
-    })
+    serde_json::from_value(value).map_err(|error| not_understood(host, &error.to_string()))
+}
+
+fn not_understood(host: &str, why: &str) -> Failure {
+    let sentence = format!("what {host} answers cannot be understood ({why})");
+    Failure::new(Code::Failed, sentence).hint("is it a Doorward server, of this version?")
 }
 
 /// Every element of a list that comes in pages.
@@ -114,11 +119,12 @@ fn all(api: &Api, path: &str) -> Result<Vec<Value>, Failure> {
     let mut all = Vec::new();
     for page in 1.. {
         let mut answer = ask(api, "GET", &format!("{path}{mark}pagelen=100&page={page}"), None)?;
-        let Value::Array(values) = answer["values"].take() else {
-            return understood(api.host(), answer);
+        let Some(Value::Array(values)) = answer.get_mut("values").map(Value::take) else {
+            return Err(not_understood(api.host(), "it has no list"));
         };
+        let last = values.is_empty() || answer["next"].is_null();
         all.extend(values);
-        if answer["next"].is_null() {
+        if last {
             break;
         }
     }
@@ -139,7 +145,7 @@ fn ask(api: &Api, method: &str, path: &str, body: Option<&Value>) -> Result<Valu
         };
         match later.filter(|_| left > 0) {
             Some(seconds) => std::thread::sleep(Duration::from_secs(seconds.min(LONGEST_WAIT))),
-            None => return settled(method, api, answer?),
+            None => return settled(method, api, answer.map_err(|error| lost(method, error))?),
         }
     }
 }
@@ -156,17 +162,28 @@ fn settled(method: &str, api: &Api, answer: ApiAnswer) -> Result<Value, Failure>
     };
     let error = &answer.body["error"];
     let text = |value: &Value| value.as_str().map(|text| text.chars().filter(|c| !c.is_control()).collect::<String>());
-    let sentence = text(&error["message"]).unwrap_or_else(|| format!("{} answered {}", api.host(), answer.status));
-    // One of 404 and no more is what other servers say of paths that they do not know.
-    let remedy =
-        text(&error["detail"]["remedy"]).or_else(|| (method == "GET").then(|| "is it a Doorward server?".into()));
-    let failure = Failure::new(code, sentence);
-    Err(match remedy {
-        Some(remedy) => failure.hint(remedy),
-        None => failure,
-    })
+    // What is wrong with a parameter, without the name that it has in REST and not here.
+    let wrong = error["fields"].as_object().and_then(|fields| fields.values().next());
+    let told = wrong.and_then(|told| text(&told[0])).or_else(|| text(&error["message"]));
+    let sentence = told.unwrap_or_else(|| format!("{} answered {}", api.host(), answer.status));
+    let remedy = text(&error["detail"]["remedy"]).unwrap_or_else(|| match (answer.status, method) {
+        (429 | 502..=504, "GET") => "try again in a while".into(),
+        (500.., "POST" | "PUT" | "DELETE") => CHANGED_PERHAPS.into(),
+        _ => "is it a Doorward server?".into(),
+    });
+    Err(Failure::new(code, sentence).hint(remedy))
 }
 
+/// What is said when there is no answer.
+fn lost(method: &str, error: RestError) -> Failure {
+    match (method, &error) {
+        ("GET", _) | (_, RestError::Name(_) | RestError::Certificate(..)) => error.into(),
+        (_, RestError::Unreachable(_, why)) if why.contains("refused") => error.into(),
+        _ => Failure::new(Code::Failed, error).hint(CHANGED_PERHAPS),
+    }
+}
+
+const CHANGED_PERHAPS: &str = "what was to be changed may have been changed: look before you do it again";
 /// How long a call may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often what only reads is asked for.

@@ -56,7 +56,7 @@ impl From<StoreError> for Failure {
                 Self::new(Code::State, &error).hint("choose another e-mail")
             }
             StoreError::Exists { .. } => Self::new(Code::State, &error).hint("choose another name"),
-            StoreError::State(_) => Self::new(Code::State, &error),
+            StoreError::State(_) | StoreError::Withdrawn(_) => Self::new(Code::State, &error),
             StoreError::Unavailable(_) => {
                 Self::new(Code::Failed, &error).hint("check the data directory, its owner and the space on its disk")
             }
@@ -84,7 +84,7 @@ impl From<AdminError> for Failure {
 
 impl From<RestError> for Failure {
     fn from(error: RestError) -> Self {
-        Self::new(Code::Failed, error).hint("what was to be changed may have been changed: look before you do it again")
+        Self::new(Code::Failed, error).hint("check the address and the network")
     }
 }
 

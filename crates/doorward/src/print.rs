@@ -99,7 +99,8 @@ fn padded(cell: &str, width: usize) -> String {
 }
 
 const GAP: &str = "  ";
-const NARROWEST: usize = 8;
+/// A day fits.
+const NARROWEST: usize = 10;
 
 /// Compares a generated document with what is in the repository; with `UPDATE_DOCS` set, writes it.
 #[cfg(test)]

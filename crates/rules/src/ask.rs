@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use crate::{Privilege, Scope, Scopes};
+use crate::{Privilege, Scope, Scopes, Vocabulary};
 
 /// One question to the kernel. Who asks and about what is in [`Facts`](crate::Facts).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -193,6 +193,12 @@ impl Action {
     /// What the principal must be allowed to do to the repository, the workspace or the server, if it is about one.
     pub fn privilege(self) -> Privilege {
         self.row().privilege
+    }
+
+    /// Whether only our own server does it: it takes a scope of our own.
+    pub fn is_own(self) -> bool {
+        let own = |scopes: &[Scope]| scopes.iter().all(|scope| scope.is_of(Vocabulary::Own));
+        self.row().needs.iter().all(|scopes| own(scopes))
     }
 
     /// Whether anybody may do it to what is public.

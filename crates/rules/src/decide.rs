@@ -7,7 +7,7 @@
 
 use crate::{
     Ask, Credential, Facts, Kind, Limit, NameForm, Object, Permit, Phase, Presented, Principal, Privilege, Reason,
-    Rule, RuleSet, Rules, Target, Timestamp, Trail, Verdict,
+    Rule, RuleSet, Rules, Target, Timestamp, Trail, Verdict, Workspace,
 };
 
 /// Decides whether the caller may do what it asks, and says why.
@@ -187,9 +187,19 @@ fn scope(question: &Question<'_>) -> Finding {
 fn visible(question: &Question<'_>) -> Finding {
     match question.ask.action.object() {
         Object::Repository => refuse_if(question.facts.visible().is_none(), Reason::RepositoryInvisible),
-        Object::Workspace => refuse_if(question.facts.visible_workspace().is_none(), Reason::WorkspaceInvisible),
+        Object::Workspace => refuse_if(workspace(question).is_none(), Reason::WorkspaceInvisible),
         Object::Holder => refuse_if(holder(question).is_none(), Reason::NotYours { action: question.ask.action }),
         Object::Account | Object::Server => Finding::Pass,
+    }
+}
+
+/// The workspace, if the principal may know of it, and what it is to it. A server's administrator is an administrator of every
+/// workspace for what takes a scope of our own; it is no more than others for what its older tokens may have scopes for.
+fn workspace<'a>(question: &'a Question<'_>) -> Option<(&'a Workspace, Privilege)> {
+    let administers = question.facts.credential().is_some_and(|credential| credential.administrator);
+    match administers && question.ask.action.is_own() {
+        true => question.facts.workspace.as_ref().map(|workspace| (workspace, Privilege::Admin)),
+        false => question.facts.visible_workspace().map(|workspace| (workspace, workspace.privilege)),
     }
 }
 
@@ -199,7 +209,8 @@ fn holder(question: &Question<'_>) -> Option<Target> {
     let facts = question.facts;
     let credential = facts.credential()?;
     let own = facts.account.filter(|account| credential.administrator || credential.owner == Some(*account));
-    let workspace = facts.administered_workspace().map(|workspace| Target::Workspace(workspace.id));
+    let workspace = facts.workspace.as_ref().filter(|_| credential.administrator).or(facts.administered_workspace());
+    let workspace = workspace.map(|workspace| Target::Workspace(workspace.id));
     own.map(Target::Account).or(workspace).or(credential.administrator.then_some(Target::Server))
 }
 
@@ -237,8 +248,8 @@ fn privilege(question: &Question<'_>) -> Finding {
             let administers = facts.credential().is_some_and(|credential| credential.administrator);
             (Target::Server, if administers { Privilege::Admin } else { Privilege::None })
         }
-        Object::Workspace => match facts.visible_workspace() {
-            Some(workspace) => (Target::Workspace(workspace.id), workspace.privilege),
+        Object::Workspace => match workspace(question) {
+            Some((workspace, privilege)) => (Target::Workspace(workspace.id), privilege),
             None => return Finding::Refuse(Reason::WorkspaceInvisible),
         },
         Object::Repository => match facts.repository {

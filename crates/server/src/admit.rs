@@ -10,7 +10,7 @@ use doorward_rules::{
     Action, Ask, Calendar, Credential, CredentialId, Limit, OwnFault, Permit, Presented, Reason, RuleSet, Rules,
     Surface, Verdict, advise, decide,
 };
-use doorward_store::{Decision, Finding, Named, Record, StoreError};
+use doorward_store::{Decision, Finding, Leave, Named, Record, StoreError};
 use doorward_wire::{Authorization, Passwords, RepositoryName, RequestId, bitbucket_cloud, redact};
 use tokio::time::timeout;
 
@@ -30,6 +30,8 @@ pub(crate) struct Admitted {
     pub(crate) limit: Limit,
     /// The credential, if one was presented.
     pub(crate) credential: Option<Credential>,
+    /// By which it is asked about again when it changes something; nothing in the sandbox, which has a time of its own.
+    pub(crate) leave: Option<Leave>,
 }
 
 /// A request that was not let in, or not found out about.
@@ -49,17 +51,19 @@ pub(crate) struct Wish<'a> {
     pub(crate) action: Action,
     /// What it is about.
     pub(crate) named: Named<'a>,
+    /// How it was named, where the records are to say no more than that.
+    pub(crate) shown: Option<&'a str>,
     /// Whether the same request was let in a moment ago, and is asked about once more.
     pub(crate) again: bool,
 }
 
 impl<'a> Wish<'a> {
     pub(crate) fn git(action: Action, repository: &'a RepositoryName) -> Self {
-        Self { surface: Surface::Git, action, named: Named::Repository(repository), again: false }
+        Self { surface: Surface::Git, action, named: Named::Repository(repository), shown: None, again: false }
     }
 
     pub(crate) fn rest(action: Action, named: Named<'a>) -> Self {
-        Self { surface: Surface::Rest, action, named, again: false }
+        Self { surface: Surface::Rest, action, named, shown: None, again: false }
     }
 
     pub(crate) fn again(self) -> Self {
@@ -68,7 +72,10 @@ impl<'a> Wish<'a> {
 
     /// What it is about, as it is recorded. Somebody may have put a token where a name belongs.
     pub(crate) fn subject(&self) -> String {
-        redact(&self.named.to_string()).into_owned()
+        match self.shown {
+            Some(shown) => redact(shown).into_owned(),
+            None => redact(&self.named.to_string()).into_owned(),
+        }
     }
 }
 
@@ -124,7 +131,8 @@ impl App {
             Ok(permit) => {
                 let limit = asked.found.facts.credential().map_or(Limit::Anywhere, |credential| credential.limit);
                 let credential = asked.found.facts.credential().cloned();
-                return Ok(Admitted { permit, decision, noted, limit, credential });
+                let leave = self.sandbox.is_none().then(|| asked.leave(self.settings.rules, wish.named));
+                return Ok(Admitted { permit, decision, noted, limit, credential, leave });
             }
             Err(reason) => reason,
         };
@@ -286,7 +294,7 @@ impl App {
 
     /// A refusal is recorded by itself, but for one that is no more than the question for a credential (git sends its
     /// first request without one on purpose), and for a flood of them.
-    async fn record_refusal(
+    pub(crate) async fn record_refusal(
         &self,
         context: &Context,
         wish: Wish<'_>,
@@ -325,6 +333,14 @@ impl App {
 }
 
 impl Asked {
+    /// What the store asks before a change is made, of what is the case then.
+    fn leave(self, set: RuleSet, named: Named<'_>) -> Leave {
+        let Self { ask, authorization, found, .. } = self;
+        Leave::new(authorization, named, found, move |facts, calendar, at| {
+            decide(Rules { set, calendar }, &ask, facts, at).outcome.map(drop)
+        })
+    }
+
     /// What was presented, as far as Bitbucket Cloud's wording depends on it.
     pub(crate) fn caller(&self) -> bitbucket_cloud::Caller {
         let presented = match &self.found.facts.presented {

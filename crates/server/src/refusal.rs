@@ -177,6 +177,9 @@ impl Refusal {
 /// The caller is told that the store has trouble, and the log what trouble.
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
+        if let StoreError::Withdrawn(reason) = &error {
+            return Self::of_reason(reason, Surface::Rest);
+        }
         tracing::error!(%error, "the store cannot answer");
         Self::unavailable(OwnFault::Store)
     }

@@ -69,7 +69,7 @@ impl Store {
             .execute(change.connection())
             .await
             .map_err(|error| StoreError::inserting(Noun::Account, name, error))?;
-        change.commit("account.created", name.as_str(), format!("account `{name}` was created")).await?;
+        change.commit("account.created", &subject(name), format!("account `{name}` was created")).await?;
         Ok(Account {
             id,
             name: name.clone(),
@@ -109,12 +109,15 @@ impl Store {
             Some(row) => account(&Row(row))?,
             None => return Err(StoreError::missing(Noun::Account, name)),
         };
-        let event = match wanted.disabled {
-            Some(true) => "account.disabled",
-            Some(false) => "account.enabled",
-            None => "account.standing",
+        // What gives or takes most is what it is called by.
+        let event = match (wanted.administrator, wanted.disabled) {
+            (Some(true), _) => "account.administrator",
+            (Some(false), _) => "account.no_administrator",
+            (None, Some(true)) => "account.disabled",
+            (None, Some(false)) => "account.enabled",
+            (None, None) => "account.standing",
         };
-        change.commit(event, name.as_str(), format!("account `{name}` is {}", wanted.told())).await?;
+        change.commit(event, &subject(name), format!("account `{name}` is {}", wanted.told())).await?;
         Ok(changed)
     }
 
@@ -165,6 +168,11 @@ impl AccountChange {
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
+}
+
+/// An account as the audit names it: never as a workspace is named.
+pub(crate) fn subject(name: &AccountName) -> String {
+    format!("@{name}")
 }
 
 pub(crate) fn account(row: &Row) -> Result<Account, StoreError> {

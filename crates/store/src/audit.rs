@@ -319,6 +319,7 @@ const AUDIT: &str = "
                status, reason, rule, sentence, remedy, NULL AS minute, NULL AS requests, NULL AS last_at
           FROM audit
          WHERE at >= $2 AND at < $3 AND ($1 IS NULL OR request = $1) AND ($4 = FALSE OR event = 'refused')
+           AND ($5 IS NULL OR event NOT LIKE 'token.%')
            AND ($5 IS NULL OR subject = $5 OR substr(subject, 1, length($5) + 1) = $5 || '/')
            AND ($6 IS NULL OR account = $6) AND ($7 IS NULL OR credential = $7 OR subject = $7)
            AND ($8 IS NULL OR address = $8) AND ($9 IS NULL OR reason = $9)

@@ -117,7 +117,7 @@ impl Store {
     }
 }
 
-async fn read(connection: &mut SqliteConnection) -> Result<Calendar, StoreError> {
+pub(crate) async fn read(connection: &mut SqliteConnection) -> Result<Calendar, StoreError> {
     let mut calendar = Calendar::new();
     for row in sqlx::query("SELECT * FROM calendar").fetch_all(&mut *connection).await? {
         let row = Row(row);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_rules::{AccountId, CredentialId, Form, Kind, Limit, NameForm, Scopes, Timestamp};
+use doorward_rules::{AccountId, CredentialId, Form, Kind, Limit, NameForm, Scopes, Timestamp, WorkspaceId};
 use doorward_wire::{AccountName, MintedToken, ProjectName, RepositoryName, TokenShape, WorkspaceSlug};
 use secrecy::SecretString;
 use sqlx::AssertSqlSafe;
@@ -39,6 +39,19 @@ pub struct Credential {
     pub made_by: Option<CredentialId>,
     /// When it was last let in.
     pub last_use: Option<Use>,
+}
+
+/// Whose credentials somebody may administer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Everybody's.
+    Everybodys,
+    /// An account's own, and the access tokens of the workspaces that it owns.
+    Account(AccountId),
+    /// The access tokens of a workspace.
+    Workspace(WorkspaceId),
+    /// No other's.
+    Nobodys,
 }
 
 /// Which credentials to list.
@@ -133,8 +146,8 @@ impl Store {
         Ok((credential, secret))
     }
 
-    /// Makes a credential like this one and lets the old one go on for `overlap`, so that nothing is refused while the
-    /// new secret is carried to where the old one is used.
+    /// Makes a credential like this one, which ends at `latest` if not sooner, and lets the old one go on for `overlap`, so
+    /// that nothing is refused while the new secret is carried to where the old one is used.
     ///
     /// # Errors
     /// [`StoreError::Missing`] if there is no such credential, [`StoreError::State`] if it has ended or was rotated
@@ -144,6 +157,7 @@ impl Store {
         id: CredentialId,
         shape: TokenShape,
         overlap: Duration,
+        latest: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Rotated, StoreError> {
         let Credential { kind, place, .. } = self.credential(id).await?;
@@ -182,7 +196,7 @@ impl Store {
             shape,
             name: &old.name,
             scopes: old.scopes,
-            expires_at: lifetime.map(|lifetime| now.after(lifetime)),
+            expires_at: lifetime.map(|lifetime| now.after(lifetime)).into_iter().chain(latest).min(),
         };
         let (credential, secret) = insert(&mut change, &new, &belonging).await?;
         let end = now.after(overlap);
@@ -224,7 +238,7 @@ impl Store {
         change.commit("token.rotation_taken_back", old.id.as_str(), sentence).await
     }
 
-    /// Ends a credential, and perhaps those that were made with it, and with those again. When this returns, no request that
+    /// Ends a credential, and, within a reach, those that were made with it, and with those again. When this returns, no request that
     /// begins afterwards is let in with one of them. Which ones there were, the first one first.
     ///
     /// # Errors
@@ -232,19 +246,24 @@ impl Store {
     pub async fn revoke_credential(
         &self,
         id: CredentialId,
-        with_made: bool,
+        with_made: Option<Reach>,
         now: Timestamp,
     ) -> Result<Vec<CredentialId>, StoreError> {
+        let (account, workspace) = with_made.map_or((None, None), Reach::as_ids);
         let mut change = self.change(now).await?;
         let rows = sqlx::query(
             "WITH RECURSIVE ended (id) AS ( \
                SELECT $2 UNION SELECT c.id FROM credential c JOIN ended e ON $3 AND c.made_by = e.id) \
              UPDATE credential SET revoked_at = $1 WHERE revoked_at IS NULL AND id IN (SELECT id FROM ended) \
+               AND (id = $2 OR ($4 IS NULL AND $5 IS NULL) OR account_id = $4 OR (account_id IS NULL AND workspace_id IN \
+                 (SELECT w.id FROM workspace w WHERE w.id = $5 OR w.owner_id = $4))) \
              RETURNING id",
         )
         .bind(now.0)
         .bind(id.as_str())
-        .bind(with_made)
+        .bind(with_made.is_some())
+        .bind(account)
+        .bind(workspace)
         .fetch_all(change.connection())
         .await?;
         let mut ended = rows.into_iter().map(|row| Row(row).credential_id("id")).collect::<Result<Vec<_>, _>>()?;
@@ -264,23 +283,29 @@ impl Store {
         Ok(ended)
     }
 
-    /// The living credentials that were made with another, be it by rotating one, and with those again.
+    /// The living credentials within a reach that were made with another, be it by rotating one, and with those again.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
     pub async fn credentials_made_with(
         &self,
         id: CredentialId,
+        reach: Reach,
         now: Timestamp,
     ) -> Result<Vec<CredentialId>, StoreError> {
+        let (account, workspace) = reach.as_ids();
         let rows = sqlx::query(
             "WITH RECURSIVE made (id) AS ( \
                SELECT $1 UNION SELECT c.id FROM credential c JOIN made m ON c.made_by = m.id) \
              SELECT id FROM credential WHERE id IN (SELECT id FROM made) AND id <> $1 AND revoked_at IS NULL \
-               AND (expires_at IS NULL OR expires_at > $2) ORDER BY created_at, id",
+               AND (expires_at IS NULL OR expires_at > $2) \
+               AND (($3 IS NULL AND $4 IS NULL) OR account_id = $3 OR (account_id IS NULL AND workspace_id IN \
+                 (SELECT w.id FROM workspace w WHERE w.id = $4 OR w.owner_id = $3))) ORDER BY created_at, id",
         )
         .bind(id.as_str())
         .bind(now.0)
+        .bind(account)
+        .bind(workspace)
         .fetch_all(self.reading())
         .await?;
         rows.into_iter().map(|row| Row(row).credential_id("id")).collect()
@@ -447,6 +472,18 @@ impl Store {
             belonging.place.get_or_insert_with(|| slug.to_string());
         }
         Ok(belonging)
+    }
+}
+
+impl Reach {
+    fn as_ids(self) -> (Option<String>, Option<String>) {
+        match self {
+            Self::Everybodys => (None, None),
+            Self::Account(id) => (Some(id.to_string()), None),
+            Self::Workspace(id) => (None, Some(id.to_string())),
+            // No account has this id.
+            Self::Nobodys => (Some(String::new()), None),
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use doorward_rules::Timestamp;
-use doorward_wire::RequestId;
+use doorward_rules::{Calendar, Facts, Reason, Timestamp};
+use doorward_wire::{AccountName, Authorization, RepositoryName, RepositorySlug, RequestId, WorkspaceSlug};
 use sqlx::SqlStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::pool::PoolConnection;
@@ -17,8 +17,9 @@ use sqlx::sqlite::{
 use uuid::Uuid;
 
 use crate::epoch::Epoch;
+use crate::facts::look;
 use crate::known::Known;
-use crate::{Decision, Record, StoreError};
+use crate::{Decision, Finding, Named, Record, StoreError};
 
 /// The database of one data directory. Cheap to clone; all clones are the same database.
 ///
@@ -37,7 +38,21 @@ pub struct Store {
 struct Actor {
     request: String,
     decision: Decision,
+    leave: Option<Leave>,
 }
+
+/// What a request was let in by, so that it can be asked about again when what it is to change is under the lock.
+pub struct Leave {
+    authorization: Authorization,
+    workspace: Option<WorkspaceSlug>,
+    repository: Option<RepositorySlug>,
+    account: Option<AccountName>,
+    finding: Arc<Finding>,
+    check: Check,
+}
+
+/// Whether facts, at a moment, are reason enough.
+type Check = Box<dyn Fn(&Facts, &Calendar, Timestamp) -> Result<(), Reason> + Send + Sync>;
 
 /// A change under way. Nothing of it holds before it is committed, and nothing is left if it is dropped.
 #[derive(Debug)]
@@ -96,10 +111,12 @@ impl Store {
         Ok(())
     }
 
-    /// The same database for changes that a request was let in to make: their records say which request, and whose.
+    /// The same database for changes that a request was let in to make: their records say which request, and whose. With a
+    /// leave, none is made that it is not leave for any more: a change waits for those before it, and one of them may be the
+    /// end of the credential that it came with.
     #[must_use]
-    pub fn on_behalf_of(&self, request: RequestId, decision: Decision) -> Self {
-        Self { actor: Some(Arc::new(Actor { request: request.to_string(), decision })), ..self.clone() }
+    pub fn on_behalf_of(&self, request: RequestId, decision: Decision, leave: Option<Leave>) -> Self {
+        Self { actor: Some(Arc::new(Actor { request: request.to_string(), decision, leave })), ..self.clone() }
     }
 
     /// Whether the database answers.
@@ -138,7 +155,56 @@ impl Store {
             committed: false,
         };
         sqlx::raw_sql("BEGIN IMMEDIATE").execute(change.connection()).await?;
+        if let Some(actor) = self.actor.clone()
+            && let Some(leave) = &actor.leave
+        {
+            leave.check(change.connection(), at).await?;
+        }
         Ok(change)
+    }
+}
+
+impl Leave {
+    /// Leave by what was found, as `check` says of the same facts or later ones.
+    pub fn new(
+        authorization: Authorization,
+        named: Named<'_>,
+        finding: Arc<Finding>,
+        check: impl Fn(&Facts, &Calendar, Timestamp) -> Result<(), Reason> + Send + Sync + 'static,
+    ) -> Self {
+        let (workspace, repository) = (named.workspace().cloned(), named.repository().cloned());
+        Self {
+            authorization,
+            workspace,
+            repository,
+            account: named.account().cloned(),
+            finding,
+            check: Box::new(check),
+        }
+    }
+
+    async fn check(&self, connection: &mut SqliteConnection, at: Timestamp) -> Result<(), StoreError> {
+        let epoch: i64 = sqlx::query_scalar("SELECT value FROM epoch").fetch_one(&mut *connection).await?;
+        let mut finding = Arc::clone(&self.finding);
+        if epoch != finding.epoch {
+            let repository = self.workspace.clone().zip(self.repository.clone());
+            let repository = repository.map(|(workspace, slug)| RepositoryName { workspace, slug });
+            let named = match (&repository, &self.workspace, &self.account) {
+                (Some(name), ..) => Named::Repository(name),
+                (None, Some(slug), _) => Named::Workspace(slug),
+                (None, None, Some(name)) => Named::Account(name),
+                (None, None, None) => Named::Nothing,
+            };
+            finding = Arc::new(look(&mut *connection, &self.authorization, named).await?);
+        }
+        let calendar = crate::calendar::read(connection).await?;
+        (self.check)(&finding.facts, &calendar, at).map_err(|reason| StoreError::Withdrawn(Box::new(reason)))
+    }
+}
+
+impl std::fmt::Debug for Leave {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Leave").field("finding", &self.finding).finish_non_exhaustive()
     }
 }
 

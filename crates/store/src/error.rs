@@ -1,5 +1,6 @@
 //! What can go wrong, apart by whose fault it is.
 
+use doorward_rules::Reason;
 use thiserror::Error;
 
 /// Why the store did not do what it was asked.
@@ -24,6 +25,9 @@ pub enum StoreError {
     /// The thing is in a state in which this cannot be done to it.
     #[error("{0}")]
     State(String),
+    /// Whoever was let in to do it may not do it any more, or not at this moment.
+    #[error("{0}")]
+    Withdrawn(Box<Reason>),
     /// The database cannot answer now. This says nothing about what was asked.
     #[error("the database cannot be used: {0}")]
     Unavailable(#[from] sqlx::Error),

@@ -10,6 +10,8 @@ use doorward_wire::{
     AccountName, Authorization, Presentation, PresentedName, RepositorySlug, TokenDigest, WorkspaceSlug,
 };
 
+use sqlx::sqlite::SqliteExecutor;
+
 use crate::known::Question;
 use crate::permission::resolve;
 use crate::row::Row;
@@ -22,6 +24,8 @@ pub struct Finding {
     pub facts: Facts,
     /// The user name of the account that the credential acts for, if the secret was proven and it acts for one.
     pub account: Option<String>,
+    /// The value of the epoch: as long as that is the same, so are these.
+    pub epoch: i64,
 }
 
 impl Store {
@@ -35,51 +39,57 @@ impl Store {
     /// [`StoreError`] if the store cannot tell now; there are no facts then, and nothing may be concluded.
     pub async fn find(&self, authorization: &Authorization, named: Named<'_>) -> Result<Arc<Finding>, StoreError> {
         let Authorization::Token(presentation) = authorization else {
-            return self.look(authorization, named).await.map(Arc::new);
+            return look(self.reading(), authorization, named).await.map(Arc::new);
         };
         let (Some(settled), Some(question)) = (self.epoch.settled(), Question::new(presentation, named)) else {
-            return self.look(authorization, named).await.map(Arc::new);
+            return look(self.reading(), authorization, named).await.map(Arc::new);
         };
         if let Some(found) = self.known.finding(settled, &question) {
             return Ok(found);
         }
-        let found = Arc::new(self.look(authorization, named).await?);
+        let found = Arc::new(look(self.reading(), authorization, named).await?);
         if matches!(found.facts.presented, Presented::Proven(_)) {
             self.known.keep_finding(settled, question, found.clone());
         }
         Ok(found)
     }
+}
 
-    async fn look(&self, authorization: &Authorization, named: Named<'_>) -> Result<Finding, StoreError> {
-        let presentation = match authorization {
-            Authorization::Token(presentation) => Some(presentation),
-            Authorization::Nothing | Authorization::Unreadable(..) => None,
-        };
-        let other = presentation.and_then(|presentation| match &presentation.name {
-            PresentedName::Other(name) => Some(name.to_ascii_lowercase()),
-            _ => None,
-        });
-        let row = sqlx::query(FIND)
-            .bind(presentation.map(|presentation| presentation.token.id.to_string()))
-            .bind(named.workspace().map(WorkspaceSlug::as_str))
-            .bind(named.repository().map(RepositorySlug::as_str))
-            .bind(other)
-            .bind(named.account().map(AccountName::as_str))
-            .fetch_one(self.reading())
-            .await?;
-        let row = Row(row);
-        let presented = match (authorization, presentation) {
-            (Authorization::Unreadable(fault, _), _) => Presented::Unreadable(*fault),
-            (_, None) => Presented::Nothing,
-            (_, Some(presentation)) => presented(&row, presentation)?,
-        };
-        let proven = matches!(presented, Presented::Proven(_));
-        let account = if proven { row.optional_text("account_name")? } else { None };
-        let workspace = workspace(&row, &presented)?;
-        let repository = repository(&row, &presented, workspace.as_ref())?;
-        let named = row.optional_parsed("named_account")?;
-        Ok(Finding { facts: Facts { presented, workspace, repository, account: named }, account })
-    }
+/// Finds out, by whatever reads: also in the middle of a change.
+pub(crate) async fn look(
+    database: impl SqliteExecutor<'_>,
+    authorization: &Authorization,
+    named: Named<'_>,
+) -> Result<Finding, StoreError> {
+    let presentation = match authorization {
+        Authorization::Token(presentation) => Some(presentation),
+        Authorization::Nothing | Authorization::Unreadable(..) => None,
+    };
+    let other = presentation.and_then(|presentation| match &presentation.name {
+        PresentedName::Other(name) => Some(name.to_ascii_lowercase()),
+        _ => None,
+    });
+    let row = sqlx::query(FIND)
+        .bind(presentation.map(|presentation| presentation.token.id.to_string()))
+        .bind(named.workspace().map(WorkspaceSlug::as_str))
+        .bind(named.repository().map(RepositorySlug::as_str))
+        .bind(other)
+        .bind(named.account().map(AccountName::as_str))
+        .fetch_one(database)
+        .await?;
+    let row = Row(row);
+    let presented = match (authorization, presentation) {
+        (Authorization::Unreadable(fault, _), _) => Presented::Unreadable(*fault),
+        (_, None) => Presented::Nothing,
+        (_, Some(presentation)) => presented(&row, presentation)?,
+    };
+    let proven = matches!(presented, Presented::Proven(_));
+    let account = if proven { row.optional_text("account_name")? } else { None };
+    let workspace = workspace(&row, &presented)?;
+    let repository = repository(&row, &presented, workspace.as_ref())?;
+    let named = row.optional_parsed("named_account")?;
+    let epoch = row.number("epoch")?;
+    Ok(Finding { facts: Facts { presented, workspace, repository, account: named }, account, epoch })
 }
 
 const FIND: &str = "
@@ -96,7 +106,8 @@ const FIND: &str = "
                 EXISTS (SELECT 1 FROM repository o WHERE o.workspace_id = w.id AND o.public)
              OR EXISTS (SELECT 1 FROM permission g JOIN repository o ON o.id = g.repository_id
                          WHERE g.account_id = a.id AND o.workspace_id = w.id AND g.privilege <> 'none')
-           ELSE FALSE END AS shows
+           ELSE FALSE END AS shows,
+           (SELECT value FROM epoch) AS epoch
       FROM (SELECT 1 AS one) AS always
       LEFT JOIN credential c ON c.id = $1
       LEFT JOIN account a ON a.id = c.account_id
@@ -166,8 +177,8 @@ fn limit(row: &Row) -> Result<Limit, StoreError> {
     })
 }
 
-/// The workspace as the principal stands to it: its owner, the server's administrators and its own access tokens are its
-/// administrators, its members may read. Tokens of what is in it see that, and no more of it.
+/// The workspace as the principal stands to it: its owner and its own access tokens are its administrators, its members may
+/// read. Tokens of what is in it see that, and no more of it.
 fn workspace(row: &Row, presented: &Presented) -> Result<Option<Workspace>, StoreError> {
     let Some(id) = row.optional_parsed::<WorkspaceId>("workspace_id")? else { return Ok(None) };
     let privilege = match presented {
@@ -178,7 +189,7 @@ fn workspace(row: &Row, presented: &Presented) -> Result<Option<Workspace>, Stor
                 Privilege::None
             }
         }
-        Presented::Proven(credential) if credential.administrator || row.truth("owner")? => Privilege::Admin,
+        Presented::Proven(_) if row.truth("owner")? => Privilege::Admin,
         Presented::Proven(_) if row.truth("member")? => Privilege::Read,
         _ => Privilege::None,
     };

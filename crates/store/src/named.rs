@@ -47,7 +47,7 @@ impl std::fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Nothing => f.write_str("(own account)"),
-            Self::Account(name) => name.fmt(f),
+            Self::Account(name) => write!(f, "@{name}"),
             Self::Workspace(slug) => slug.fmt(f),
             Self::Repository(name) => name.fmt(f),
         }

@@ -203,9 +203,9 @@ pub(crate) enum TokenCommand {
         /// Limit it to one workspace
         #[arg(long, value_name = "WS")]
         workspace: Option<WorkspaceSlug>,
-        /// When it ends: 30d, 12h, 1y, or never
-        #[arg(long, value_name = "TIME", default_value = "1y", value_parser = lifetime)]
-        expires: Lifetime,
+        /// When it ends: 30d, 12h, 1y, or never [default: 1y, or with the token that it is made with]
+        #[arg(long, value_name = "TIME", value_parser = lifetime)]
+        expires: Option<Lifetime>,
     },
     /// List tokens, without their secrets
     List {
@@ -346,7 +346,7 @@ pub(crate) enum CalendarCommand {
         #[arg(value_enum)]
         kind: KindWord,
         /// How many days to look back
-        #[arg(long, value_name = "N", default_value_t = 30)]
+        #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=36_500))]
         days: u32,
     },
 }

@@ -10,7 +10,10 @@ use crate::print;
 
 pub(crate) async fn run(filter: AuditFilter, place: &Administration, json: bool) -> Result<(), Failure> {
     let request = filter.request.map(|text| text.trim().parse()).transpose();
+    // A workspace's own administrators may look in it, and nowhere else.
+    let workspace = filter.within.as_deref().and_then(|within| within.split('/').next()?.parse().ok());
     let wanted = SearchAudit {
+        workspace,
         request: request.map_err(|fault| Failure::new(Code::Usage, fault))?,
         since: filter.since.map(|since| now().before(since)),
         until: filter.until.map(|until| now().before(until)),

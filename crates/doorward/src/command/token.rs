@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 
 use super::{counted, day_or, phrase, short};
 use crate::administration::Administration;
-use crate::arguments::{TokenCommand, TokenKind};
+use crate::arguments::{Lifetime, TokenCommand, TokenKind};
 use crate::failure::{Code, Failure};
 use crate::print;
 
@@ -18,7 +18,12 @@ pub(crate) async fn run(command: TokenCommand, place: &Administration, json: boo
     match command {
         TokenCommand::Create { kind, account, place: holder, name, scopes, no_scopes: _, workspace, expires } => {
             let holder = holder_of(kind, account, holder, workspace)?;
-            let (scopes, lifetime) = (Scopes::of(&scopes), expires.0);
+            let lifetime = match expires {
+                None => doorward_admin::Lifetime::Usual,
+                Some(Lifetime(Some(lifetime))) => doorward_admin::Lifetime::For(lifetime),
+                Some(Lifetime(None)) => doorward_admin::Lifetime::Endless,
+            };
+            let scopes = Scopes::of(&scopes);
             let made = place.carry_out(CreateToken { kind: kind.into(), holder, name, scopes, lifetime }).await?;
             let shown = show_new(&made, json);
             if shown.is_err() {

@@ -506,3 +506,249 @@ fn what_cannot_have_been_meant_is_refused_with_the_name_of_what_is_wrong() {
     let answer = sandbox.http().get("/2.0/doorward/tokens", &[]);
     assert!(answer.status == 404 && answer.text().contains("There is no API hosted at this URL"), "{}", answer.text());
 }
+
+#[test]
+fn what_was_let_in_before_a_revocation_and_comes_to_its_turn_after_it_is_not_done() {
+    let world = World::new();
+    for _ in 0..3 {
+        let stolen = token(world.cli(), "ada", &["write:token:doorward", READ]);
+        std::thread::scope(|scope| {
+            let thieves: Vec<_> = (0..16)
+                .map(|_| {
+                    scope.spawn(|| {
+                        // Until it is refused, which it must be soon.
+                        for _ in 0..1000 {
+                            let answer = world.call(&stolen, "POST", "/tokens", &wanted("ada", &[READ]));
+                            if answer.status != 201 {
+                                return answer.status;
+                            }
+                        }
+                        201
+                    })
+                })
+                .collect();
+            crate::operation::await_that("some were made", || {
+                let made = world.cli().json(&["token", "show", &id_of(&stolen)]);
+                made["made"].as_array().is_some_and(|made| made.len() > 16)
+            });
+            let path = format!("/tokens/{}?with_made=true", id_of(&stolen));
+            world.ok(&world.root, "DELETE", &path, &Value::Null, 200);
+            let statuses: Vec<u16> = thieves.into_iter().map(|thief| thief.join().expect("it ended")).collect();
+            assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
+        });
+        let all = world.cli().json(&["token", "show", &id_of(&stolen)]);
+        assert_eq!(all["made"], json!([]), "nothing that it made is left");
+    }
+}
+
+#[test]
+fn a_token_that_ends_while_its_request_is_sent_is_of_no_use_at_its_end() {
+    let world = World::new();
+    let short = world.cli().token("ada", &["write:token:doorward", READ], &["--expires", "2s"]).1;
+    let body = wanted("ada", &[READ]).to_string();
+    let head = format!(
+        "POST /2.0/doorward/tokens HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {short}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = world.server.http().connect();
+    std::io::Write::write_all(&mut stream, head.as_bytes()).expect("written");
+    crate::operation::await_that("it has ended", || world.plain(&short, "/2.0/repositories/acme/site").status == 401);
+    std::io::Write::write_all(&mut stream, body.as_bytes()).expect("written");
+    let mut answer = [0; 16];
+    std::io::Read::read_exact(&mut stream, &mut answer).expect("an answer");
+    assert!(answer.starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[test]
+fn no_record_and_no_id_tells_whose_a_token_is() {
+    let world = World::new();
+    let (ada, carol) = (token(world.cli(), "ada", OWN), token(world.cli(), "carol", OWN));
+    let counted = world.plain(&ada, "/2.0/user").header("x-request-id").to_owned();
+    for id in [id_of(&ada), id_of(&world.root), "000000000000".into()] {
+        world.refused(&carol, "DELETE", &format!("/tokens/{id}"), &Value::Null, 404, "not_yours");
+    }
+    world.refused(&carol, "GET", &format!("/why/{counted}"), &Value::Null, 404, "not_yours");
+    let own = world.get(&carol, "/audit?account=carol&pagelen=100").to_string();
+    assert!(
+        own.contains(&id_of(&ada)) && !own.contains("\"ada\"") && !own.contains("@ada") && !own.contains("root"),
+        "{own}"
+    );
+    // The tag in the id of an answer to whoever brings nothing is made of what was asked, and not of what was found.
+    let tags: Vec<String> = [id_of(&ada), id_of(&world.root), "000000000000".into()]
+        .iter()
+        .map(|id| world.server.http().get(&format!("/2.0/doorward/tokens/{id}"), &[]).header("x-request-id").to_owned())
+        .collect();
+    for id in tags {
+        crate::operation::await_that("it is counted", || world.cli().run(&["why", &id]).ok);
+        let record = world.cli().json(&["why", &id]);
+        let subject = record["records"][0]["subject"].as_str().expect("a subject");
+        assert!(!["ada", "@ada", "root", "@root", "(own account)"].contains(&subject), "{record}");
+    }
+}
+
+#[test]
+fn an_account_and_a_workspace_of_the_same_name_have_records_of_their_own() {
+    let world = World::new();
+    world.cli().ok(&["workspace", "create", "bob", "--owner", "carol"]);
+    world.cli().ok(&["account", "set", "bob", "--managed", "on"]);
+    let carol = token(world.cli(), "carol", OWN);
+    let bob = token(world.cli(), "bob", OWN);
+    world.get(&bob, "/tokens?account=bob");
+    let seen = world.get(&carol, "/audit?workspace=bob");
+    let events: Vec<&str> =
+        seen["values"].as_array().expect("a list").iter().filter_map(|row| row["event"].as_str()).collect();
+    assert_eq!(events.iter().filter(|event| **event != "allowed").copied().collect::<Vec<_>>(), ["workspace.created"]);
+    assert!(!seen.to_string().contains(&id_of(&bob)), "{seen}");
+}
+
+#[test]
+fn a_token_is_not_limited_to_a_workspace_that_its_maker_may_not_know_of() {
+    let world = World::new();
+    let carol = token(world.cli(), "carol", &["write:token:doorward"]);
+    world.cli().ok(&["policy", "set", "acme", "--kinds", "oauth"]);
+    let ask = |workspace: &str| {
+        let body = json!({ "account": "carol", "name": "x", "scopes": [], "workspace": workspace });
+        let told = world.refused(&carol, "POST", "/tokens", &body, 404, "workspace_not_found");
+        told["error"]["message"].as_str().expect("a message").replace(workspace, "?")
+    };
+    assert_eq!(ask("acme"), ask("nosuch"));
+}
+
+#[test]
+fn an_administrators_token_for_tokens_alone_makes_none_for_others() {
+    let world = World::new();
+    let maker = token(world.cli(), "root", &["write:token:doorward", READ]);
+    let place = json!({ "kind": "workspace_access_token", "for": "acme", "name": "x", "scopes": [READ] });
+    for body in [wanted("bob", &[READ]), place] {
+        let told = world.refused(&maker, "POST", "/tokens", &body, 403, "beyond_own_token");
+        assert!(told["error"]["message"].as_str().expect("a message").contains("write:admin:doorward"), "{told}");
+    }
+    let theirs = token(world.cli(), "bob", &[READ]);
+    world.refused(&maker, "POST", &format!("/tokens/{}/rotate", id_of(&theirs)), &Value::Null, 403, "beyond_own_token");
+    world.ok(&maker, "POST", "/tokens", &wanted("root", &[READ]), 201);
+    // What the kernel lets in and is refused all the same is on record as refused, under the id of its answer.
+    let answer = world.call(&maker, "POST", "/tokens", &wanted("bob", &[READ]));
+    let why = world.cli().json(&["why", answer.header("x-request-id")]);
+    assert_eq!((&why["allowed"], &why["records"][0]["reason"]), (&json!(false), &json!("beyond_own_token")), "{why}");
+    // And what takes Bitbucket Cloud's scopes is no more to an administrator than to others.
+    let old = token(world.cli(), "root", &["admin:repository:bitbucket", "read:workspace:bitbucket", READ]);
+    for path in
+        ["/2.0/workspaces/acme/permissions/repositories", "/2.0/workspaces/acme/members", "/2.0/workspaces/acme"]
+    {
+        assert_eq!(world.plain(&old, path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn a_token_makes_none_that_lasts_longer_than_itself() {
+    let world = World::new();
+    let maker = world.cli().token("ada", &["write:token:doorward", READ], &["--expires", "1h"]).1;
+    let with = |expires: &str| json!({ "account": "ada", "name": "x", "scopes": [READ], "expires": expires });
+    for expires in ["2h", "never"] {
+        world.refused(&maker, "POST", "/tokens", &with(expires), 403, "beyond_own_token");
+    }
+    let end = world.cli().json(&["token", "show", &id_of(&maker)])["expires_at"].clone();
+    let made = world.ok(&maker, "POST", "/tokens", &wanted("ada", &[READ]), 201);
+    assert_eq!(made["expires_at"], end);
+    let endless = world.cli().token("ada", &[READ], &["--expires", "never"]).0;
+    let rotated = world.ok(&maker, "POST", &format!("/tokens/{endless}/rotate"), &Value::Null, 201);
+    assert_eq!(rotated["expires_at"], end);
+    // A token takes its own place for as long as it was made to last.
+    let own = world.ok(&maker, "POST", &format!("/tokens/{}/rotate", id_of(&maker)), &json!({ "overlap": "10m" }), 201);
+    assert!(own["expires_at"].as_str() >= end.as_str(), "{own}");
+}
+
+#[test]
+fn whoever_administers_no_more_ends_nothing_of_others_any_more() {
+    let world = World::new();
+    let made = world.ok(&world.root, "POST", "/tokens", &wanted("carol", &[READ]), 201);
+    world.cli().ok(&["account", "set", "root", "--administrator", "off"]);
+    let shown = world.get(&world.root, &format!("/tokens/{}", id_of(&world.root)));
+    assert_eq!(shown["made"], json!([]));
+    let path = format!("/tokens/{}?with_made=true", id_of(&world.root));
+    let ended = world.ok(&world.root, "DELETE", &path, &Value::Null, 200);
+    assert_eq!((&ended["with"], &ended["left"]), (&json!([]), &json!([])));
+    assert_eq!(world.cli().json(&["token", "show", made["id"].as_str().expect("an id")])["state"], "valid");
+}
+
+#[test]
+fn nobody_shuts_itself_out_from_elsewhere() {
+    let world = World::new();
+    let elsewhere = world.server.elsewhere(&world.root);
+    for arguments in [
+        &["account", "disable", "root"][..],
+        &["account", "set", "root", "--administrator", "off"],
+        &["calendar", "retire", "api"],
+        &["calendar", "brownout", "api", "--from", "now", "--for", "1h"],
+    ] {
+        let outcome = elsewhere.run(arguments);
+        assert!(!outcome.ok && outcome.stderr.contains("at the machine itself"), "{arguments:?}: {}", outcome.stderr);
+    }
+    assert!(elsewhere.run(&["account", "list"]).ok);
+    elsewhere.ok(&["calendar", "announce", "api", "--retires", "2099-01-01"]);
+    elsewhere.ok(&["account", "disable", "ada"]);
+    let answer = world.call(&world.root, "GET", "/accounts", &Value::Null);
+    assert_eq!(answer.header("cache-control"), "no-store");
+}
+
+#[test]
+fn an_owner_looks_into_its_workspaces_audit_from_elsewhere_also_with_the_workspaces_own_token() {
+    let world = World::new();
+    let ada = token(world.cli(), "ada", OWN);
+    let limited = world.cli().token("ada", OWN, &["--workspace", "acme"]).1;
+    let own = world.cli().json(&[
+        "token",
+        "create",
+        "--kind",
+        "workspace",
+        "--for",
+        "acme",
+        "--name",
+        "x",
+        "--scope",
+        "read:audit:doorward",
+    ]);
+    for who in [&ada, &limited, &own["secret"].as_str().expect("a secret").to_owned()] {
+        let rows = world.server.elsewhere(who).json(&["audit", "--in", "acme/site"]);
+        assert_eq!(rows[0]["event"], "repository.created", "{rows}");
+    }
+}
+
+#[test]
+fn what_answers_nonsense_is_told_apart_from_a_server() {
+    use std::io::{Read, Write};
+    for (answer, told) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]", "cannot be understood"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 27\r\nConnection: close\r\n\r\n{\"values\":[],\"next\":\"http\"}", "NAME"),
+        ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", "is it a Doorward server?"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 99\r\nConnection: close\r\n\r\n{", "check the address"),
+    ] {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let end = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let ended = end.clone();
+        let server = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if ended.load(std::sync::atomic::Ordering::SeqCst) {
+                    return;
+                }
+                let mut stream = stream.expect("a connection");
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request);
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        let world = World::new();
+        let mut command = world.cli().command(&[]);
+        command = std::process::Command::new(command.get_program());
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", world.server.directory()).env("DOORWARD_TOKEN", &world.root);
+        let outcome = Outcome::from(command.args(["--server", &address, "account", "list"]).output().expect("it runs"));
+        let text = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert!(text.contains(told) && !text.contains("panicked"), "{answer}: {text}");
+        end.store(true, std::sync::atomic::Ordering::SeqCst);
+        drop(std::net::TcpStream::connect(address.trim_start_matches("http://")));
+        server.join().expect("it ended");
+    }
+}

@@ -7,6 +7,7 @@ use serde_json::Value;
 /// What each crate may use of the others.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("doorward-rules", &[]),
+    ("doorward-lookout", &[]),
     ("doorward-wire", &["doorward-rules"]),
     ("doorward-store", &["doorward-rules", "doorward-wire"]),
     ("doorward-git", &["doorward-rules", "doorward-wire"]),

@@ -162,7 +162,7 @@ pub(crate) fn places(object: Object) -> Vec<Facts> {
 /// Whether the account of a credential administers the server, where that can matter.
 fn administrators(object: Object, credential: &Credential) -> &'static [bool] {
     match object {
-        Object::Holder | Object::Server if credential.owner.is_some() => &[false, true],
+        Object::Workspace | Object::Holder | Object::Server if credential.owner.is_some() => &[false, true],
         _ => &[false],
     }
 }

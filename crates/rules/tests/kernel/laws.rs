@@ -42,8 +42,8 @@ fn a_permit_is_for_what_was_asked_and_for_who_asked() {
             Object::Server => Target::Server,
             Object::Holder => match (question.facts.account, &question.facts.workspace) {
                 (Some(account), _) => Target::Account(account),
-                (None, Some(workspace)) if workspace.privilege == Privilege::Admin => Target::Workspace(HERE),
-                _ => Target::Server,
+                (None, Some(_)) => Target::Workspace(HERE),
+                (None, None) => Target::Server,
             },
         };
         assert_eq!((permit.action(), permit.target(), permit.principal()), (question.ask.action, target, principal));
@@ -111,7 +111,9 @@ fn a_workspace_in_which_nothing_may_be_seen_is_refused_as_an_absent_one_is() {
             let found = question.decide().outcome;
             // A token that is limited to the workspace itself belongs to it, and is told so.
             let own = question.facts.credential().is_some_and(|credential| credential.limit == Limit::Workspace(HERE));
-            assert!(found == absent_verdict.outcome || own, "{}", question.describe());
+            let administers = question.facts.credential().is_some_and(|credential| credential.administrator);
+            let administers = administers && question.ask.action.is_own();
+            assert!(found == absent_verdict.outcome || own || administers, "{}", question.describe());
         }
     });
 }
@@ -132,6 +134,21 @@ fn a_holder_that_one_may_not_administer_is_refused_as_an_absent_one_is() {
             let absent = decide(question.rules, question.ask, &absent, NOW);
             assert_eq!(question.decide().outcome, absent.outcome, "{}", question.describe());
             assert!(absent.outcome.is_err(), "{}", question.describe());
+        }
+    });
+}
+
+#[test]
+fn an_administrator_of_the_server_is_no_more_than_others_for_what_takes_bitbucket_clouds_scopes() {
+    every_question(|question| {
+        let Some(credential) = question.facts.credential().filter(|credential| credential.administrator) else {
+            return;
+        };
+        if !question.ask.action.is_own() {
+            let other = Credential { administrator: false, ..credential.clone() };
+            let other = Facts { presented: Presented::Proven(other), ..question.facts.clone() };
+            let verdict = decide(question.rules, question.ask, &other, NOW);
+            assert_eq!(question.decide().outcome, verdict.outcome, "{}", question.describe());
         }
     });
 }

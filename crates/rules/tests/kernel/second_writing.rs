@@ -163,7 +163,9 @@ fn told_again(question: Question<'_>) -> Result<(), &'static str> {
     if about_holder && !credential.administrator && !own && !administers {
         return Err("not_yours");
     }
+    let ours = [Action::ReadSettings, Action::ChangeSettings, Action::ReadAudit].contains(&ask.action);
     let granted = match (about_workspace, seen, &facts.workspace) {
+        (true, _, Some(_)) if ours && credential.administrator => Privilege::Admin,
         (true, _, Some(workspace)) if workspace.shows || !stranger => workspace.privilege,
         (true, ..) => return Err("workspace_not_found"),
         _ if about_holder => Privilege::Admin,

@@ -6,17 +6,20 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::FromRequestParts;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use axum::response::IntoResponse;
 use doorward_admin::Desk;
 use doorward_git::{Contents, Repositories};
 use doorward_rules::{
-    Action, Credential, Limit, Object, Permit, Principal, Reason, RepositoryId, RuleSet, Surface, Target, WorkspaceId,
+    Action, Credential, CredentialId, Limit, Object, Permit, Principal, Privilege, Reason, RepositoryId, RuleSet,
+    Surface, Target, WorkspaceId,
 };
 use doorward_store::{Account, Decision, Named, Repository, Store, StoreError, Viewer, Workspace};
-use doorward_wire::{AccountName, Fields, ObjectId, RepositoryName, RequestId, WorkspaceSlug};
+use doorward_wire::{
+    AccountName, Authorization, Fields, ObjectId, Passwords, RepositoryName, RequestId, WorkspaceSlug,
+};
 use serde_json::{Map, Value};
 
 use super::base;
@@ -51,10 +54,23 @@ pub(super) enum Place<'a> {
     Workspace(&'a str),
     /// A repository: the workspace, and its own name or its id in braces.
     Repository(&'a str, &'a str),
-    /// Whoever holds a token or made a request: an account.
+    /// An account, as whoever asks has named it.
     Holder(&'a AccountName),
-    /// The server; or something in it whose holder is not known.
+    /// A token or a request, as it was named, and whoever it was found to belong to; nobody must be able to tell from a record.
+    Held(&'a str, &'a Held),
+    /// The server.
     Server,
+}
+
+/// Whoever a token or a request belongs to.
+#[derive(Debug, Clone)]
+pub(super) enum Held {
+    /// An account.
+    Account(AccountName),
+    /// A workspace.
+    Workspace(WorkspaceSlug),
+    /// Nobody: there is no such thing, or nobody is known.
+    Nobody,
 }
 
 /// Leave to do what a call asks for.
@@ -88,14 +104,26 @@ enum Name {
     Workspace(WorkspaceSlug),
     Repository(RepositoryName),
     Holder(AccountName),
+    Held(String, Held),
     Server,
 }
 
 impl Name {
+    fn wish(&self, action: Action) -> Wish<'_> {
+        let shown = match self {
+            Self::Held(shown, _) => Some(shown.as_str()),
+            Self::Server => Some(SERVER),
+            _ => None,
+        };
+        Wish { shown, ..Wish::rest(action, self.as_named()) }
+    }
+
     fn as_named(&self) -> Named<'_> {
         match self {
             Self::Account | Self::Server => Named::Nothing,
-            Self::Holder(name) => Named::Account(name),
+            Self::Held(_, Held::Nobody) => Named::Nothing,
+            Self::Holder(name) | Self::Held(_, Held::Account(name)) => Named::Account(name),
+            Self::Held(_, Held::Workspace(slug)) => Named::Workspace(slug),
             Self::Workspace(slug) => Named::Workspace(slug),
             Self::Repository(name) => Named::Repository(name),
         }
@@ -119,6 +147,21 @@ impl FromRequestParts<App> for Call {
 }
 
 impl Call {
+    /// Whether the caller may know that there is such a workspace.
+    ///
+    /// # Errors
+    /// Trouble with the store.
+    pub(super) async fn may_know_of(&self, workspace: &WorkspaceSlug) -> Result<bool, Refusal> {
+        let values = self.headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
+        let authorization = Authorization::read(values, Passwords::Refused);
+        let found = self.app.store.find(&authorization, Named::Workspace(workspace)).await?;
+        let administers = found.facts.credential().is_some_and(|credential| credential.administrator);
+        let known = |workspace: &doorward_rules::Workspace| {
+            administers || workspace.shows || workspace.privilege > Privilege::None
+        };
+        Ok(found.facts.workspace.as_ref().is_some_and(known))
+    }
+
     /// The same call with more parameters.
     #[must_use]
     pub(super) fn with(self, form: Query) -> Self {
@@ -136,7 +179,7 @@ impl Call {
             Ok(name) => name,
             Err(refusal) => return self.refuse(&refusal),
         };
-        let wish = Wish::rest(action, name.as_named());
+        let wish = name.wish(action);
         let admitted = match self.app.admit(&self.context, &self.headers, wish).await {
             Ok(admitted) => admitted,
             Err(away) => return away.respond(),
@@ -158,7 +201,7 @@ impl Call {
         place: Place<'_>,
     ) -> Result<(Target, Principal), Box<Response<Body>>> {
         let name = self.resolve(action, place).await.map_err(|refusal| Box::new(self.refuse(&refusal)))?;
-        let wish = Wish::rest(action, name.as_named());
+        let wish = name.wish(action);
         let admitted = self.app.admit(&self.context, &self.headers, wish).await;
         let permit = admitted.map_err(|away| Box::new(away.respond()))?.permit;
         Ok((permit.target(), permit.principal()))
@@ -197,7 +240,7 @@ impl Call {
             Ok(name) => name,
             Err(refusal) => return self.refuse(&refusal),
         };
-        let wish = Wish { again, ..Wish::rest(action, name.as_named()) };
+        let wish = Wish { again, ..name.wish(action) };
         let (admitted, contents) = match self.app.admit_to_read(context, &self.headers, wish).await {
             Ok(admitted) => admitted,
             Err(away) => return away.respond(),
@@ -219,9 +262,9 @@ impl Call {
     }
 
     fn granted(&self, admitted: Admitted, wish: Wish<'_>, name: Name) -> (Granted, Noted) {
-        let Admitted { permit, decision, noted, limit, credential } = admitted;
+        let Admitted { permit, decision, noted, limit, credential, leave } = admitted;
         let id = self.context.id.tagged(decision.tag(&wish.subject()));
-        let store = self.app.store.on_behalf_of(id, decision.clone());
+        let store = self.app.store.on_behalf_of(id, decision.clone(), leave);
         (Granted { permit: Arc::new(permit), decision, limit, credential, store, id, name }, noted)
     }
 
@@ -233,6 +276,22 @@ impl Call {
         noted: Noted,
         reply: Reply,
     ) -> Response<Body> {
+        // What the kernel lets in and is refused all the same is on record as refused.
+        if let Err(refusal) = &reply
+            && refusal.status == StatusCode::FORBIDDEN
+        {
+            let refusal = refusal.clone().on(Surface::Rest);
+            let (refused, noted) = (decision.clone().refused(refusal.code), noted.refused(refusal.code));
+            let holder = decision.credential.as_deref().and_then(CredentialId::parse);
+            let recorded = self.app.record_refusal(&self.context, wish, refused, holder, &refusal).await;
+            let mut response = match &recorded {
+                Ok(id) => refusal.respond_recorded(*id),
+                Err(trouble) => return self.refuse(trouble),
+            };
+            response.extensions_mut().insert(FoundAs(recorded.unwrap_or(id)));
+            response.extensions_mut().insert(noted);
+            return response;
+        }
         if let Err(trouble) = self.app.tally(&self.context, wish, decision).await
             && (self.method.is_safe() || reply.is_err())
         {
@@ -255,6 +314,7 @@ impl Call {
             Place::Account => return Ok(Name::Account),
             Place::Server => return Ok(Name::Server),
             Place::Holder(name) => return Ok(Name::Holder(name.clone())),
+            Place::Held(shown, held) => return Ok(Name::Held(shown.to_owned(), held.clone())),
             Place::Workspace(workspace) => (workspace, None),
             Place::Repository(workspace, repository) => (workspace, Some(repository)),
         };
@@ -447,7 +507,7 @@ impl Granted {
 
     /// What it is about, as it is recorded.
     pub(super) fn subject(&self) -> String {
-        Wish::rest(self.permit.action(), self.name.as_named()).subject()
+        self.name.wish(self.permit.action()).subject()
     }
 }
 
@@ -526,6 +586,9 @@ pub(super) async fn commit(contents: &Contents, revision: &str) -> Result<Object
 fn in_braces(text: &str) -> Option<&str> {
     text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'))
 }
+
+/// The server, in records.
+const SERVER: &str = "(server)";
 
 fn misdirected() -> StoreError {
     StoreError::State("a permit was brought to something that it is not for".into())

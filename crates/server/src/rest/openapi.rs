@@ -186,6 +186,10 @@ fn about(name: &str) -> &'static str {
         "project_key" => "the project: its key, or its id in braces",
         "key" => "what the report was made under",
         "uid" => "the id of the webhook, with or without braces",
+        "account" => "an account: its user name",
+        "id" => "the id of a token",
+        "kind" => "a kind of credential, such as api_token",
+        "request" => "the id of a request, as in `X-Request-Id` of its answer",
         _ => "an e-mail address",
     }
 }
@@ -202,7 +206,7 @@ fn meaning(status: u16) -> &'static str {
         401 => "No credential, or none that is valid",
         403 => "The credential may not do this",
         404 => "It is not there, or you may not see it",
-        409 => "It has changed meanwhile",
+        409 => "It is taken, has changed meanwhile, or is in a state in which this cannot be done",
         410 => "Removed",
         413 => "Too much",
         415 => "Not a media type that is read here",

@@ -2,7 +2,7 @@
 
 use doorward_rules::{Action, CredentialId, NameForm, Privilege, Rule, Scheme, Surface, Timestamp};
 use doorward_store::{
-    AccountChange, AuditEntry, AuditFilter, Credentials, Decision, Named, Record, Recorder, Store, StoreError,
+    AccountChange, AuditEntry, AuditFilter, Credentials, Decision, Named, Reach, Record, Recorder, Store, StoreError,
 };
 use doorward_wire::{RequestId, WorkspaceSlug};
 
@@ -12,7 +12,7 @@ use crate::{NOW, bearer, furnished, parsed, token};
 fn by(store: &Store, credential: CredentialId) -> Store {
     let decision = Decision::new(Surface::Rest, Action::WriteTokens, Rule::Privilege);
     let decision = decision.by(Scheme::Bearer, Some((credential, NameForm::Empty)), Some("ada".into()));
-    store.on_behalf_of(RequestId::new(NOW, 7), decision)
+    store.on_behalf_of(RequestId::new(NOW, 7), decision, None)
 }
 
 #[tokio::test]
@@ -24,33 +24,33 @@ async fn what_a_stolen_credential_made_is_ended_with_it_and_nothing_else_is() {
     let (made_again, _) = token(&by(&store, made.id), "ada").await;
     let shape = doorward_wire::TokenShape::Doorward;
     let rotated = by(&store, made.id)
-        .rotate_credential(made_again.id, shape, std::time::Duration::ZERO, NOW)
+        .rotate_credential(made_again.id, shape, std::time::Duration::ZERO, None, NOW)
         .await
         .expect("rotated");
     assert_eq!((other.made_by, made.made_by, made_again.made_by), (None, Some(stolen.id), Some(made.id)));
-    let living = store.credentials_made_with(stolen.id, NOW).await.expect("a list");
+    let living = store.credentials_made_with(stolen.id, Reach::Everybodys, NOW).await.expect("a list");
     // The one that was rotated away has ended by now.
     assert!(living.len() == 2 && living.contains(&made.id) && living.contains(&rotated.credential.id), "{living:?}");
     // Whoever rotates a token that was stolen, with another, has not made the new one with the old.
     let (leaked, _) = token(&store, "ada").await;
-    store.rotate_credential(leaked.id, shape, std::time::Duration::ZERO, NOW).await.expect("rotated");
-    assert_eq!(store.credentials_made_with(leaked.id, NOW).await.expect("a list"), []);
+    store.rotate_credential(leaked.id, shape, std::time::Duration::ZERO, None, NOW).await.expect("rotated");
+    assert_eq!(store.credentials_made_with(leaked.id, Reach::Everybodys, NOW).await.expect("a list"), []);
 
     let kept: Vec<_> = store.credentials(Credentials::All).await.expect("a list").into_iter().map(|c| c.id).collect();
     let kept: Vec<_> =
         kept.into_iter().filter(|id| *id != stolen.id && !living.contains(id) && *id != made_again.id).collect();
     assert!(kept.contains(&other.id) && kept.contains(&leaked.id));
-    let ended = store.revoke_credential(stolen.id, true, NOW).await.expect("revoked");
+    let ended = store.revoke_credential(stolen.id, Some(Reach::Everybodys), NOW).await.expect("revoked");
     assert_eq!((ended[0], ended.len()), (stolen.id, 4), "{ended:?}");
     for credential in store.credentials(Credentials::All).await.expect("a list") {
         assert_eq!(credential.revoked_at.is_some(), !kept.contains(&credential.id), "{credential:?}");
     }
-    let again = store.revoke_credential(stolen.id, true, NOW).await;
+    let again = store.revoke_credential(stolen.id, Some(Reach::Everybodys), NOW).await;
     assert!(matches!(again, Err(StoreError::State(_))), "{again:?}");
 }
 
 #[tokio::test]
-async fn an_administrator_of_the_server_is_one_of_every_workspace_and_sees_no_repository_by_that() {
+async fn an_administrator_of_the_server_is_known_as_one_and_is_no_more_than_others_in_a_workspace() {
     let (_directory, store) = furnished().await;
     let (_, secret) = token(&store, "bob").await;
     let (workspace, site): (WorkspaceSlug, _) = (parsed("acme"), parsed("acme/site"));
@@ -58,8 +58,7 @@ async fn an_administrator_of_the_server_is_one_of_every_workspace_and_sees_no_re
         let change = AccountChange { administrator: Some(administrator), ..AccountChange::default() };
         store.change_account(&parsed("bob"), change, NOW).await.expect("changed");
         let found = store.find(&bearer(&secret), Named::Workspace(&workspace)).await.expect("an answer");
-        let expected = if administrator { Privilege::Admin } else { Privilege::None };
-        assert_eq!(found.facts.workspace.as_ref().map(|workspace| workspace.privilege), Some(expected));
+        assert_eq!(found.facts.workspace.as_ref().map(|workspace| workspace.privilege), Some(Privilege::None));
         assert_eq!(found.facts.credential().map(|credential| credential.administrator), Some(administrator));
         let found = store.find(&bearer(&secret), Named::Repository(&site)).await.expect("an answer");
         assert_eq!(found.facts.repository.map(|repository| repository.privilege), Some(Privilege::None));

@@ -114,7 +114,7 @@ impl Plan {
         };
         let (credential, secret) = store.create_credential(holder, new, long_ago).await?;
         if self.state == State::Revoked {
-            store.revoke_credential(credential.id, false, long_ago.min(at)).await?;
+            store.revoke_credential(credential.id, None, long_ago.min(at)).await?;
         }
         Ok(self.shown(&secret))
     }

@@ -7,10 +7,10 @@ use doorward_rules::Action;
 use doorward_store::StoreError;
 use doorward_wire::{AccountName, RequestId};
 
-use super::super::call::{Call, Granted, Place, Reply};
+use super::super::call::{Call, Granted, Held, Place, Reply};
 use super::super::page::{Page, Part};
 use super::super::parts::Parts;
-use super::{address, answer, moment_of, named, value};
+use super::{address, answer, moment_of, named, unstored, value};
 use crate::refusal::Refusal;
 
 /// `GET …/audit`: of a workspace for its administrators, of an account for itself, of everything for the server's.
@@ -55,7 +55,8 @@ async fn search(call: &Call, granted: &Granted, account: Option<AccountName>) ->
     let rows = operation.carry_out(&granted.desk(call)).await?;
     let more = rows.len() > page.length();
     let values = rows.iter().take(page.length()).map(value).collect::<Result<Vec<_>, _>>()?;
-    call.json(page.answer(Part { values, more, size: None }, &address(call), &call.query))
+    let answer = page.answer(Part { values, more, size: None }, &address(call), &call.query);
+    Ok(unstored(call.json(answer)?))
 }
 
 /// `GET …/why/{request}`: for whoever made the request, and for the server's administrators.
@@ -68,7 +69,8 @@ pub(super) async fn why(call: Call, Parts(id): Parts<String>) -> Response<Body> 
         Ok(found) => found,
         Err(refusal) => return call.refuse(&refusal),
     };
-    let place = maker.as_ref().map_or(Place::Server, Place::Holder);
+    let (shown, held) = (id.to_string(), maker.map_or(Held::Nobody, Held::Account));
+    let place = Place::Held(&shown, &held);
     call.carry_out(Action::ReadRequests, place, async |granted| answer(&call, &granted, Why { request: id }).await)
         .await
 }

@@ -12,8 +12,9 @@ mod workspace;
 
 use std::str::FromStr;
 
-use axum::http::StatusCode;
+use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, HeaderValue};
+use axum::http::{Response, StatusCode};
 use doorward_admin::{AdminError, Operation};
 use doorward_rules::{OwnFault, Timestamp};
 use doorward_store::{Noun, StoreError};
@@ -36,10 +37,7 @@ async fn answer<O: Operation>(call: &Call, granted: &Granted, operation: O) -> R
 /// The same with another status.
 async fn answer_as<O: Operation>(status: StatusCode, call: &Call, granted: &Granted, operation: O) -> Reply {
     let done = operation.carry_out(&granted.desk(call)).await?;
-    let mut response = call.json_as(status, value(&done)?)?;
-    // There may be a secret in it.
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(unstored(call.json_as(status, value(&done)?)?))
 }
 
 /// Asks for a list on behalf of the caller, which can be filtered and sorted by these fields.
@@ -52,7 +50,13 @@ async fn list<T: Serialize, O: Operation<Answer = Vec<T>>>(
     let listing = Listing::read(call, fields)?;
     let all = operation.carry_out(&granted.desk(call)).await?;
     let values = all.iter().map(value).collect::<Result<_, _>>()?;
-    listing.answer(call, values, &address(call))
+    Ok(unstored(listing.answer(call, values, &address(call))?))
+}
+
+/// The same, to be kept nowhere: there may be a secret in it, or what is nobody else's business.
+fn unstored(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Where the call itself went to.

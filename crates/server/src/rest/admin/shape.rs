@@ -5,6 +5,7 @@ use doorward_rules::{Kind, Privilege};
 use serde_json::{Value, json};
 
 use super::super::schema::{moment, number, object, of, switch, text, wanted, words};
+use super::token::MADE;
 
 /// Every shape, by its name.
 pub(in crate::rest) fn shapes() -> Vec<(&'static str, Value)> {
@@ -126,7 +127,7 @@ fn sent() -> Vec<(&'static str, Value)> {
         "two_step": switch(),
     });
     let token = json!({
-        "kind": words(&KINDS.map(Kind::word)), "account": text(), "for": text(), "workspace": text(), "name": text(),
+        "kind": words(&MADE.map(Kind::word)), "account": text(), "for": text(), "workspace": text(), "name": text(),
         "scopes": several(text()), "expires": text(),
     });
     let brownout = json!({ "from": moment(), "for": text(), "every": text(), "until": moment() });

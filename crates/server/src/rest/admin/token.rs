@@ -6,14 +6,14 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use doorward_admin::{
-    CreateToken, ListTokens, ReviewTokens, RevokeToken, RotateToken, ShowToken, TokenHolder, Whose, token_id,
+    CreateToken, Lifetime, ListTokens, ReviewTokens, RevokeToken, RotateToken, ShowToken, TokenHolder, Whose, token_id,
 };
 use doorward_rules::{Action, CredentialId, Kind, Scope, Scopes};
 use doorward_store::StoreError;
 use doorward_wire::{AccountName, nearest};
 
 use super::super::body::Object;
-use super::super::call::{Call, Granted, Place, Reply};
+use super::super::call::{Call, Granted, Held, Place, Reply};
 use super::super::parts::Parts;
 use super::{LONGEST, answer, answer_as, length, length_of, list, named};
 use crate::refusal::{Refusal, shown};
@@ -56,15 +56,21 @@ pub(super) async fn create(call: Call, wanted: Object) -> Response<Body> {
     };
     call.carry_out(Action::WriteTokens, place, async |granted| {
         let (kind, holder) = holder.clone();
+        if let TokenHolder::Account(_, Some(slug)) = &holder
+            && !call.may_know_of(slug).await?
+        {
+            let sentence = format!("there is no workspace `{slug}`, or you may not see anything in it");
+            return Err(Refusal::not_there("workspace_not_found", sentence, "check its spelling"));
+        }
         let name = wanted.needed_text("name", LONGEST)?;
         if name.chars().count() > LONGEST_LABEL || name.contains(char::is_control) {
             let what = "it has more than 100 characters, or a control character";
             return Err(Refusal::bad_parameter("name", what, "change it"));
         }
         let lifetime = match wanted.text("expires", LONGEST)?.as_deref() {
-            None => Some(365 * DAY),
-            Some("never") => None,
-            Some(text) => Some(length_of("expires", text)?),
+            None => Lifetime::Usual,
+            Some("never") => Lifetime::Endless,
+            Some(text) => Lifetime::For(length_of("expires", text)?),
         };
         let operation = CreateToken { kind, holder, name, scopes: scopes(&wanted)?, lifetime };
         answer_as(StatusCode::CREATED, &call, &granted, operation).await
@@ -145,13 +151,13 @@ async fn of_one(
         Ok(found) => found,
         Err(refusal) => return call.refuse(&refusal),
     };
-    let workspace = place.as_deref().and_then(|place| place.split('/').next()).unwrap_or_default();
-    let place = match &account {
-        Some(name) => Place::Holder(name),
-        None if workspace.is_empty() => Place::Server,
-        None => Place::Workspace(workspace),
+    let workspace = place.as_deref().and_then(|place| place.split('/').next()?.parse().ok());
+    let held = match (account, workspace) {
+        (Some(name), _) => Held::Account(name),
+        (None, Some(slug)) => Held::Workspace(slug),
+        (None, None) => Held::Nobody,
     };
-    call.carry_out(action, place, async |granted| work(granted, id).await).await
+    call.carry_out(action, Place::Held(id.as_str(), &held), async |granted| work(granted, id).await).await
 }
 
 /// What a new token is to be, and what it is to belong to.
@@ -194,7 +200,7 @@ fn scopes(wanted: &Object) -> Result<Scopes, Refusal> {
 }
 
 /// The kinds that can be made.
-const MADE: [Kind; 5] =
+pub(super) const MADE: [Kind; 5] =
     [Kind::ApiToken, Kind::AppPassword, Kind::RepositoryToken, Kind::ProjectToken, Kind::WorkspaceToken];
 const DAY: Duration = Duration::from_secs(86_400);
 const OVERLAP: Duration = Duration::from_secs(30 * 60);
