@@ -198,6 +198,7 @@ impl Operation for SetHead {
         }
         let full = RefName::parse(format!("refs/heads/{short}").as_bytes())
             .map_err(|error| wrong(format!("`{branch}` cannot be a branch: {error}")))?;
+        desk.store.ask_again().await?;
         desk.repositories()?.set_head(repository.id, &full).await.map_err(|error| match error {
             GitError::Failed { .. } => AdminError::Absent {
                 sentence: format!("there is no branch `{branch}` in {name}"),

@@ -228,10 +228,7 @@ impl Operation for RotateToken {
         desk.check_scopes(old.scopes)?;
         let account = old.account.as_ref().map(ToString::to_string);
         desk.check_holder(account.as_deref(), old.place.as_deref()).await?;
-        // A token may take its own place for as long as it was made to last.
-        let itself = desk.maker.as_ref().is_some_and(|maker| maker.id == self.id);
-        let latest = desk.latest().filter(|_| !itself);
-        let rotated = desk.store.rotate_credential(self.id, desk.shape, self.overlap, latest, desk.now).await?;
+        let rotated = desk.store.rotate_credential(self.id, desk.shape, self.overlap, desk.now).await?;
         Ok(NewTokenRow {
             secret: rotated.secret,
             token: TokenRow::of(&rotated.credential, &Calendar::open(), desk.now),

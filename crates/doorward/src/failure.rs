@@ -56,7 +56,7 @@ impl From<StoreError> for Failure {
                 Self::new(Code::State, &error).hint("choose another e-mail")
             }
             StoreError::Exists { .. } => Self::new(Code::State, &error).hint("choose another name"),
-            StoreError::State(_) | StoreError::Withdrawn(_) => Self::new(Code::State, &error),
+            StoreError::State(_) | StoreError::Withdrawn { .. } => Self::new(Code::State, &error),
             StoreError::Unavailable(_) => {
                 Self::new(Code::Failed, &error).hint("check the data directory, its owner and the space on its disk")
             }

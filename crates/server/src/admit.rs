@@ -8,7 +8,7 @@ use axum::http::header::AUTHORIZATION;
 use doorward_git::{Contents, Placed};
 use doorward_rules::{
     Action, Ask, Calendar, Credential, CredentialId, Limit, OwnFault, Permit, Presented, Reason, RuleSet, Rules,
-    Surface, Verdict, advise, decide,
+    Surface, Target, Verdict, advise, decide,
 };
 use doorward_store::{Decision, Finding, Leave, Named, Record, StoreError};
 use doorward_wire::{Authorization, Passwords, RepositoryName, RequestId, bitbucket_cloud, redact};
@@ -131,7 +131,7 @@ impl App {
             Ok(permit) => {
                 let limit = asked.found.facts.credential().map_or(Limit::Anywhere, |credential| credential.limit);
                 let credential = asked.found.facts.credential().cloned();
-                let leave = self.sandbox.is_none().then(|| asked.leave(self.settings.rules, wish.named));
+                let leave = self.sandbox.is_none().then(|| asked.leave(self, (wish.named, permit.target())));
                 return Ok(Admitted { permit, decision, noted, limit, credential, leave });
             }
             Err(reason) => reason,
@@ -334,10 +334,13 @@ impl App {
 
 impl Asked {
     /// What the store asks before a change is made, of what is the case then.
-    fn leave(self, set: RuleSet, named: Named<'_>) -> Leave {
+    fn leave(self, app: &App, about: (Named<'_>, Target)) -> Leave {
         let Self { ask, authorization, found, .. } = self;
-        Leave::new(authorization, named, found, move |facts, calendar, at| {
-            decide(Rules { set, calendar }, &ask, facts, at).outcome.map(drop)
+        let (set, clock) = (app.settings.rules, app.clone());
+        let clock = move || clock.clock.now();
+        Leave::new(authorization, about, found, clock, move |facts, calendar, at| {
+            let Verdict { outcome, trail } = decide(Rules { set, calendar }, &ask, facts, at);
+            outcome.map(drop).map_err(|reason| (reason, trail.settled_by()))
         })
     }
 

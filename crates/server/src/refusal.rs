@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response, StatusCode};
 use doorward_git::GitError;
-use doorward_rules::{OwnFault, Reason, Scopes, Surface};
+use doorward_rules::{OwnFault, Reason, Rule, Scopes, Surface};
 use doorward_store::StoreError;
 use doorward_wire::bitbucket_cloud::{Answer, envelope};
 use doorward_wire::{RequestId, redact};
@@ -32,6 +32,8 @@ pub(crate) struct Refusal {
     pub(crate) field: Option<Box<(&'static str, String)>>,
     /// What programs may want to know of it.
     pub(crate) data: Option<Box<Value>>,
+    /// The rule by which it was refused after it had been let in.
+    pub(crate) withdrawn_by: Option<Rule>,
     /// The answer in another's words.
     pub(crate) worded: Option<Box<Answer>>,
 }
@@ -53,6 +55,7 @@ impl Refusal {
             scopes: None,
             field: None,
             data: None,
+            withdrawn_by: None,
             worded: None,
         }
     }
@@ -177,8 +180,8 @@ impl Refusal {
 /// The caller is told that the store has trouble, and the log what trouble.
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        if let StoreError::Withdrawn(reason) = &error {
-            return Self::of_reason(reason, Surface::Rest);
+        if let StoreError::Withdrawn { reason, rule } = &error {
+            return Self { withdrawn_by: Some(*rule), ..Self::of_reason(reason, Surface::Rest) };
         }
         tracing::error!(%error, "the store cannot answer");
         Self::unavailable(OwnFault::Store)

@@ -146,8 +146,8 @@ impl Store {
         Ok((credential, secret))
     }
 
-    /// Makes a credential like this one, which ends at `latest` if not sooner, and lets the old one go on for `overlap`, so
-    /// that nothing is refused while the new secret is carried to where the old one is used.
+    /// Makes a credential like this one and lets the old one go on for `overlap`, so that nothing is refused while the new
+    /// secret is carried to where the old one is used.
     ///
     /// # Errors
     /// [`StoreError::Missing`] if there is no such credential, [`StoreError::State`] if it has ended or was rotated
@@ -157,7 +157,6 @@ impl Store {
         id: CredentialId,
         shape: TokenShape,
         overlap: Duration,
-        latest: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Rotated, StoreError> {
         let Credential { kind, place, .. } = self.credential(id).await?;
@@ -196,7 +195,7 @@ impl Store {
             shape,
             name: &old.name,
             scopes: old.scopes,
-            expires_at: lifetime.map(|lifetime| now.after(lifetime)).into_iter().chain(latest).min(),
+            expires_at: lifetime.map(|lifetime| now.after(lifetime)),
         };
         let (credential, secret) = insert(&mut change, &new, &belonging).await?;
         let end = now.after(overlap);

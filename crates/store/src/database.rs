@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use doorward_rules::{Calendar, Facts, Reason, Timestamp};
+use doorward_rules::{Calendar, Facts, Reason, Rule, Target, Timestamp};
 use doorward_wire::{AccountName, Authorization, RepositoryName, RepositorySlug, RequestId, WorkspaceSlug};
 use sqlx::SqlStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -19,6 +19,7 @@ use uuid::Uuid;
 use crate::epoch::Epoch;
 use crate::facts::look;
 use crate::known::Known;
+use crate::row::Row;
 use crate::{Decision, Finding, Named, Record, StoreError};
 
 /// The database of one data directory. Cheap to clone; all clones are the same database.
@@ -47,12 +48,14 @@ pub struct Leave {
     workspace: Option<WorkspaceSlug>,
     repository: Option<RepositorySlug>,
     account: Option<AccountName>,
+    target: Target,
     finding: Arc<Finding>,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
     check: Check,
 }
 
-/// Whether facts, at a moment, are reason enough.
-type Check = Box<dyn Fn(&Facts, &Calendar, Timestamp) -> Result<(), Reason> + Send + Sync>;
+/// Whether facts, at a moment, are reason enough; why not, and by which rule.
+type Check = Box<dyn Fn(&Facts, &Calendar, Timestamp) -> Result<(), (Reason, Rule)> + Send + Sync>;
 
 /// A change under way. Nothing of it holds before it is committed, and nothing is left if it is dropped.
 #[derive(Debug)]
@@ -158,37 +161,41 @@ impl Store {
         if let Some(actor) = self.actor.clone()
             && let Some(leave) = &actor.leave
         {
-            leave.check(change.connection(), at).await?;
+            leave.check(change.connection()).await?;
         }
         Ok(change)
+    }
+
+    /// Asks again whether whoever was let in still may do what it was let in to do, for what is not kept here.
+    ///
+    /// # Errors
+    /// [`StoreError::Withdrawn`] if it may not any more.
+    pub async fn ask_again(&self) -> Result<(), StoreError> {
+        let Some(leave) = self.actor.as_ref().and_then(|actor| actor.leave.as_ref()) else { return Ok(()) };
+        leave.check(&mut *self.reading.acquire().await?).await
     }
 }
 
 impl Leave {
-    /// Leave by what was found, as `check` says of the same facts or later ones.
+    /// Leave to do something to a target, by what was found, as `check` says of the same facts or later ones.
     pub fn new(
         authorization: Authorization,
-        named: Named<'_>,
+        (named, target): (Named<'_>, Target),
         finding: Arc<Finding>,
-        check: impl Fn(&Facts, &Calendar, Timestamp) -> Result<(), Reason> + Send + Sync + 'static,
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+        check: impl Fn(&Facts, &Calendar, Timestamp) -> Result<(), (Reason, Rule)> + Send + Sync + 'static,
     ) -> Self {
         let (workspace, repository) = (named.workspace().cloned(), named.repository().cloned());
-        Self {
-            authorization,
-            workspace,
-            repository,
-            account: named.account().cloned(),
-            finding,
-            check: Box::new(check),
-        }
+        let account = named.account().cloned();
+        let (clock, check) = (Box::new(clock), Box::new(check));
+        Self { authorization, workspace, repository, account, target, finding, clock, check }
     }
 
-    async fn check(&self, connection: &mut SqliteConnection, at: Timestamp) -> Result<(), StoreError> {
+    async fn check(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
         let epoch: i64 = sqlx::query_scalar("SELECT value FROM epoch").fetch_one(&mut *connection).await?;
         let mut finding = Arc::clone(&self.finding);
         if epoch != finding.epoch {
-            let repository = self.workspace.clone().zip(self.repository.clone());
-            let repository = repository.map(|(workspace, slug)| RepositoryName { workspace, slug });
+            let repository = self.name(connection).await?;
             let named = match (&repository, &self.workspace, &self.account) {
                 (Some(name), ..) => Named::Repository(name),
                 (None, Some(slug), _) => Named::Workspace(slug),
@@ -198,7 +205,25 @@ impl Leave {
             finding = Arc::new(look(&mut *connection, &self.authorization, named).await?);
         }
         let calendar = crate::calendar::read(connection).await?;
-        (self.check)(&finding.facts, &calendar, at).map_err(|reason| StoreError::Withdrawn(Box::new(reason)))
+        let settled = (self.check)(&finding.facts, &calendar, (self.clock)());
+        settled.map_err(|(reason, rule)| StoreError::Withdrawn { reason: Box::new(reason), rule })
+    }
+
+    /// The name that the repository has by now: another may have the one that it was asked for by.
+    async fn name(&self, connection: &mut SqliteConnection) -> Result<Option<RepositoryName>, StoreError> {
+        let Target::Repository(id) = self.target else {
+            let name = self.workspace.clone().zip(self.repository.clone());
+            return Ok(name.map(|(workspace, slug)| RepositoryName { workspace, slug }));
+        };
+        let row = sqlx::query(
+            "SELECT w.slug AS workspace, r.slug FROM repository r JOIN workspace w ON w.id = r.workspace_id WHERE r.id = $1",
+        )
+        .bind(id.to_string())
+        .fetch_optional(connection)
+        .await?;
+        let gone = StoreError::Withdrawn { reason: Box::new(Reason::RepositoryInvisible), rule: Rule::Visible };
+        let row = Row(row.ok_or(gone)?);
+        Ok(Some(RepositoryName { workspace: row.parsed("workspace")?, slug: row.parsed("slug")? }))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What can go wrong, apart by whose fault it is.
 
-use doorward_rules::Reason;
+use doorward_rules::{Reason, Rule};
 use thiserror::Error;
 
 /// Why the store did not do what it was asked.
@@ -26,8 +26,13 @@ pub enum StoreError {
     #[error("{0}")]
     State(String),
     /// Whoever was let in to do it may not do it any more, or not at this moment.
-    #[error("{0}")]
-    Withdrawn(Box<Reason>),
+    #[error("{reason}")]
+    Withdrawn {
+        /// Why not.
+        reason: Box<Reason>,
+        /// The rule that settled it.
+        rule: Rule,
+    },
     /// The database cannot answer now. This says nothing about what was asked.
     #[error("the database cannot be used: {0}")]
     Unavailable(#[from] sqlx::Error),

@@ -652,8 +652,9 @@ fn a_token_makes_none_that_lasts_longer_than_itself() {
     let made = world.ok(&maker, "POST", "/tokens", &wanted("ada", &[READ]), 201);
     assert_eq!(made["expires_at"], end);
     let endless = world.cli().token("ada", &[READ], &["--expires", "never"]).0;
+    // One that is rotated lasts as long as it was made to last: nothing that counts on it is to end sooner.
     let rotated = world.ok(&maker, "POST", &format!("/tokens/{endless}/rotate"), &Value::Null, 201);
-    assert_eq!(rotated["expires_at"], end);
+    assert_eq!((&rotated["expires_at"], &rotated["made_by"]), (&Value::Null, &json!(id_of(&maker))));
     // A token takes its own place for as long as it was made to last.
     let own = world.ok(&maker, "POST", &format!("/tokens/{}/rotate", id_of(&maker)), &json!({ "overlap": "10m" }), 201);
     assert!(own["expires_at"].as_str() >= end.as_str(), "{own}");
@@ -751,4 +752,79 @@ fn what_answers_nonsense_is_told_apart_from_a_server() {
         drop(std::net::TcpStream::connect(address.trim_start_matches("http://")));
         server.join().expect("it ended");
     }
+}
+
+/// Holds the write lock of a server's database, and gives a credential an end before it lets go.
+fn hold_the_lock(world: &World, change: &str, meanwhile: impl FnOnce() -> Response + Send) -> Response {
+    let path = world.cli().data().join("doorward.db");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let mut connection = runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&path);
+        let mut connection = sqlx::ConnectOptions::connect(&options).await.expect("the database");
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut connection).await.expect("the lock");
+        connection
+    });
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(meanwhile);
+        // It cannot be answered before the lock is let go; that it has come so far is seen by nothing else.
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        assert!(!asked.is_finished(), "it did not wait for the lock");
+        runtime.block_on(async {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(change.to_owned())).execute(&mut connection).await.expect("changed");
+            let done = "UPDATE epoch SET value = value + 1; COMMIT";
+            sqlx::raw_sql(done).execute(&mut connection).await.expect("done");
+        });
+        asked.join().expect("an answer")
+    })
+}
+
+#[test]
+fn what_waits_for_its_turn_is_not_done_once_its_credential_has_ended() {
+    let world = World::new();
+    let scopes = ["admin:repository:bitbucket", READ, WRITE];
+    let hash = {
+        let ada = token(world.cli(), "ada", &scopes);
+        let here = world.server.directory();
+        world.server.git().ok(here, &["clone", "-q", &world.server.url("ada", &ada, "acme/site"), "site"]);
+        let commit = world.server.git().commit(&here.join("site"), "a", "a");
+        world.server.git().ok(&here.join("site"), &["push", "-q", "origin", "HEAD:refs/heads/main"]);
+        commit.trim().to_owned()
+    };
+    let branch = json!({ "name": "late", "target": { "hash": hash } });
+    for (method, path, body) in [
+        ("PUT", "/2.0/repositories/acme/site", json!({ "description": "late" })),
+        ("POST", "/2.0/repositories/acme/site/refs/branches", branch),
+    ] {
+        for end in ["revoked_at = 1", "expires_at = 1"] {
+            let ada = token(world.cli(), "ada", &scopes);
+            let change = format!("UPDATE credential SET {end} WHERE id = '{}'", id_of(&ada));
+            let answer = hold_the_lock(&world, &change, || {
+                let authorization = format!("Authorization: Bearer {ada}");
+                let headers = [authorization.as_str(), "Content-Type: application/json"];
+                world.server.http().call(method, path, &headers, body.to_string().as_bytes())
+            });
+            assert_eq!(answer.status, 401, "{method} {path} {end}: {}", answer.text());
+            let why = world.cli().json(&["why", answer.header("x-request-id")]);
+            assert_eq!(why["allowed"], false, "{why}");
+        }
+    }
+    let site = world.plain(&token(world.cli(), "ada", &[READ]), "/2.0/repositories/acme/site");
+    assert!(!site.text().contains("late"), "{}", site.text());
+}
+
+#[test]
+fn a_change_is_made_to_what_it_was_let_in_for_under_whatever_name_it_has_by_then() {
+    let world = World::new();
+    world.cli().ok(&["repository", "create", "acme/other"]);
+    let ada = token(world.cli(), "ada", &["admin:repository:bitbucket", READ]);
+    let rename = "UPDATE repository SET slug = 'moved' WHERE slug = 'site'; \
+                  UPDATE repository SET slug = 'site' WHERE slug = 'other'";
+    let answer = hold_the_lock(&world, rename, || {
+        let authorization = format!("Authorization: Bearer {ada}");
+        let headers = [authorization.as_str(), "Content-Type: application/json"];
+        world.server.http().call("PUT", "/2.0/repositories/acme/site", &headers, b"{\"description\": \"this one\"}")
+    });
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(world.plain(&ada, "/2.0/repositories/acme/moved").text().contains("this one"));
+    assert!(!world.plain(&ada, "/2.0/repositories/acme/site").text().contains("this one"));
 }

@@ -187,10 +187,21 @@ impl Call {
         let (granted, noted) = self.granted(admitted, wish, name.clone());
         let (decision, id) = (granted.decision.clone(), granted.id);
         let reply = match self.fields() {
-            Ok(_) => work(granted).await,
+            Ok(_) => match self.still_may(&granted).await {
+                Ok(()) => work(granted).await,
+                Err(refusal) => Err(refusal),
+            },
             Err(refusal) => Err(refusal),
         };
         self.finish(wish, decision, id, noted, reply).await
+    }
+
+    /// Asks again, once all that was sent has come, which may have taken its time.
+    async fn still_may(&self, granted: &Granted) -> Result<(), Refusal> {
+        match self.method.is_safe() {
+            true => Ok(()),
+            false => Ok(granted.store.ask_again().await?),
+        }
     }
 
     /// Asks whether the caller may do this here, before what it sends is read: to what, and who it is. It is asked about again
@@ -249,7 +260,10 @@ impl Call {
         let (decision, id) = (granted.decision.clone(), granted.id);
         let reply = match (&name, self.fields()) {
             (_, Err(refusal)) => Err(refusal),
-            (Name::Repository(name), Ok(_)) => work(self.opened(granted, name.clone(), contents)).await,
+            (Name::Repository(name), Ok(_)) => match self.still_may(&granted).await {
+                Ok(()) => work(self.opened(granted, name.clone(), contents)).await,
+                Err(refusal) => Err(refusal),
+            },
             (_, Ok(_)) => Err(misdirected().into()),
         };
         self.finish(wish, decision, id, noted, reply).await
@@ -278,10 +292,12 @@ impl Call {
     ) -> Response<Body> {
         // What the kernel lets in and is refused all the same is on record as refused.
         if let Err(refusal) = &reply
-            && refusal.status == StatusCode::FORBIDDEN
+            && (refusal.status == StatusCode::FORBIDDEN || refusal.withdrawn_by.is_some())
         {
             let refusal = refusal.clone().on(Surface::Rest);
+            self.app.metrics.refused(refusal.code);
             let (refused, noted) = (decision.clone().refused(refusal.code), noted.refused(refusal.code));
+            let refused = Decision { rule: refusal.withdrawn_by.unwrap_or(refused.rule), ..refused };
             let holder = decision.credential.as_deref().and_then(CredentialId::parse);
             let recorded = self.app.record_refusal(&self.context, wish, refused, holder, &refusal).await;
             let mut response = match &recorded {

@@ -28,7 +28,7 @@ pub(super) struct Change {
 /// How it is done.
 pub(super) enum Means {
     /// What it is to lead to is there.
-    Set(Contents),
+    Set(Box<Contents>),
     /// It was uploaded, and comes with it.
     Bring(Box<Made>),
 }
@@ -47,6 +47,8 @@ impl Change {
 
     async fn carry_out_for(&self, means: Means, app: &App, granted: &Granted) -> Result<(), Refusal> {
         record(app, granted, "push.started", self.to_string()).await?;
+        // The record may have waited for its turn.
+        granted.store.ask_again().await?;
         let started = match means {
             Means::Set(contents) => contents.set_ref(&self.name, self.old.as_ref(), self.new.as_ref()).await,
             Means::Bring(made) => made.push(&self.name, self.old.as_ref()).await,

@@ -151,7 +151,7 @@ async fn create(call: Call, Parts((workspace, repository)): Two, wanted: Object,
         };
         let Opened { granted, name: repository, contents, .. } = opened;
         let change = Change { name: full, old: None, new: Some(new) };
-        let granted = change.carry_out(Means::Set(contents), &call, granted).await?;
+        let granted = change.carry_out(Means::Set(Box::new(contents)), &call, granted).await?;
         let contents = async { call.app.repositories.open(&granted.permit)?.contents().await }.await?;
         let opened = call.opened(granted, repository, contents);
         shown_ref(&call, &opened, &Ref { kind, name, commit: Some(target) }, StatusCode::CREATED).await
@@ -170,7 +170,7 @@ async fn delete(call: Call, Parts((workspace, repository, name)): Three, kind: R
             return Err(Refusal::new(StatusCode::BAD_REQUEST, "main_branch", sentence, remedy));
         }
         let change = Change { name: full, old: Some(old), new: None };
-        change.carry_out(Means::Set(opened.contents), &call, opened.granted).await?;
+        change.carry_out(Means::Set(Box::new(opened.contents)), &call, opened.granted).await?;
         call.nothing()
     })
     .await

@@ -1,5 +1,7 @@
 //! `/2.0/repositories/{workspace}[/{repository}]`: the repositories of a workspace, what one is, making, changing, ending one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use axum::body::Body;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, Response, StatusCode};
@@ -80,12 +82,15 @@ pub(super) async fn create(call: Call, Parts((workspace, repository)): Two, want
 
 /// `PUT /2.0/repositories/{workspace}/{repository}`: changes one, or makes it.
 pub(super) async fn update(call: Call, Parts((workspace, repository)): Two, wanted: Object) -> Response<Body> {
+    let let_in = AtomicBool::new(false);
     let changed =
         call.carry_out(Action::ChangeRepository, Place::Repository(&workspace, &repository), async |granted| {
+            let_in.store(true, Ordering::Relaxed);
             change(&call, &granted, &wanted).await
         });
     let changed = changed.await;
-    if changed.status() != StatusCode::NOT_FOUND {
+    // One that was there is not made anew, should it be gone by now.
+    if changed.status() != StatusCode::NOT_FOUND || let_in.load(Ordering::Relaxed) {
         return changed;
     }
     // Whoever may make one in the workspace sees all that are there; whoever may not is told the same of one that is hidden and

@@ -24,7 +24,7 @@ async fn what_a_stolen_credential_made_is_ended_with_it_and_nothing_else_is() {
     let (made_again, _) = token(&by(&store, made.id), "ada").await;
     let shape = doorward_wire::TokenShape::Doorward;
     let rotated = by(&store, made.id)
-        .rotate_credential(made_again.id, shape, std::time::Duration::ZERO, None, NOW)
+        .rotate_credential(made_again.id, shape, std::time::Duration::ZERO, NOW)
         .await
         .expect("rotated");
     assert_eq!((other.made_by, made.made_by, made_again.made_by), (None, Some(stolen.id), Some(made.id)));
@@ -33,7 +33,7 @@ async fn what_a_stolen_credential_made_is_ended_with_it_and_nothing_else_is() {
     assert!(living.len() == 2 && living.contains(&made.id) && living.contains(&rotated.credential.id), "{living:?}");
     // Whoever rotates a token that was stolen, with another, has not made the new one with the old.
     let (leaked, _) = token(&store, "ada").await;
-    store.rotate_credential(leaked.id, shape, std::time::Duration::ZERO, None, NOW).await.expect("rotated");
+    store.rotate_credential(leaked.id, shape, std::time::Duration::ZERO, NOW).await.expect("rotated");
     assert_eq!(store.credentials_made_with(leaked.id, Reach::Everybodys, NOW).await.expect("a list"), []);
 
     let kept: Vec<_> = store.credentials(Credentials::All).await.expect("a list").into_iter().map(|c| c.id).collect();

@@ -56,7 +56,7 @@ async fn an_access_token_is_an_administrator_of_its_own_place_and_nobody_elsewhe
             assert_eq!((proven.owner, &found.account), (None, &None));
             assert!(proven.limit != Limit::Anywhere);
             // Rotated, it is still its place's.
-            let rotated = store.rotate_credential(credential.id, shape, DAY, None, NOW).await.expect("rotated");
+            let rotated = store.rotate_credential(credential.id, shape, DAY, NOW).await.expect("rotated");
             assert_eq!((rotated.credential.place, rotated.credential.kind), (credential.place, kind));
             assert_eq!(privilege(&store, &rotated.secret, "other/secret").await, Privilege::None);
         }
@@ -131,13 +131,13 @@ async fn a_policy_names_beforehand_whom_it_will_refuse_and_then_does() {
     let refused = create().await;
     assert!(matches!(refused, Err(StoreError::State(ref why)) if why.contains("90 days")), "{refused:?}");
     // A rotation does not make one that lasts longer than a new one might.
-    let rotated = store.rotate_credential(deploy.id, TokenShape::Doorward, DAY, None, NOW).await.expect("rotated");
+    let rotated = store.rotate_credential(deploy.id, TokenShape::Doorward, DAY, NOW).await.expect("rotated");
     assert_eq!(rotated.credential.expires_at, Some(NOW.after(90 * DAY)));
     // Nobody saw its secret: everything is as it was.
     store.take_back_rotation(&rotated.old, rotated.credential.id, NOW).await.expect("taken back");
     assert_eq!(store.credential(deploy.id).await.expect("listed"), deploy);
     assert!(store.credential(rotated.credential.id).await.expect("listed").revoked_at.is_some());
-    store.rotate_credential(deploy.id, TokenShape::Doorward, DAY, None, NOW).await.expect("rotated again");
+    store.rotate_credential(deploy.id, TokenShape::Doorward, DAY, NOW).await.expect("rotated again");
 }
 
 #[tokio::test]

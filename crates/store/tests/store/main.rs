@@ -244,10 +244,8 @@ async fn a_rotation_keeps_what_the_credential_was_and_ends_the_old_one_after_its
     };
     let (old, _) = store.create_credential(Holder::Account(&account, Some(&workspace)), new, NOW).await.expect("made");
     let later = NOW.after(Duration::from_secs(900));
-    let rotated = store
-        .rotate_credential(old.id, TokenShape::Doorward, Duration::from_secs(60), None, later)
-        .await
-        .expect("rotated");
+    let rotated =
+        store.rotate_credential(old.id, TokenShape::Doorward, Duration::from_secs(60), later).await.expect("rotated");
     assert_eq!(rotated.credential.expires_at, Some(later.after(Duration::from_secs(1000))));
     assert_eq!(
         (&rotated.credential.name, rotated.credential.scopes, &rotated.credential.place),
@@ -255,18 +253,18 @@ async fn a_rotation_keeps_what_the_credential_was_and_ends_the_old_one_after_its
     );
     assert_eq!(rotated.old_expires_at, later.after(Duration::from_secs(60)));
     // A second one would make a credential that lasts as long as the overlap.
-    let again = store.rotate_credential(old.id, TokenShape::Doorward, Duration::from_secs(600), None, later).await;
+    let again = store.rotate_credential(old.id, TokenShape::Doorward, Duration::from_secs(600), later).await;
     assert!(
         matches!(again, Err(StoreError::State(ref why)) if why.contains(rotated.credential.id.as_str())),
         "{again:?}"
     );
     let next = store
-        .rotate_credential(rotated.credential.id, TokenShape::Doorward, Duration::from_secs(600), None, later)
+        .rotate_credential(rotated.credential.id, TokenShape::Doorward, Duration::from_secs(600), later)
         .await
         .expect("rotated");
     assert_eq!(next.credential.expires_at, rotated.credential.expires_at);
     store.revoke_credential(next.credential.id, None, later).await.expect("revoked");
-    let ended = store.rotate_credential(next.credential.id, TokenShape::Doorward, Duration::ZERO, None, later).await;
+    let ended = store.rotate_credential(next.credential.id, TokenShape::Doorward, Duration::ZERO, later).await;
     assert!(matches!(ended, Err(StoreError::State(_))), "{ended:?}");
 }
 
