@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt;
 use crate::fetch::send;
 use crate::output::CHUNK;
 use crate::process::Process;
-use crate::{GitError, Output, Repository};
+use crate::{GitError, ListRequest, Output, Repository};
 
 /// The two services of the smart protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,17 @@ impl Repository {
     /// [`GitError`] if git cannot be run, or there is no place for it. Later trouble ends the output with an error.
     pub async fn advertise(&self, protocol: Option<&str>) -> Result<Output, GitError> {
         let service = self.service;
+        if let Some(snapshot) = self.all.snapshot(self.id).await? {
+            let capabilities = self.all.capabilities(snapshot.format).await?;
+            match (service, version(protocol)) {
+                (Service::UploadPack, 2) => return Ok(Output::of(capabilities.version_2.clone())),
+                // A push is told of what other repositories have that are part of this one.
+                (Service::ReceivePack, _) if snapshot.has_alternates => {}
+                (service, version) => {
+                    return Ok(snapshot.advertised(service, version == 1, capabilities, &self.all.slots));
+                }
+            }
+        }
         let slot = self.all.slots.short().await?;
         let mut command = self.all.git.command(&self.directory);
         command.args([service.command(), "--stateless-rpc", "--http-backend-info-refs", "."]);
@@ -98,6 +109,23 @@ impl Repository {
         });
         Ok(output)
     }
+}
+
+impl Repository {
+    /// The answer to a question for refs in version 2 of the protocol; `None` if only git can give it.
+    ///
+    /// # Errors
+    /// [`GitError`] if the repository cannot be read.
+    pub async fn list(&self, request: &ListRequest) -> Result<Option<Output>, GitError> {
+        let Some(snapshot) = self.all.snapshot(self.id).await? else { return Ok(None) };
+        Ok(request.is_for(snapshot.format).then(|| snapshot.listed(request, &self.all.slots)))
+    }
+}
+
+/// The version of the protocol that is asked for (`Git-Protocol`): the highest that is named and known.
+fn version(protocol: Option<&str>) -> u8 {
+    let named = protocol.unwrap_or_default().split(':').filter_map(|part| part.strip_prefix("version="));
+    named.filter_map(|version| version.parse().ok()).filter(|version| *version <= 2).max().unwrap_or(0)
 }
 
 /// What an advertisement in version 2 of the protocol begins with.

@@ -44,6 +44,14 @@ impl ObjectFormat {
             Self::Sha256 => "sha256",
         }
     }
+
+    /// How many hexadecimal digits the name of an object has.
+    pub(crate) fn digits(self) -> usize {
+        match self {
+            Self::Sha1 => 40,
+            Self::Sha256 => 64,
+        }
+    }
 }
 
 impl Repositories {
@@ -125,7 +133,9 @@ impl Repositories {
         if exists.is_err() && !any.is_empty() {
             return Err(GitError::Failed { what: "symbolic-ref", stderr: format!("there is no branch `{branch}`") });
         }
-        self.point_head(&directory, &branch.to_string()).await
+        let pointed = self.point_head(&directory, &branch.to_string()).await;
+        self.snapshots.touch(id, std::iter::empty());
+        pointed
     }
 
     /// Makes HEAD name one of these new branches, if it names none that exists.
@@ -170,6 +180,7 @@ impl Repositories {
             return Ok(());
         }
         fs::rename(&directory, &doomed).map_err(GitError::file(&directory))?;
+        self.snapshots.forget(id);
         fs::remove_dir_all(&doomed).map_err(GitError::file(&doomed))
     }
 
@@ -235,6 +246,17 @@ impl Repositories {
         Ok(Making(directory))
     }
 
+    /// An empty repository that is gone with what this returns.
+    pub(crate) async fn empty(&self, format: ObjectFormat) -> Result<Making, GitError> {
+        let directory = self.root.join(format!("empty-{}-{}.new", format.word(), std::process::id()));
+        fs::create_dir(&directory).map_err(GitError::file(&directory))?;
+        let empty = Making(directory);
+        let mut command = self.git.command(&empty.0);
+        command.args(["init", "-q", "--bare", "--template=", "--object-format", format.word(), "."]);
+        self.git.run("init", &mut command).await?;
+        Ok(empty)
+    }
+
     fn place(&self, making: &Making, id: RepositoryId) -> Result<(), GitError> {
         sync_tree(&making.0)?;
         let directory = self.directory(id);
@@ -267,7 +289,13 @@ impl Source {
 }
 
 /// A repository that is being made. Unless it is placed, nothing is left of it.
-struct Making(PathBuf);
+pub(crate) struct Making(PathBuf);
+
+impl Making {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
 
 impl Drop for Making {
     fn drop(&mut self) {

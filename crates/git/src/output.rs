@@ -15,7 +15,15 @@ use tokio::time::timeout;
 /// Ends with an error if the answer could not be finished, so that a broken one is never taken for a whole one.
 /// Dropping it tells the process that nobody reads any more.
 #[derive(Debug)]
-pub struct Output(mpsc::Receiver<io::Result<Bytes>>);
+pub struct Output(Source);
+
+#[derive(Debug)]
+enum Source {
+    /// All of it.
+    Whole(Option<Bytes>),
+    /// As it is made.
+    Pieces(mpsc::Receiver<io::Result<Bytes>>),
+}
 
 /// The writing side of an [`Output`].
 #[derive(Debug)]
@@ -29,7 +37,23 @@ impl Output {
     /// one that is never written to, as by a client of HTTP/2 that opens no window, never meets it.
     pub(crate) fn channel(patience: Duration) -> (OutputSender, Self) {
         let (chunks, receiver) = mpsc::channel(CHUNKS);
-        (OutputSender { chunks, patience }, Self(receiver))
+        (OutputSender { chunks, patience }, Self(Source::Pieces(receiver)))
+    }
+
+    /// An output that is there already.
+    pub(crate) fn of(bytes: Bytes) -> Self {
+        Self(Source::Whole(Some(bytes)))
+    }
+
+    /// All of it, if it is there already.
+    ///
+    /// # Errors
+    /// The output itself, if it is still being made.
+    pub fn into_whole(self) -> Result<Bytes, Self> {
+        match self.0 {
+            Source::Whole(bytes) => Ok(bytes.unwrap_or_default()),
+            Source::Pieces(receiver) => Err(Self(Source::Pieces(receiver))),
+        }
     }
 }
 
@@ -53,7 +77,10 @@ impl Stream for Output {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context)
+        match &mut self.0 {
+            Source::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
+            Source::Pieces(receiver) => receiver.poll_recv(context),
+        }
     }
 }
 

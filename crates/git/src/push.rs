@@ -123,6 +123,8 @@ impl Push {
             self.settle(&refs).await
         };
         let trouble = result.await.err().map(|error| error.to_string());
+        // Before the client is told: whoever asks after that gets the new refs.
+        self.all.snapshots.touch(self.id, self.commits(&refs));
         drop(slot);
         let answer = match &trouble {
             None => Ok(held),
@@ -133,6 +135,14 @@ impl Push {
         self.all.keep_up(self.id);
         let unreported = (!self.answer.report).then(|| "whether it was, the client did not want to be told".to_owned());
         PushOutcome { refs: refs.into_iter().map(pushed).collect(), trouble: trouble.or(broken).or(unreported) }
+    }
+
+    /// What branches were moved to; git has seen to it that these are commits, and that they are there.
+    fn commits<'a>(&'a self, refs: &'a [ReportedRef]) -> impl Iterator<Item = &'a doorward_wire::ObjectId> {
+        let is_moved = |name: &[u8]| refs.iter().any(|told| told.refused.is_none() && told.name == name);
+        let branches = self.updates.iter().filter(|update| update.name.as_bytes().starts_with(b"refs/heads/"));
+        let moved = branches.filter(move |update| self.answer.report && is_moved(update.name.as_bytes()));
+        moved.map(|update| &update.new).filter(|id| !id.is_null())
     }
 
     /// Makes what was updated durable, and names a branch in HEAD if it named none so far.

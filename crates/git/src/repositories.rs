@@ -9,6 +9,7 @@ use doorward_wire::RefName;
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
+use crate::refs::{Capabilities, Snapshots};
 use crate::slots::Slot;
 use crate::upkeep::Upkeep;
 use crate::{Git, GitError, Service, Slots, sweep};
@@ -22,6 +23,8 @@ pub struct Repositories {
     pub(crate) tasks: TaskTracker,
     pub(crate) upkeep: Upkeep,
     swept: Arc<Mutex<HashMap<RepositoryId, Arc<OnceCell<()>>>>>,
+    pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) capabilities: Arc<[OnceCell<Capabilities>; 2]>,
 }
 
 /// One repository, opened with a permit for one action.
@@ -70,6 +73,8 @@ impl Repositories {
             tasks: TaskTracker::new(),
             upkeep: Upkeep::default(),
             swept: Arc::default(),
+            snapshots: Arc::default(),
+            capabilities: Arc::default(),
         })
     }
 

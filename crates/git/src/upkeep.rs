@@ -1,4 +1,4 @@
-//! Keeps repositories fast to read: rolls the many small packs that pushes leave into few.
+//! Keeps repositories fast to read: rolls the many small packs that pushes leave into few, and many loose refs into one file.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,12 +16,22 @@ impl Repositories {
     /// Starts upkeep in the background if a repository needs it and nobody is at it already.
     pub(crate) fn keep_up(&self, id: RepositoryId) {
         let directory = self.directory(id);
-        if packs(&directory) <= PACKS || !self.upkeep.lock().insert(id) {
+        let (packs, refs) = (packs(&directory) > PACKS, self.snapshots.loose(id) > LOOSE);
+        if !(packs || refs) || !self.upkeep.lock().insert(id) {
             return;
         }
         let all = self.clone();
         self.tasks.spawn(async move {
-            if let Err(error) = all.repack(&directory).await {
+            let kept = async {
+                if packs {
+                    all.repack(&directory).await?;
+                }
+                if refs {
+                    all.pack_refs(&directory).await?;
+                }
+                Ok::<_, GitError>(())
+            };
+            if let Err(error) = kept.await {
                 tracing::warn!(repository = %id, %error, "upkeep failed; it is tried again after a later push");
             }
             all.upkeep.lock().remove(&id);
@@ -38,6 +48,15 @@ impl Repositories {
     }
 }
 
+impl Repositories {
+    /// Puts all refs into one file. Whoever reads them finds each in one place or the other.
+    async fn pack_refs(&self, directory: &Path) -> Result<(), GitError> {
+        let _slot = self.slots.short().await?;
+        let mut command = self.git.command(directory);
+        self.git.run("pack-refs", command.args(["pack-refs", "--all", "--prune"])).await.map(drop)
+    }
+}
+
 impl Upkeep {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<RepositoryId>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -49,5 +68,7 @@ fn packs(repository: &Path) -> usize {
     entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "pack")).count()
 }
 
+/// How many refs may be loose before they are packed.
+const LOOSE: usize = 1000;
 /// How many packs a repository may have before they are rolled together. A fetch looks into each.
 const PACKS: usize = 50;

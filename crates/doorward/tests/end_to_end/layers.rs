@@ -10,7 +10,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("doorward-lookout", &[]),
     ("doorward-wire", &["doorward-rules"]),
     ("doorward-store", &["doorward-rules", "doorward-wire"]),
-    ("doorward-git", &["doorward-rules", "doorward-wire"]),
+    ("doorward-git", &["doorward-rules", "doorward-wire", "doorward-lookout"]),
     ("doorward-admin", &["doorward-rules", "doorward-wire", "doorward-store", "doorward-git"]),
     ("doorward-server", &["doorward-rules", "doorward-wire", "doorward-store", "doorward-git", "doorward-admin"]),
     ("doorward-client", &["doorward-rules", "doorward-wire"]),

@@ -22,6 +22,7 @@ mod operation;
 mod protocol;
 mod provider;
 mod push;
+mod refs;
 mod rest;
 mod rest_change;
 mod sandbox;

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Response};
 use doorward_git::Service;
 use doorward_rules::{Reason, Surface};
 
-use super::{Segments, answer, named, protocol, unsupported};
+use super::{Segments, answer, body_of, named, protocol, unsupported};
 use crate::admit::Wish;
 use crate::app::App;
 use crate::context::Context;
@@ -42,7 +42,7 @@ pub(crate) async fn info_refs(
     };
     let refs = async { app.repositories.open(&admitted.permit)?.advertise(protocol(&headers)).await };
     match refs.await {
-        Ok(refs) => answer(service, "advertisement", Body::from_stream(refs), id, noted),
+        Ok(refs) => answer(service, "advertisement", body_of(refs), id, noted),
         Err(error) => crate::refusal::Refusal::from(error).respond_recorded(id),
     }
 }

@@ -17,7 +17,7 @@ use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, PRAGMA};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
-use doorward_git::Service;
+use doorward_git::{Output, Service};
 use doorward_rules::Reason;
 use doorward_rules::Surface;
 use doorward_wire::{RepositoryName, RequestId};
@@ -67,6 +67,11 @@ fn open(
     check_media_type(headers, service)?;
     let name = named(segments)?;
     Ok((name, request_body::open(body, headers, limit, idle)?))
+}
+
+/// What git says, as a body: with its length, if that is known.
+fn body_of(output: Output) -> Body {
+    output.into_whole().map_or_else(Body::from_stream, Body::from)
 }
 
 /// A successful answer of a service: `kind` is `advertisement` or `result`.

@@ -4,9 +4,10 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
-use doorward_git::Service;
+use doorward_git::{Asked, ListRequest, Service};
+use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::{Segments, answer, open, protocol};
+use super::{Segments, answer, body_of, open, protocol};
 use crate::admit::Wish;
 use crate::app::App;
 use crate::context::Context;
@@ -20,12 +21,35 @@ pub(crate) async fn upload_pack(
     body: Body,
 ) -> Response<Body> {
     let limits = &app.settings.limits;
-    let (name, request) =
+    let (name, mut request) =
         match open(Service::UploadPack, segments, &headers, body, limits.fetch_bytes, limits.idle_time) {
             Ok(opened) => opened,
             Err(refusal) => return refusal.respond(context.id),
         };
     let wish = Wish::git(Service::UploadPack.action(), &name);
+    let mut begin = Vec::new();
+    if is_version_2(&headers) {
+        // A question for refs is answered from memory: it waits for no place, and takes no process.
+        let admitted = match app.admit(&context, &headers, wish).await {
+            Ok(admitted) => admitted,
+            Err(away) => return away.respond(),
+        };
+        if let Asked::Refs(asked) = asked(&mut request, &mut begin).await {
+            let listed = async { app.repositories.open(&admitted.permit)?.list(&asked).await };
+            match listed.await {
+                Ok(Some(output)) => {
+                    let noted = admitted.noted;
+                    return match app.tally(&context, wish, admitted.decision).await {
+                        Ok(id) => answer(Service::UploadPack, "result", body_of(output), id, noted),
+                        Err(refusal) => refusal.respond(context.id),
+                    };
+                }
+                Ok(None) => {}
+                Err(error) => return Refusal::from(error).respond(context.id),
+            }
+        }
+    }
+    let request = std::io::Cursor::new(begin).chain(request);
     let (admitted, placed) = match app.admit_to_place(&context, &headers, wish).await {
         Ok(admitted) => admitted,
         Err(away) => return away.respond(),
@@ -36,7 +60,33 @@ pub(crate) async fn upload_pack(
         Err(refusal) => return refusal.respond(context.id),
     };
     match placed.fetch(protocol(&headers), request).await {
-        Ok(output) => answer(Service::UploadPack, "result", Body::from_stream(output), id, noted),
+        Ok(output) => answer(Service::UploadPack, "result", body_of(output), id, noted),
         Err(error) => Refusal::from(error).respond_recorded(id),
     }
 }
+
+fn is_version_2(headers: &HeaderMap) -> bool {
+    protocol(headers).is_some_and(|protocol| protocol.split(':').any(|part| part == "version=2"))
+}
+
+/// Reads as much of a request as tells whether it is for refs; all of it, if it is. What is read is in `bytes`.
+async fn asked(request: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> Asked {
+    loop {
+        let begin = bytes.len();
+        bytes.resize(begin + PIECE, 0);
+        // What breaks off is met again by whoever reads on.
+        let read = request.read(&mut bytes[begin..]).await.unwrap_or(0);
+        bytes.truncate(begin + read);
+        match ListRequest::read(bytes) {
+            // Git has to say what is wrong with one that ends too soon, or is longer than any that is meant.
+            Asked::More if read == 0 || bytes.len() > LONGEST => return Asked::Other,
+            Asked::More => {}
+            asked => return asked,
+        }
+    }
+}
+
+/// Bytes of a question for refs.
+const LONGEST: usize = 1024 * 1024;
+/// Bytes that are read at once.
+const PIECE: usize = 16 * 1024;

@@ -1,0 +1,51 @@
+//! What git says that it can do, learned from git itself: once for each format of objects, of a repository that is empty.
+
+use doorward_wire::PktLine;
+
+use crate::{GitError, ObjectFormat, Repositories};
+
+/// What git can do, as it says before it lists refs.
+#[derive(Debug)]
+pub(crate) struct Capabilities {
+    /// For fetches in versions 0 and 1.
+    pub(super) fetch: Box<[u8]>,
+    /// For pushes.
+    pub(super) push: Box<[u8]>,
+    /// The whole answer in version 2.
+    pub(crate) version_2: bytes::Bytes,
+}
+
+impl Repositories {
+    /// What git can do with repositories of a format.
+    pub(crate) async fn capabilities(&self, format: ObjectFormat) -> Result<&Capabilities, GitError> {
+        let cell = match format {
+            ObjectFormat::Sha1 => &self.capabilities[0],
+            ObjectFormat::Sha256 => &self.capabilities[1],
+        };
+        cell.get_or_try_init(|| self.learn(format)).await
+    }
+
+    async fn learn(&self, format: ObjectFormat) -> Result<Capabilities, GitError> {
+        let empty = self.empty(format).await?;
+        let asked = async |service: &'static str, version: &str| {
+            let mut command = self.git.command(empty.path());
+            command.args([service, "--stateless-rpc", "--http-backend-info-refs", "."]);
+            command.env("GIT_PROTOCOL", format!("version={version}"));
+            self.git.run(service, &mut command).await
+        };
+        Ok(Capabilities {
+            fetch: of_empty(&asked("upload-pack", "0").await?, "upload-pack")?,
+            push: of_empty(&asked("receive-pack", "0").await?, "receive-pack")?,
+            version_2: asked("upload-pack", "2").await?.into(),
+        })
+    }
+}
+
+/// What follows the zero byte in the one line that an empty repository has.
+fn of_empty(answer: &[u8], what: &'static str) -> Result<Box<[u8]>, GitError> {
+    let strange =
+        || GitError::Failed { what, stderr: "it lists an empty repository in a way that is not known".into() };
+    let Ok(Some((PktLine::Data(line), _))) = PktLine::read(answer) else { return Err(strange()) };
+    let zero = line.iter().position(|byte| *byte == 0).ok_or_else(strange)?;
+    Ok(line[zero + 1..].trim_ascii_end().into())
+}

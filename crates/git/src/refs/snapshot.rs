@@ -1,0 +1,255 @@
+//! The refs of a repository at one moment, in the order of their names, and what each leads to.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::loose::{self, Loose, Value};
+use super::packed::Packed;
+use super::stamp::Stamp;
+use crate::ObjectFormat;
+
+/// The refs of a repository at one moment.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    packed: Arc<Packed>,
+    loose: Loose,
+    head: Option<Value>,
+    /// What loose refs lead to: nothing more for what is no tag object.
+    peeled: HashMap<Box<[u8]>, Option<Box<[u8]>>>,
+    pub(crate) format: ObjectFormat,
+    config: Stamp,
+    /// Whether objects of another repository are part of it, which a push is told of.
+    pub(crate) has_alternates: bool,
+}
+
+/// One ref.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Named<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) id: &'a [u8],
+    /// What a tag object leads to.
+    pub(crate) peeled: Option<&'a [u8]>,
+    /// The ref that it stands for.
+    pub(crate) target: Option<&'a [u8]>,
+}
+
+/// What was found in the files of a repository, before git was asked what tags lead to.
+pub(super) struct Found {
+    packed: Arc<Packed>,
+    loose: Loose,
+    head: Option<Value>,
+    format: ObjectFormat,
+    config: Stamp,
+    has_alternates: bool,
+    /// Objects of which it is not known yet what they are.
+    pub(super) unknown: Vec<Box<[u8]>>,
+}
+
+/// What came of a look at the files.
+pub(super) enum Looked {
+    /// Nothing has changed.
+    Same,
+    /// Something has.
+    Changed(Box<Found>),
+    /// There is something that only git can make something of.
+    Foreign,
+}
+
+/// Looks at the files of a repository.
+pub(super) fn look(repository: &Path, before: Option<&Snapshot>, plain: &HashSet<Box<[u8]>>) -> io::Result<Looked> {
+    // Loose refs before packed ones: packing writes the one before it removes the other.
+    if let Some(before) = before
+        && before.loose.is_fresh(repository)?
+        && Stamp::of(&repository.join("packed-refs"))?
+            .is_none_or(|now| before.packed.stamp.is_some_and(|s| now.proves(s)))
+        && (before.packed.stamp.is_none() || Stamp::of(&repository.join("packed-refs"))?.is_some())
+        && loose::read(&repository.join("HEAD"))? == before.head
+        && Stamp::of(&repository.join("config"))?.is_some_and(|now| now.proves(before.config))
+    {
+        return Ok(Looked::Same);
+    }
+    let Some(config) = Stamp::of(&repository.join("config"))? else { return Ok(Looked::Foreign) };
+    let format = match before.filter(|before| config.proves(before.config)) {
+        Some(before) => Some(before.format),
+        None => format_of(&std::fs::read_to_string(repository.join("config"))?),
+    };
+    let Some(format) = format.filter(|_| !repository.join("shallow").exists()) else { return Ok(Looked::Foreign) };
+    let empty = Loose::default();
+    let Some(loose) = Loose::read(repository, before.map_or(&empty, |before| &before.loose))? else {
+        return Ok(Looked::Foreign);
+    };
+    let stamp = Stamp::of(&repository.join("packed-refs"))?;
+    let same = before.filter(|before| match (stamp, before.packed.stamp) {
+        (Some(now), Some(then)) => now.proves(then),
+        (None, None) => true,
+        _ => false,
+    });
+    let packed = match same {
+        Some(before) => Arc::clone(&before.packed),
+        None => match Packed::read(repository)? {
+            Some(packed) => Arc::new(packed),
+            None => return Ok(Looked::Foreign),
+        },
+    };
+    let head = loose::read(&repository.join("HEAD"))?;
+    let is_known = |id: &[u8]| plain.contains(id) || before.is_some_and(|before| before.peeled.contains_key(id));
+    let ids = loose.refs.values().filter_map(|value| match value {
+        Value::Id(id) => Some(id),
+        Value::Symbolic(_) => None,
+    });
+    let detached = match &head {
+        Some(Value::Id(id)) => Some(id),
+        _ => None,
+    };
+    let mut unknown: Vec<Box<[u8]>> = ids.chain(detached).filter(|id| !is_known(id)).cloned().collect();
+    unknown.sort();
+    unknown.dedup();
+    let has_alternates = repository.join("objects/info/alternates").exists();
+    Ok(Looked::Changed(Box::new(Found { packed, loose, head, format, config, has_alternates, unknown })))
+}
+
+/// The format of a repository's objects; `None` if its configuration says something that changes what is listed.
+fn format_of(config: &str) -> Option<ObjectFormat> {
+    let config = config.to_ascii_lowercase();
+    let changes = ["reftable", "hiderefs", "lsrefs", "uploadpack", "receive", "transfer", "include", "worktree"];
+    if changes.iter().any(|word| config.contains(word)) {
+        return None;
+    }
+    Some(if config.contains("sha256") { ObjectFormat::Sha256 } else { ObjectFormat::Sha1 })
+}
+
+impl Found {
+    /// The snapshot, with what git has told of the objects that were not known: of each that it leads to another, or that it
+    /// is no tag.
+    pub(super) fn settled(
+        self,
+        before: Option<&Snapshot>,
+        plain: &HashSet<Box<[u8]>>,
+        told: HashMap<Box<[u8]>, Option<Box<[u8]>>>,
+    ) -> Snapshot {
+        let mut peeled = HashMap::new();
+        let head = match &self.head {
+            Some(Value::Id(id)) => Some(id),
+            _ => None,
+        };
+        for value in self.loose.refs.values() {
+            let Value::Id(id) = value else { continue };
+            let known = || before.and_then(|before| before.peeled.get(id).cloned());
+            let told = told.get(id).cloned().or_else(known).or_else(|| plain.contains(id).then_some(None));
+            peeled.insert(id.clone(), told.flatten());
+        }
+        if let Some(id) = head {
+            peeled.entry(id.clone()).or_insert(None);
+        }
+        let Self { packed, loose, head, format, config, has_alternates, .. } = self;
+        Snapshot { packed, loose, head, peeled, format, config, has_alternates }
+    }
+}
+
+impl Snapshot {
+    /// Bytes of memory, about.
+    pub(super) fn size(&self) -> usize {
+        self.packed.size() + self.loose.refs.len() * LOOSE
+    }
+
+    /// How many refs are loose.
+    pub(crate) fn loose(&self) -> usize {
+        self.loose.refs.len()
+    }
+
+    /// HEAD, if it leads to anything.
+    pub(crate) fn head(&self) -> Option<Named<'_>> {
+        let value = self.head.as_ref()?;
+        self.resolved(b"HEAD", value)
+    }
+
+    /// The branch that HEAD names, whether it is there or not.
+    pub(crate) fn main_branch(&self) -> Option<&[u8]> {
+        match &self.head {
+            Some(Value::Symbolic(target)) => Some(target),
+            _ => None,
+        }
+    }
+
+    fn find(&self, name: &[u8], depth: usize) -> Option<(&[u8], Option<&[u8]>)> {
+        match self.loose.refs.get(name) {
+            Some(Value::Id(id)) => Some((id, self.peel(id))),
+            Some(Value::Symbolic(target)) if depth < DEEPEST => self.find(target, depth + 1),
+            Some(Value::Symbolic(_)) => None,
+            None => self.packed.find(name).map(|found| (found.id, found.peeled)),
+        }
+    }
+
+    fn peel(&self, id: &[u8]) -> Option<&[u8]> {
+        self.peeled.get(id).and_then(|peeled| peeled.as_deref())
+    }
+
+    fn resolved<'a>(&'a self, name: &'a [u8], value: &'a Value) -> Option<Named<'a>> {
+        match value {
+            Value::Id(id) => Some(Named { name, id, peeled: self.peel(id), target: None }),
+            Value::Symbolic(target) => {
+                let (id, peeled) = self.find(target, 0)?;
+                // As git does it: what a chain of them ends at.
+                Some(Named { name, id, peeled, target: Some(self.end_of(target, 0)) })
+            }
+        }
+    }
+
+    fn end_of<'a>(&'a self, name: &'a [u8], depth: usize) -> &'a [u8] {
+        match self.loose.refs.get(name) {
+            Some(Value::Symbolic(target)) if depth < DEEPEST => self.end_of(target, depth + 1),
+            _ => name,
+        }
+    }
+
+    /// Calls `take` with each ref whose name begins with a prefix, in the order of their names, from after another name on if
+    /// one is given; until it wants no more. Whether all were taken.
+    pub(crate) fn walk(&self, prefix: &[u8], after: Option<&[u8]>, mut take: impl FnMut(Named<'_>) -> bool) -> bool {
+        let range = self.packed.range(prefix, after);
+        let (mut place, end) = (range.start, range.end);
+        let from = match after.filter(|after| *after >= prefix) {
+            Some(after) => Bound::Excluded(after),
+            None => Bound::Included(prefix),
+        };
+        let mut loose = self.loose.refs.range::<[u8], _>((from, Bound::Unbounded));
+        let mut loose = std::iter::from_fn(|| loose.next().filter(|(name, _)| name.starts_with(prefix))).peekable();
+        loop {
+            let packed = if place < end { self.packed.at(place) } else { None };
+            let named = match (packed, loose.peek()) {
+                (None, None) => return true,
+                (Some((found, next)), other) if other.is_none_or(|(name, _)| *found.name < ***name) => {
+                    place = next;
+                    Some(Named { name: found.name, id: found.id, peeled: found.peeled, target: None })
+                }
+                (found, Some((name, value))) => {
+                    // The loose one counts.
+                    if let Some((_, next)) = found.filter(|(found, _)| *found.name == ***name) {
+                        place = next;
+                    }
+                    let named = self.resolved(name, value);
+                    loose.next();
+                    named
+                }
+                (Some(_), None) => return true,
+            };
+            if let Some(named) = named.filter(|named| !is_hidden(named.name))
+                && !take(named)
+            {
+                return false;
+            }
+        }
+    }
+}
+
+/// Whether a ref is the server's own, as the settings of git say (see `program.rs`).
+fn is_hidden(name: &[u8]) -> bool {
+    name.strip_prefix(b"refs/doorward").is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+}
+
+/// As many symbolic refs as git follows.
+const DEEPEST: usize = 5;
+/// Bytes that a loose ref takes, about.
+const LOOSE: usize = 300;
