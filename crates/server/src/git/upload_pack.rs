@@ -26,7 +26,7 @@ pub(crate) async fn upload_pack(
             Ok(opened) => opened,
             Err(refusal) => return refusal.respond(context.id),
         };
-    let wish = Wish::git(Service::UploadPack.action(), &name);
+    let mut wish = Wish::git(Service::UploadPack.action(), &name);
     let mut begin = Vec::new();
     if is_version_2(&headers) {
         // A question for refs is answered from memory: it waits for no place, and takes no process.
@@ -48,6 +48,7 @@ pub(crate) async fn upload_pack(
                 Err(error) => return Refusal::from(error).respond(context.id),
             }
         }
+        wish = wish.again();
     }
     let request = std::io::Cursor::new(begin).chain(request);
     let (admitted, placed) = match app.admit_to_place(&context, &headers, wish).await {
