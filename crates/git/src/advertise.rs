@@ -4,13 +4,13 @@ use std::io;
 
 use bytes::BytesMut;
 use doorward_rules::Action;
-use doorward_wire::PktLine;
+use doorward_wire::{ListRequest, PktLine};
 use tokio::io::AsyncReadExt;
 
 use crate::fetch::send;
 use crate::output::CHUNK;
 use crate::process::Process;
-use crate::{GitError, ListRequest, Output, Repository};
+use crate::{GitError, ObjectFormat, Output, Repository};
 
 /// The two services of the smart protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +118,9 @@ impl Repository {
     /// [`GitError`] if the repository cannot be read.
     pub async fn list(&self, request: &ListRequest) -> Result<Option<Output>, GitError> {
         let Some(snapshot) = self.all.snapshot(self.id).await? else { return Ok(None) };
-        Ok(request.is_for(snapshot.format).then(|| snapshot.listed(request, &self.all.slots)))
+        // Git refuses a client that counts on another one.
+        let format = request.format.as_deref().unwrap_or(ObjectFormat::Sha1.word());
+        Ok((format == snapshot.format.word()).then(|| snapshot.listed(request, &self.all.slots)))
     }
 }
 

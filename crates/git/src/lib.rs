@@ -32,7 +32,6 @@ pub use history::Version;
 pub use output::Output;
 pub use program::{Git, GitSettings};
 pub use push::{AnswerForm, PushOutcome, PushedRef, StartedPush};
-pub use refs::{Asked, ListRequest};
 pub use repositories::{Placed, Repositories, Repository};
 pub use slots::Slots;
 pub use upload::{FileMode, Made, NewCommit, Upload};

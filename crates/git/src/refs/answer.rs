@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use doorward_wire::PktLine;
+use doorward_wire::{ListRequest, PktLine};
 
-use super::{Capabilities, ListRequest, Named, Snapshot};
+use super::{Capabilities, Named, Snapshot};
 use crate::output::CHUNK;
 use crate::{Output, Service, Slots};
 

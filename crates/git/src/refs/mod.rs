@@ -5,7 +5,6 @@ mod answer;
 mod capabilities;
 mod loose;
 mod packed;
-mod request;
 mod snapshot;
 mod stamp;
 
@@ -22,7 +21,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::process::Process;
 use crate::{GitError, Repositories};
 pub(crate) use capabilities::Capabilities;
-pub use request::{Asked, ListRequest};
 use snapshot::{Looked, look};
 pub(crate) use snapshot::{Named, Snapshot};
 

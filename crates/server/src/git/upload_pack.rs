@@ -4,7 +4,8 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
-use doorward_git::{Asked, ListRequest, Service};
+use doorward_git::Service;
+use doorward_wire::{ListQuestion, ListRequest};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{Segments, answer, body_of, open, protocol};
@@ -34,7 +35,7 @@ pub(crate) async fn upload_pack(
             Ok(admitted) => admitted,
             Err(away) => return away.respond(),
         };
-        if let Asked::Refs(asked) = asked(&mut request, &mut begin).await {
+        if let ListQuestion::Refs(asked) = asked(&mut request, &mut begin).await {
             let listed = async { app.repositories.open(&admitted.permit)?.list(&asked).await };
             match listed.await {
                 Ok(Some(output)) => {
@@ -71,7 +72,7 @@ fn is_version_2(headers: &HeaderMap) -> bool {
 }
 
 /// Reads as much of a request as tells whether it is for refs; all of it, if it is. What is read is in `bytes`.
-async fn asked(request: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> Asked {
+async fn asked(request: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> ListQuestion {
     loop {
         let begin = bytes.len();
         bytes.resize(begin + PIECE, 0);
@@ -80,8 +81,8 @@ async fn asked(request: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> A
         bytes.truncate(begin + read);
         match ListRequest::read(bytes) {
             // Git has to say what is wrong with one that ends too soon, or is longer than any that is meant.
-            Asked::More if read == 0 || bytes.len() > LONGEST => return Asked::Other,
-            Asked::More => {}
+            ListQuestion::More if read == 0 || bytes.len() > LONGEST => return ListQuestion::Other,
+            ListQuestion::More => {}
             asked => return asked,
         }
     }

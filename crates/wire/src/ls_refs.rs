@@ -1,27 +1,25 @@
 //! A question for refs in version 2 of the protocol (gitprotocol-v2, "ls-refs").
 
-use doorward_wire::PktLine;
-
-use crate::ObjectFormat;
+use crate::PktLine;
 
 /// What a client wants to have listed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListRequest {
     /// What tags lead to is wanted.
-    pub(super) peel: bool,
+    pub peel: bool,
     /// What symbolic refs stand for is wanted.
-    pub(super) symrefs: bool,
+    pub symrefs: bool,
     /// HEAD is wanted also if it leads to nothing.
-    pub(super) unborn: bool,
+    pub unborn: bool,
     /// Names of which those that are wanted begin with one; all, if there is none. In order, and none begins with another.
-    pub(super) prefixes: Vec<Box<[u8]>>,
-    /// The format of objects that the client counts on.
-    pub(super) format: Option<Box<str>>,
+    pub prefixes: Vec<Box<[u8]>>,
+    /// The format of objects that the client counts on; SHA-1, if it names none.
+    pub format: Option<Box<str>>,
 }
 
 /// What the beginning of a request turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum ListQuestion {
     /// A question for refs.
     Refs(Box<ListRequest>),
     /// Something else, or nothing that can be read: git has to say.
@@ -31,22 +29,17 @@ pub enum Asked {
 }
 
 impl ListRequest {
-    /// Whether it is for a repository of this format. A client that names none counts on SHA-1.
-    pub(crate) fn is_for(&self, format: ObjectFormat) -> bool {
-        self.format.as_deref().unwrap_or(ObjectFormat::Sha1.word()) == format.word()
-    }
-
     /// Reads what has come of a request so far.
-    pub fn read(bytes: &[u8]) -> Asked {
+    pub fn read(bytes: &[u8]) -> ListQuestion {
         let (mut rest, mut lines, mut arguments) = (bytes, 0, false);
         let (mut request, mut prefixes) = (Self::default(), Vec::new());
         loop {
             let (line, length) = match PktLine::read(rest) {
                 Ok(Some(read)) => read,
                 Ok(None) if lines > 0 || COMMAND_LINE.starts_with(&rest[..rest.len().min(COMMAND_LINE.len())]) => {
-                    return Asked::More;
+                    return ListQuestion::More;
                 }
-                Ok(None) | Err(_) => return Asked::Other,
+                Ok(None) | Err(_) => return ListQuestion::Other,
             };
             rest = &rest[length..];
             lines += 1;
@@ -58,29 +51,29 @@ impl ListRequest {
                 }
                 // What comes after the end is another question.
                 PktLine::Flush if lines > 1 && rest.is_empty() => break,
-                _ => return Asked::Other,
+                _ => return ListQuestion::Other,
             };
             match (lines, arguments, line) {
                 (1, _, b"command=ls-refs") => {}
-                (1, ..) => return Asked::Other,
+                (1, ..) => return ListQuestion::Other,
                 (_, false, line) => match line.strip_prefix(b"object-format=") {
                     Some(format) => request.format = Some(String::from_utf8_lossy(format).into()),
                     None if is_harmless(line) => {}
-                    None => return Asked::Other,
+                    None => return ListQuestion::Other,
                 },
                 (_, true, b"peel") => request.peel = true,
                 (_, true, b"symrefs") => request.symrefs = true,
                 (_, true, b"unborn") => request.unborn = true,
                 (_, true, line) => match line.strip_prefix(b"ref-prefix ") {
                     Some(prefix) => prefixes.push(Box::from(prefix)),
-                    None => return Asked::Other,
+                    None => return ListQuestion::Other,
                 },
             }
         }
         request.prefixes = prefixes;
         request.prefixes.sort();
         request.prefixes.dedup_by(|longer, shorter| longer.starts_with(shorter));
-        Asked::Refs(Box::new(request))
+        ListQuestion::Refs(Box::new(request))
     }
 }
 
@@ -107,17 +100,17 @@ mod tests {
             PktLine::write(line, &mut whole);
         }
         whole.extend_from_slice(b"0000");
-        let Asked::Refs(request) = ListRequest::read(&whole) else { panic!("{:?}", ListRequest::read(&whole)) };
+        let ListQuestion::Refs(request) = ListRequest::read(&whole) else { panic!("{:?}", ListRequest::read(&whole)) };
         assert!(request.peel && !request.symrefs && !request.unborn);
         assert_eq!(request.prefixes, [Box::from(&b"HEAD"[..]), Box::from(&b"refs/heads/"[..])]);
         for length in 0..whole.len() {
-            assert_eq!(ListRequest::read(&whole[..length]), Asked::More, "{length}");
+            assert_eq!(ListRequest::read(&whole[..length]), ListQuestion::More, "{length}");
         }
         for other in [&b"0012command=fetch\n"[..], b"0011command=fetch", b"0000", b"PACK", b"0032want 0123456789"] {
-            assert_eq!(ListRequest::read(other), Asked::Other, "{}", String::from_utf8_lossy(other));
+            assert_eq!(ListRequest::read(other), ListQuestion::Other, "{}", String::from_utf8_lossy(other));
         }
         let unknown = b"0014command=ls-refs\n0001000anonsens0000";
-        assert_eq!(ListRequest::read(unknown), Asked::Other);
+        assert_eq!(ListRequest::read(unknown), ListQuestion::Other);
     }
 
     proptest! {
