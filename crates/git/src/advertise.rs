@@ -125,9 +125,10 @@ impl Repository {
 }
 
 /// The version of the protocol that is asked for (`Git-Protocol`): the highest that is named and known.
-fn version(protocol: Option<&str>) -> u8 {
+fn version(protocol: Option<&str>) -> usize {
     let named = protocol.unwrap_or_default().split(':').filter_map(|part| part.strip_prefix("version="));
-    named.filter_map(|version| version.parse().ok()).filter(|version| *version <= 2).max().unwrap_or(0)
+    let known = |version: &str| ["0", "1", "2"].iter().position(|known| *known == version);
+    named.filter_map(known).max().unwrap_or(0)
 }
 
 /// What an advertisement in version 2 of the protocol begins with.

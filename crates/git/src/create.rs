@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use doorward_rules::RepositoryId;
@@ -248,7 +248,9 @@ impl Repositories {
 
     /// An empty repository that is gone with what this returns.
     pub(crate) async fn empty(&self, format: ObjectFormat) -> Result<Making, GitError> {
-        let directory = self.root.join(format!("empty-{}-{}.new", format.word(), std::process::id()));
+        // A name that nobody has used: what a killed server left must not stand in the way.
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let directory = self.root.join(format!("empty-{}-{}-{now}.new", format.word(), std::process::id()));
         fs::create_dir(&directory).map_err(GitError::file(&directory))?;
         let empty = Making(directory);
         let mut command = self.git.command(&empty.0);

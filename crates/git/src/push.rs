@@ -132,7 +132,7 @@ impl Push {
         };
         let _ = sender.send(answer).await;
         let broken = fed.err().map(|error| format!("the push broke off: {error}"));
-        self.all.keep_up(self.id);
+        self.all.keep_up(self.id, refs.len());
         let unreported = (!self.answer.report).then(|| "whether it was, the client did not want to be told".to_owned());
         PushOutcome { refs: refs.into_iter().map(pushed).collect(), trouble: trouble.or(broken).or(unreported) }
     }

@@ -13,10 +13,10 @@ use crate::{GitError, Repositories};
 pub(crate) struct Upkeep(Arc<Mutex<HashSet<RepositoryId>>>);
 
 impl Repositories {
-    /// Starts upkeep in the background if a repository needs it and nobody is at it already.
-    pub(crate) fn keep_up(&self, id: RepositoryId) {
+    /// Starts upkeep in the background if a repository needs it, to which so many refs were pushed, and nobody is at it already.
+    pub(crate) fn keep_up(&self, id: RepositoryId, pushed: usize) {
         let directory = self.directory(id);
-        let (packs, refs) = (packs(&directory) > PACKS, self.snapshots.loose(id) > LOOSE);
+        let (packs, refs) = (packs(&directory) > PACKS, self.snapshots.loose(id) + pushed > LOOSE);
         if !(packs || refs) || !self.upkeep.lock().insert(id) {
             return;
         }

@@ -172,6 +172,13 @@ fn what_is_listed_from_memory_is_what_git_lists_byte_by_byte() {
         change("a HEAD that leads nowhere", &["symbolic-ref", "HEAD", "refs/heads/absent"]);
         change("packed again", &["pack-refs", "--all", "--prune"]);
         change("moved, deleted, and tagged again", &["update-ref", "-d", "refs/tags/v1.0"]);
+        let config = world.directory.join("config");
+        let before = std::fs::read(&config).expect("a configuration");
+        std::fs::write(&config, [&before[..], b"[gitweb]\n\towner = J\xfcrgen of sha256-tools\n"].concat())
+            .expect("written");
+        change("words in the configuration that mean nothing", &["update-ref", "refs/heads/words", &one]);
+        std::fs::write(world.directory.join("refs/heads/words"), format!("{two}\n")).expect("written over");
+        change("a file that was written over in its place", &["rev-parse", "HEAD"]);
         change("settings that hide refs", &["config", "uploadpack.hideRefs", "refs/notes"]);
         world.run(&["config", "--unset", "uploadpack.hideRefs"]);
         change("no such settings any more", &["update-ref", "refs/tags/v1.0", &two]);
@@ -246,4 +253,62 @@ fn push_and_look(world: &World, url: &str, number: usize) {
     }
     world.git.ok(&clone, &["push", "-q", url, "--delete", &branch]);
     assert_eq!(world.git.ok(&clone, &["ls-remote", url, &branch]).trim(), "");
+}
+
+#[test]
+fn a_list_that_is_damaged_is_not_given_as_if_it_were_whole() {
+    let world = World::new(&[]);
+    let one = world.commit("one");
+    let mut text = String::from("# pack-refs with: peeled fully-peeled sorted \n");
+    for number in 0..20 {
+        let id = if number == 10 { &one[1..] } else { one.as_str() };
+        text.push_str(&format!("{id} refs/heads/b{number:02}\n"));
+    }
+    std::fs::write(world.directory.join("packed-refs"), text).expect("written");
+    let url = world.server.url("admin", &world.server.up().token, &world.name);
+    let here = world.server.directory().to_owned();
+    for version in ["0", "2"] {
+        let git = world.git.clone().set("protocol.version", version);
+        await_that("it is broken off, as git does it", || !git.run(&here, &["ls-remote", &url]).ok);
+    }
+}
+
+#[test]
+fn thousands_of_directories_of_refs_are_looked_at_in_no_time() {
+    let world = World::new(&[]);
+    let one = world.commit("one");
+    for number in 0..4000 {
+        let directory = world.directory.join(format!("refs/heads/u{number:05}"));
+        std::fs::create_dir_all(&directory).expect("made");
+        std::fs::write(directory.join("x"), format!("{one}\n")).expect("written");
+    }
+    let same = || world.by_server("receive-pack", "0", None) == world.by_git("receive-pack", "0", None);
+    await_that("they are seen", same);
+    world.run(&["update-ref", "refs/heads/u00000/y", &one]);
+    await_that("one more is seen", same);
+}
+
+#[test]
+fn refs_are_not_listed_for_a_token_that_ends_while_the_question_is_sent() {
+    let world = World::new(&[]);
+    let (id, token) = world.server.cli().token("admin", &["read:repository:bitbucket"], &[]);
+    let mut request = Vec::new();
+    line(b"command=ls-refs\n", &mut request);
+    request.extend_from_slice(b"0001");
+    line(b"peel", &mut request);
+    let head = format!(
+        "POST /{}.git/git-upload-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nGit-Protocol: version=2\r\n\
+         Content-Type: application/x-git-upload-pack-request\r\nContent-Length: {}\r\n\r\n",
+        world.name,
+        request.len() + 4
+    );
+    let mut stream = world.server.http().connect();
+    std::io::Write::write_all(&mut stream, &[head.as_bytes(), &request].concat()).expect("sent");
+    // It is let in by now, and waits for the rest; as long as it takes for it to be asked about again.
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    world.server.cli().ok(&["token", "revoke", &id]);
+    std::io::Write::write_all(&mut stream, b"0000").expect("sent");
+    let mut answer = [0; 12];
+    std::io::Read::read_exact(&mut stream, &mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 401");
 }

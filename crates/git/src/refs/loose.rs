@@ -1,7 +1,9 @@
 //! Loose refs (gitrepository-layout): one file for each, in directories that are looked into again when they have changed.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io;
+use std::ops::Bound;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -36,10 +38,21 @@ impl Loose {
         Ok(whole.then_some(found))
     }
 
+    /// Bytes of memory, about.
+    pub(super) fn size(&self) -> usize {
+        (self.refs.len() + self.directories.len()) * EACH
+    }
+
     /// Whether nothing has changed since.
     pub(super) fn is_fresh(&self, repository: &Path) -> io::Result<bool> {
         for (directory, before) in &self.directories {
             if !Stamp::of(&repository.join(directory))?.is_some_and(|now| now.proves(*before)) {
+                return Ok(false);
+            }
+        }
+        for (name, before) in &self.files {
+            let path = repository.join(OsStr::from_bytes(name));
+            if !Stamp::of(&path)?.is_some_and(|now| now.proves(*before)) {
                 return Ok(false);
             }
         }
@@ -57,7 +70,7 @@ impl Loose {
         let entries = match std::fs::read_dir(&path) {
             Ok(entries) => entries,
             // It was removed when its last ref was.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) if is_absence(&error) => return Ok(true),
             Err(error) => return Err(error),
         };
         for entry in entries {
@@ -86,19 +99,16 @@ impl Loose {
         within.push(b'/');
         let inside = |name: &[u8]| name.strip_prefix(within.as_slice()).is_some_and(|rest| !rest.contains(&b'/'));
         let from = within.clone().into_boxed_slice();
-        for (name, value) in before.refs.range(from.clone()..).take_while(|(name, _)| name.starts_with(&within)) {
-            if inside(name) {
-                self.refs.insert(name.clone(), value.clone());
+        for (name, _) in before.files.range(from..).take_while(|(name, _)| name.starts_with(&within)) {
+            // A file may have been written over in its place, which its directory does not tell.
+            if inside(name) && !self.file(repository, Path::new(OsStr::from_bytes(name)), before)? {
+                return Ok(false);
             }
         }
-        for (name, stamp) in before.files.range(from..).take_while(|(name, _)| name.starts_with(&within)) {
-            if inside(name) {
-                self.files.insert(name.clone(), *stamp);
-            }
-        }
-        let below = before.directories.keys().filter(|below| below.parent() == Some(directory));
-        for below in below {
-            if !self.walk(repository, below, before)? {
+        let after = (Bound::Excluded(directory), Bound::Unbounded);
+        let below = before.directories.range::<Path, _>(after).take_while(|(below, _)| below.starts_with(directory));
+        for (below, _) in below {
+            if below.parent() == Some(directory) && !self.walk(repository, below, before)? {
                 return Ok(false);
             }
         }
@@ -126,17 +136,29 @@ impl Loose {
     }
 }
 
+/// Whether a text is the name of an object as git writes it.
+pub(super) fn is_id(text: &[u8]) -> bool {
+    matches!(text.len(), 40 | 64) && text.iter().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte))
+}
+
 /// What stands in the file of a ref; `None` if that is not there, or cannot be read as a ref.
 pub(super) fn read(path: &Path) -> io::Result<Option<Value>> {
     let text = match std::fs::read(path) {
         Ok(text) => text,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::IsADirectory) => return Ok(None),
+        Err(error) if is_absence(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
     let text = text.trim_ascii_end();
     if let Some(target) = text.strip_prefix(b"ref:") {
         return Ok(Some(Value::Symbolic(target.trim_ascii().into())));
     }
-    let is_id = matches!(text.len(), 40 | 64) && text.iter().all(u8::is_ascii_hexdigit);
-    Ok(is_id.then(|| Value::Id(text.into())))
+    Ok(is_id(text).then(|| Value::Id(text.into())))
+}
+
+/// Bytes that a ref takes, with its file's stamp and what it leads to; or a directory.
+const EACH: usize = 500;
+
+/// Whether an error says that there is no such file, or something else in its place.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory)
 }

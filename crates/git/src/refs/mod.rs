@@ -104,10 +104,12 @@ impl Snapshots {
 fn make_room(all: &mut HashMap<RepositoryId, Kept>) {
     let size = |kept: &Kept| kept.snapshot.as_ref().map_or(0, |snapshot| snapshot.size()) + OVERHEAD;
     let mut total: usize = all.values().map(size).sum();
-    while total > MOST_BYTES && all.len() > 1 {
-        let oldest = all.iter().min_by_key(|(_, kept)| kept.used).map(|(id, _)| *id);
-        let Some(gone) = oldest.and_then(|id| all.remove(&id)) else { return };
-        total -= size(&gone);
+    while total > MOST_BYTES {
+        let with = all.values_mut().filter(|kept| kept.snapshot.is_some());
+        let Some(oldest) = with.min_by_key(|kept| kept.used) else { return };
+        // Its changes are still counted: a look that began before one of them must not be taken for fresh.
+        total -= size(oldest);
+        (oldest.snapshot, oldest.looked, oldest.plain) = (None, None, HashSet::new());
     }
 }
 
@@ -118,8 +120,14 @@ impl Repositories {
         if let Some(known) = self.snapshots.known(id) {
             return Ok(Some(known));
         }
-        let seen = self.snapshots.lookout.ask(id, || self.look(id)).await;
-        seen.map_err(|Trouble(error)| GitError::Run { what: "refs", source: std::io::Error::other(error.to_string()) })
+        // In a task of its own: a look at files cannot be given up, and whoever gives up would leave it to run beside the next.
+        let all = self.clone();
+        let seen = tokio::spawn(async move { all.snapshots.lookout.ask(id, || all.look(id)).await });
+        let seen = seen.await.map_err(|error| GitError::run("refs")(std::io::Error::other(error)))?;
+        seen.map_err(|Trouble(error)| match &*error {
+            GitError::Busy(patience) => GitError::Busy(*patience),
+            error => GitError::Run { what: "refs", source: std::io::Error::other(error.to_string()) },
+        })
     }
 
     async fn look(&self, id: RepositoryId) -> Result<Option<Arc<Snapshot>>, Trouble> {
@@ -136,7 +144,12 @@ impl Repositories {
         let (place, known, trusted) = (directory.clone(), before.clone(), plain.clone());
         let looked = tokio::task::spawn_blocking(move || look(&place, known.as_deref(), &trusted)).await;
         let looked = looked.map_err(|error| GitError::run("refs")(std::io::Error::other(error)))?;
-        let snapshot = match looked.map_err(GitError::file(&directory))? {
+        let looked = looked.unwrap_or_else(|error| {
+            // Git may know better, or say what is wrong.
+            tracing::info!(repository = %id, %error, "refs cannot be read here; git is asked");
+            Looked::Foreign
+        });
+        let snapshot = match looked {
             Looked::Foreign => return Ok(None),
             Looked::Same => match before {
                 Some(before) => before,

@@ -4,6 +4,9 @@ use std::io;
 use std::ops::Range;
 use std::path::Path;
 
+use doorward_wire::RefName;
+
+use super::loose::is_id;
 use super::stamp::Stamp;
 
 /// The packed refs of a repository.
@@ -44,8 +47,8 @@ impl Packed {
         let end = text.iter().position(|byte| *byte == b'\n')?;
         let header = std::str::from_utf8(text[..end].strip_prefix(b"# pack-refs with:")?).ok()?;
         let has = |trait_| header.split_ascii_whitespace().any(|word| word == trait_);
-        let whole = text.last() == Some(&b'\n');
-        (whole && has("sorted") && has("fully-peeled")).then_some(Self { begin: end + 1, text, stamp: Some(stamp) })
+        let told = text.last() == Some(&b'\n') && has("sorted") && has("fully-peeled");
+        (told && is_sound(&text[end + 1..])).then_some(Self { begin: end + 1, text, stamp: Some(stamp) })
     }
 
     /// Bytes of memory.
@@ -111,12 +114,27 @@ impl Packed {
     }
 }
 
+/// Whether every line is one, and each name is one and comes after the one before. One bad line would end the list too soon, and
+/// whoever prunes by a list would delete the rest.
+fn is_sound(lines: &[u8]) -> bool {
+    let mut last: Option<&[u8]> = None;
+    let mut may_peel = false;
+    lines.split_inclusive(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\n").unwrap_or(line)).all(|line| {
+        if let Some(peeled) = line.strip_prefix(b"^") {
+            return std::mem::replace(&mut may_peel, false) && is_id(peeled);
+        }
+        let Some((_, name)) = split(line) else { return false };
+        let follows = last.is_none_or(|last| last < name);
+        (last, may_peel) = (Some(name), true);
+        follows && RefName::parse(name).is_ok()
+    })
+}
+
 /// `ID NAME`.
 fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let space = line.iter().position(|byte| *byte == b' ')?;
     let (id, name) = (&line[..space], &line[space + 1..]);
-    let is_id = matches!(id.len(), 40 | 64) && id.iter().all(u8::is_ascii_hexdigit);
-    (is_id && name.starts_with(b"refs/")).then_some((id, name))
+    (is_id(id) && name.starts_with(b"refs/")).then_some((id, name))
 }
 
 #[cfg(test)]
@@ -184,9 +202,16 @@ mod tests {
 
     #[test]
     fn what_is_not_sorted_or_not_peeled_is_left_to_git() {
-        for text in
-            ["# pack-refs with: peeled \n", "0000 refs/heads/a\n", "# pack-refs with: fully-peeled sorted \nhalf"]
-        {
+        for text in [
+            "# pack-refs with: peeled \n",
+            "0000 refs/heads/a\n",
+            "# pack-refs with: fully-peeled sorted \nhalf",
+            "# pack-refs with: fully-peeled sorted \n012345678901234567890123456789012345678 refs/heads/short\n",
+            "# pack-refs with: fully-peeled sorted \n0123456789012345678901234567890123456789 refs/heads/b..c\n",
+            "# pack-refs with: fully-peeled sorted \n^0123456789012345678901234567890123456789\n",
+            "# pack-refs with: fully-peeled sorted \n0123456789012345678901234567890123456789 refs/heads/b\n\
+             0123456789012345678901234567890123456789 refs/heads/a\n",
+        ] {
             assert!(Packed::parse(text.as_bytes().into(), Stamp::example()).is_none(), "{text}");
         }
     }

@@ -74,7 +74,7 @@ pub(super) fn look(repository: &Path, before: Option<&Snapshot>, plain: &HashSet
     let Some(config) = Stamp::of(&repository.join("config"))? else { return Ok(Looked::Foreign) };
     let format = match before.filter(|before| config.proves(before.config)) {
         Some(before) => Some(before.format),
-        None => format_of(&std::fs::read_to_string(repository.join("config"))?),
+        None => format_of(&String::from_utf8_lossy(&std::fs::read(repository.join("config"))?)),
     };
     let Some(format) = format.filter(|_| !repository.join("shallow").exists()) else { return Ok(Looked::Foreign) };
     let empty = Loose::default();
@@ -94,7 +94,11 @@ pub(super) fn look(repository: &Path, before: Option<&Snapshot>, plain: &HashSet
             None => return Ok(Looked::Foreign),
         },
     };
+    // One that is a link, as very old versions of git made it, or cannot be read, is git's to make something of.
     let head = loose::read(&repository.join("HEAD"))?;
+    if head.is_none() || repository.join("HEAD").symlink_metadata()?.is_symlink() {
+        return Ok(Looked::Foreign);
+    }
     let is_known = |id: &[u8]| plain.contains(id) || before.is_some_and(|before| before.peeled.contains_key(id));
     let ids = loose.refs.values().filter_map(|value| match value {
         Value::Id(id) => Some(id),
@@ -111,14 +115,32 @@ pub(super) fn look(repository: &Path, before: Option<&Snapshot>, plain: &HashSet
     Ok(Looked::Changed(Box::new(Found { packed, loose, head, format, config, has_alternates, unknown })))
 }
 
-/// The format of a repository's objects; `None` if its configuration says something that changes what is listed.
+/// The format of a repository's objects; `None` if its configuration says something that may change what is listed, or that is not
+/// known here.
 fn format_of(config: &str) -> Option<ObjectFormat> {
-    let config = config.to_ascii_lowercase();
-    let changes = ["reftable", "hiderefs", "lsrefs", "uploadpack", "receive", "transfer", "include", "worktree"];
-    if changes.iter().any(|word| config.contains(word)) {
-        return None;
+    let (mut section, mut format) = (String::new(), ObjectFormat::Sha1);
+    for line in config.lines().map(str::trim) {
+        if let Some(rest) = line.strip_prefix('[') {
+            section = rest.split([']', ' ', '"']).next().unwrap_or_default().to_ascii_lowercase();
+            // What follows on the same line would be a setting.
+            let alone = line.ends_with(']') && !line.trim_end_matches(']').contains(']');
+            let plain =
+                !["uploadpack", "receive", "transfer", "lsrefs", "include", "includeif"].contains(&section.as_str());
+            if !alone || !plain {
+                return None;
+            }
+            continue;
+        }
+        let (key, value) = line.split_once('=').map_or((line, ""), |(key, value)| (key.trim(), value.trim()));
+        match (section.as_str(), key.to_ascii_lowercase().as_str(), value.to_ascii_lowercase().as_str()) {
+            ("extensions", "objectformat", "sha256") => format = ObjectFormat::Sha256,
+            ("extensions", "objectformat", "sha1") | ("core", "repositoryformatversion", "0" | "1") => {}
+            ("extensions", key, _) if !key.is_empty() && !key.starts_with(['#', ';']) => return None,
+            ("core", "repositoryformatversion", _) => return None,
+            _ => {}
+        }
     }
-    Some(if config.contains("sha256") { ObjectFormat::Sha256 } else { ObjectFormat::Sha1 })
+    Some(format)
 }
 
 impl Found {
@@ -152,7 +174,7 @@ impl Found {
 impl Snapshot {
     /// Bytes of memory, about.
     pub(super) fn size(&self) -> usize {
-        self.packed.size() + self.loose.refs.len() * LOOSE
+        self.packed.size() + self.loose.size()
     }
 
     /// How many refs are loose.
@@ -251,5 +273,3 @@ fn is_hidden(name: &[u8]) -> bool {
 
 /// As many symbolic refs as git follows.
 const DEEPEST: usize = 5;
-/// Bytes that a loose ref takes, about.
-const LOOSE: usize = 300;

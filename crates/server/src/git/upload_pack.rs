@@ -1,5 +1,7 @@
 //! `POST …/git-upload-pack`: a question of clone or fetch, answered as a stream.
 
+use std::time::{Duration, Instant};
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
@@ -35,7 +37,20 @@ pub(crate) async fn upload_pack(
             Ok(admitted) => admitted,
             Err(away) => return away.respond(),
         };
-        if let ListQuestion::Refs(asked) = asked(&mut request, &mut begin).await {
+        let began = Instant::now();
+        let asked = asked(&mut request, &mut begin, limits.head_time).await;
+        // What took long may have been sent with a credential that has ended since.
+        let admitted = match began.elapsed() < LONG {
+            true => admitted,
+            false => {
+                let now = Context { at: app.clock.now(), ..context.clone() };
+                match app.admit(&now, &headers, wish.again()).await {
+                    Ok(admitted) => admitted,
+                    Err(away) => return away.respond(),
+                }
+            }
+        };
+        if let ListQuestion::Refs(asked) = asked {
             let listed = async { app.repositories.open(&admitted.permit)?.list(&asked).await };
             match listed.await {
                 Ok(Some(output)) => {
@@ -72,23 +87,35 @@ fn is_version_2(headers: &HeaderMap) -> bool {
 }
 
 /// Reads as much of a request as tells whether it is for refs; all of it, if it is. What is read is in `bytes`.
-async fn asked(request: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> ListQuestion {
+async fn asked(request: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>, patience: Duration) -> ListQuestion {
+    let began = Instant::now();
     loop {
         let begin = bytes.len();
         bytes.resize(begin + PIECE, 0);
         // What breaks off is met again by whoever reads on.
         let read = request.read(&mut bytes[begin..]).await.unwrap_or(0);
         bytes.truncate(begin + read);
+        // It is read again only when it may have ended: who sends it byte by byte must not cost a look at all of it each time.
+        let may_be_told = begin < COMMAND || bytes.ends_with(b"0000") || read == 0 || bytes.len() > LONGEST;
+        if !may_be_told && began.elapsed() < patience {
+            continue;
+        }
         match ListRequest::read(bytes) {
             // Git has to say what is wrong with one that ends too soon, or is longer than any that is meant.
-            ListQuestion::More if read == 0 || bytes.len() > LONGEST => return ListQuestion::Other,
+            ListQuestion::More if read == 0 || bytes.len() > LONGEST || began.elapsed() >= patience => {
+                return ListQuestion::Other;
+            }
             ListQuestion::More => {}
             asked => return asked,
         }
     }
 }
 
-/// Bytes of a question for refs.
-const LONGEST: usize = 1024 * 1024;
+/// Bytes that tell what is asked for.
+const COMMAND: usize = 20;
+/// Bytes of a question for refs; a longer one is git's to answer.
+const LONGEST: usize = 64 * 1024;
+/// How long a question may take to come before it is asked again who sends it.
+const LONG: Duration = Duration::from_millis(500);
 /// Bytes that are read at once.
 const PIECE: usize = 16 * 1024;
