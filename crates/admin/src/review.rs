@@ -43,15 +43,9 @@ impl Operation for ReviewTokens {
     type Answer = Vec<ReviewRow>;
 
     fn call(&self) -> Call {
-        let (account, workspace) = match &self.whose {
-            Whose::Everybodys => (None, None),
-            Whose::Account(name) => (Some(name), None),
-            Whose::Workspace(slug) => (None, Some(slug)),
-        };
         let seconds = |duration: Duration| format!("{}s", duration.as_secs());
-        Call::list("/tokens/review".into())
-            .with("account", account)
-            .with("workspace", workspace)
+        self.whose
+            .narrow(Call::list("/tokens/review".into()))
             .with("unused", Some(seconds(self.unused)))
             .with("expiring", Some(seconds(self.expiring)))
     }

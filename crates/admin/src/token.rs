@@ -243,12 +243,7 @@ impl Operation for ListTokens {
     type Answer = Vec<TokenRow>;
 
     fn call(&self) -> Call {
-        let (account, workspace) = match &self.whose {
-            Whose::Everybodys => (None, None),
-            Whose::Account(name) => (Some(name), None),
-            Whose::Workspace(slug) => (None, Some(slug)),
-        };
-        Call::list("/tokens".into()).with("account", account).with("workspace", workspace)
+        self.whose.narrow(Call::list("/tokens".into()))
     }
 
     async fn carry_out(self, desk: &Desk) -> Result<Vec<TokenRow>, AdminError> {
@@ -362,6 +357,15 @@ impl TokenHolder {
 }
 
 impl Whose {
+    /// A call that lists tokens, for these alone.
+    pub(crate) fn narrow(&self, call: Call) -> Call {
+        match self {
+            Self::Everybodys => call,
+            Self::Account(name) => call.with("account", Some(name)),
+            Self::Workspace(slug) => call.with("workspace", Some(slug)),
+        }
+    }
+
     pub(crate) fn as_filter(&self) -> Credentials<'_> {
         match self {
             Self::Everybodys => Credentials::All,

@@ -81,7 +81,7 @@ impl Administration {
         match self {
             Self::Here(desk) => Ok(operation.carry_out(desk).await?),
             Self::There(api) => {
-                let (api, call) = (api.clone(), operation.call());
+                let (host, api, call) = (api.host().to_owned(), api.clone(), operation.call());
                 let asked = tokio::task::spawn_blocking(move || match call.answered {
                     Answered::One => ask(&api, call.method, &call.path, call.body.as_ref()),
                     Answered::All => all(&api, &call.path).map(Value::Array),
@@ -91,16 +91,9 @@ impl Administration {
                     }
                 });
                 let value = asked.await.map_err(|error| Failure::new(Code::Failed, error))??;
-                understood(&api_name(self), value)
+                understood(&host, value)
             }
         }
-    }
-}
-
-fn api_name(administration: &Administration) -> String {
-    match administration {
-        Administration::Here(_) => String::new(),
-        Administration::There(api) => api.host().to_owned(),
     }
 }
 

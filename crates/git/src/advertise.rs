@@ -62,7 +62,7 @@ impl Repository {
         let service = self.service;
         if let Some(snapshot) = self.all.snapshot(self.id).await? {
             let capabilities = self.all.capabilities(snapshot.format).await?;
-            match (service, version(protocol)) {
+            match (service, protocol_version(protocol)) {
                 (Service::UploadPack, 2) => return Ok(Output::of(capabilities.version_2.clone())),
                 // A push is told of what other repositories have that are part of this one.
                 (Service::ReceivePack, _) if snapshot.has_alternates => {}
@@ -125,7 +125,7 @@ impl Repository {
 }
 
 /// The version of the protocol that is asked for (`Git-Protocol`): the highest that is named and known.
-fn version(protocol: Option<&str>) -> usize {
+pub fn protocol_version(protocol: Option<&str>) -> usize {
     let named = protocol.unwrap_or_default().split(':').filter_map(|part| part.strip_prefix("version="));
     let known = |version: &str| ["0", "1", "2"].iter().position(|known| *known == version);
     named.filter_map(known).max().unwrap_or(0)

@@ -23,7 +23,7 @@ mod sweep;
 mod upkeep;
 mod upload;
 
-pub use advertise::Service;
+pub use advertise::{Service, protocol_version};
 pub use compare::{Comparison, DifferenceStatus, FileDifference};
 pub use contents::{Annotation, Commit, Contents, Entry, EntryKind, Ref, RefKind};
 pub use create::{Import, ObjectFormat};

@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
+use serde_json::Value;
+
 /// An address to send bytes to.
 #[derive(Debug, Clone)]
 pub struct Http {
@@ -53,6 +55,13 @@ impl Http {
         self.send(method, path, &[headers, &[&length]].concat(), body)
     }
 
+    /// Calls the API as the holder of a token, with JSON; `null` is no body.
+    pub fn json(&self, token: &str, method: &str, path: &str, body: &Value) -> Response {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let authorization = format!("Authorization: Bearer {token}");
+        self.call(method, path, &[authorization.as_str(), "Content-Type: application/json"], &body)
+    }
+
     /// Sends bytes and reads the answer until the server closes the connection.
     pub fn raw(&self, bytes: &[u8]) -> Response {
         let mut stream = self.connect();
@@ -81,6 +90,19 @@ impl Http {
 }
 
 impl Response {
+    /// What is said of a refusal of the API, which must be this one.
+    ///
+    /// # Panics
+    /// If it is another, or none.
+    #[track_caller]
+    pub fn refused(&self, status: u16, code: &str) -> Value {
+        let value: Value =
+            serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()));
+        let found = (self.status, value["error"]["detail"]["code"].as_str());
+        assert_eq!(found, (status, Some(code)), "{value}");
+        value
+    }
+
     /// A header's value; empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)

@@ -41,10 +41,7 @@ impl World {
     }
 
     fn call(&self, who: &str, method: &str, path: &str, body: &Value) -> Response {
-        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let authorization = format!("Authorization: Bearer {who}");
-        let headers = [authorization.as_str(), "Content-Type: application/json"];
-        self.server.http().call(method, &format!("/2.0{path}"), &headers, &body)
+        self.server.http().json(who, method, &format!("/2.0{path}"), body)
     }
 
     fn ok(&self, who: &str, method: &str, path: &str, body: &Value, status: u16) -> Value {
@@ -57,12 +54,9 @@ impl World {
         self.ok(who, "GET", path, &Value::Null, 200)
     }
 
+    #[track_caller]
     fn refused(&self, who: &str, method: &str, path: &str, body: &Value, status: u16, code: &str) -> Value {
-        let answer = self.call(who, method, path, body);
-        let value: Value = serde_json::from_slice(&answer.body).unwrap_or_else(|error| panic!("{path}: {error}"));
-        let found = (answer.status, value["error"]["detail"]["code"].as_str());
-        assert_eq!(found, (status, Some(code)), "{method} {path}: {value}");
-        value
+        self.call(who, method, path, body).refused(status, code)
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) struct Packed {
     /// Where the lines after the header begin.
     begin: usize,
     /// What the file was like when it was read.
-    pub(super) stamp: Option<Stamp>,
+    stamp: Option<Stamp>,
 }
 
 /// One packed ref.
@@ -49,6 +49,15 @@ impl Packed {
         let has = |trait_| header.split_ascii_whitespace().any(|word| word == trait_);
         let told = text.last() == Some(&b'\n') && has("sorted") && has("fully-peeled");
         (told && is_sound(&text[end + 1..])).then_some(Self { begin: end + 1, text, stamp: Some(stamp) })
+    }
+
+    /// Whether nothing has changed since it was read.
+    pub(super) fn is_fresh(&self, repository: &Path) -> io::Result<bool> {
+        Ok(match (Stamp::of(&repository.join("packed-refs"))?, self.stamp) {
+            (Some(now), Some(before)) => now.proves(before),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        })
     }
 
     /// Bytes of memory.

@@ -63,9 +63,7 @@ pub(super) fn look(repository: &Path, before: Option<&Snapshot>, plain: &HashSet
     // Loose refs before packed ones: packing writes the one before it removes the other.
     if let Some(before) = before
         && before.loose.is_fresh(repository)?
-        && Stamp::of(&repository.join("packed-refs"))?
-            .is_none_or(|now| before.packed.stamp.is_some_and(|s| now.proves(s)))
-        && (before.packed.stamp.is_none() || Stamp::of(&repository.join("packed-refs"))?.is_some())
+        && before.packed.is_fresh(repository)?
         && loose::read(&repository.join("HEAD"))? == before.head
         && Stamp::of(&repository.join("config"))?.is_some_and(|now| now.proves(before.config))
     {
@@ -81,15 +79,9 @@ pub(super) fn look(repository: &Path, before: Option<&Snapshot>, plain: &HashSet
     let Some(loose) = Loose::read(repository, before.map_or(&empty, |before| &before.loose))? else {
         return Ok(Looked::Foreign);
     };
-    let stamp = Stamp::of(&repository.join("packed-refs"))?;
-    let same = before.filter(|before| match (stamp, before.packed.stamp) {
-        (Some(now), Some(then)) => now.proves(then),
-        (None, None) => true,
-        _ => false,
-    });
-    let packed = match same {
-        Some(before) => Arc::clone(&before.packed),
-        None => match Packed::read(repository)? {
+    let packed = match before {
+        Some(before) if before.packed.is_fresh(repository)? => Arc::clone(&before.packed),
+        _ => match Packed::read(repository)? {
             Some(packed) => Arc::new(packed),
             None => return Ok(Looked::Foreign),
         },

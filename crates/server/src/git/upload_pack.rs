@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
-use doorward_git::Service;
+use doorward_git::{Service, protocol_version};
 use doorward_wire::{ListQuestion, ListRequest};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -31,7 +31,7 @@ pub(crate) async fn upload_pack(
         };
     let mut wish = Wish::git(Service::UploadPack.action(), &name);
     let mut begin = Vec::new();
-    if is_version_2(&headers) {
+    if protocol_version(protocol(&headers)) == 2 {
         // A question for refs is answered from memory: it waits for no place, and takes no process.
         let admitted = match app.admit(&context, &headers, wish).await {
             Ok(admitted) => admitted,
@@ -80,10 +80,6 @@ pub(crate) async fn upload_pack(
         Ok(output) => answer(Service::UploadPack, "result", body_of(output), id, noted),
         Err(error) => Refusal::from(error).respond_recorded(id),
     }
-}
-
-fn is_version_2(headers: &HeaderMap) -> bool {
-    protocol(headers).is_some_and(|protocol| protocol.split(':').any(|part| part == "version=2"))
 }
 
 /// Reads as much of a request as tells whether it is for refs; all of it, if it is. What is read is in `bytes`.

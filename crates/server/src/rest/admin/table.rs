@@ -79,61 +79,46 @@ fn workspaces() -> Vec<Operation> {
 }
 
 fn repositories() -> Vec<Operation> {
-    let of = |operation: Operation, action| operation.needs(action);
     vec![
         Operation::get("/doorward/repositories", repository::all)
             .says("The repositories of all workspaces")
             .needs(Action::ReadServer)
             .lists("administered_repository"),
-        of(
-            Operation::get("/doorward/workspaces/{workspace}/repositories", repository::repositories),
-            Action::ReadSettings,
+        Operation::get("/doorward/workspaces/{workspace}/repositories", repository::repositories)
+            .needs(Action::ReadSettings)
+            .says("All repositories of a workspace")
+            .lists("administered_repository"),
+        Operation::post("/doorward/workspaces/{workspace}/repositories", repository::create)
+            .needs(Action::ChangeSettings)
+            .says("Create an empty repository")
+            .body(Json("new_administered_repository"))
+            .gives(201, Json("administered_repository"))
+            .gives(409, Json("error")),
+        Operation::delete("/doorward/workspaces/{workspace}/repositories/{repo_slug}", repository::delete)
+            .needs(Action::ChangeSettings)
+            .says("Delete a repository and everything in it")
+            .gives(200, Json("administered_repository")),
+        Operation::get("/doorward/workspaces/{workspace}/repositories/{repo_slug}/head", repository::head)
+            .needs(Action::ReadSettings)
+            .says("The branch that a clone checks out")
+            .gives(200, Json("head")),
+        Operation::put("/doorward/workspaces/{workspace}/repositories/{repo_slug}/head", repository::set_head)
+            .needs(Action::ChangeSettings)
+            .says("Say which branch a clone checks out")
+            .body(Json("new_head"))
+            .gives(200, Json("head")),
+        Operation::get(
+            "/doorward/workspaces/{workspace}/repositories/{repo_slug}/permissions",
+            repository::permissions,
         )
-        .says("All repositories of a workspace")
-        .lists("administered_repository"),
-        of(
-            Operation::post("/doorward/workspaces/{workspace}/repositories", repository::create),
-            Action::ChangeSettings,
-        )
-        .says("Create an empty repository")
-        .body(Json("new_administered_repository"))
-        .gives(201, Json("administered_repository"))
-        .gives(409, Json("error")),
-        of(
-            Operation::delete("/doorward/workspaces/{workspace}/repositories/{repo_slug}", repository::delete),
-            Action::ChangeSettings,
-        )
-        .says("Delete a repository and everything in it")
-        .gives(200, Json("administered_repository")),
-        of(
-            Operation::get("/doorward/workspaces/{workspace}/repositories/{repo_slug}/head", repository::head),
-            Action::ReadSettings,
-        )
-        .says("The branch that a clone checks out")
-        .gives(200, Json("head")),
-        of(
-            Operation::put("/doorward/workspaces/{workspace}/repositories/{repo_slug}/head", repository::set_head),
-            Action::ChangeSettings,
-        )
-        .says("Say which branch a clone checks out")
-        .body(Json("new_head"))
-        .gives(200, Json("head")),
-        of(
-            Operation::get(
-                "/doorward/workspaces/{workspace}/repositories/{repo_slug}/permissions",
-                repository::permissions,
-            ),
-            Action::ReadSettings,
-        )
+        .needs(Action::ReadSettings)
         .says("Who may do what to a repository, and why")
         .lists("administered_permission"),
-        of(
-            Operation::put(
-                "/doorward/workspaces/{workspace}/repositories/{repo_slug}/permissions/{account}",
-                repository::set_permission,
-            ),
-            Action::ChangeSettings,
+        Operation::put(
+            "/doorward/workspaces/{workspace}/repositories/{repo_slug}/permissions/{account}",
+            repository::set_permission,
         )
+        .needs(Action::ChangeSettings)
         .says("Say what an account may do to a repository")
         .body(Json("new_administered_permission"))
         .gives(200, Json("administered_permissions")),
