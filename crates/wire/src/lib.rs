@@ -5,8 +5,10 @@
 
 mod authorization;
 pub mod bitbucket_cloud;
+mod command;
 mod credential_protocol;
 mod duration;
+mod fetch_request;
 mod filter;
 mod ls_refs;
 mod name;
@@ -20,12 +22,14 @@ mod refname;
 mod request_id;
 mod suggest;
 mod token;
+mod upload_question;
 
 pub use authorization::{Authorization, Passwords, Presentation, PresentedName};
 pub use credential_protocol::{Description, DescriptionError};
 pub use duration::{DurationError, parse_duration};
+pub use fetch_request::FetchRequest;
 pub use filter::{Filter, FilterError, compare_values, field_of};
-pub use ls_refs::{ListQuestion, ListRequest};
+pub use ls_refs::ListRequest;
 pub use name::{AccountName, Email, NameError, ProjectKey, ProjectName, RepositoryName, RepositorySlug, WorkspaceSlug};
 pub use partial::{Fields, FieldsError};
 pub use percent::{percent_decoded, percent_decoded_bytes, percent_encoded};
@@ -37,3 +41,4 @@ pub use refname::{RefName, RefNameError};
 pub use request_id::RequestId;
 pub use suggest::nearest;
 pub use token::{MintedToken, TokenDigest, TokenShape, UnverifiedToken};
+pub use upload_question::UploadQuestion;
