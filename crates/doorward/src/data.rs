@@ -47,12 +47,7 @@ impl Data {
     pub(crate) fn repositories(&self, configuration: &Configuration) -> Result<Repositories, Failure> {
         let search_path = std::env::var_os("PATH").unwrap_or_default();
         let git = Git::find(&configuration.git(), &search_path)?;
-        let (short, long, patience) = configuration.places();
-        Ok(Repositories::new(
-            &self.directory,
-            git,
-            Slots::new(short, long, patience, configuration.server().limits.idle_time),
-        )?)
+        Ok(Repositories::new(&self.directory, git, Slots::new(configuration.slots()), configuration.cache())?)
     }
 
     /// Takes the lock that keeps a second server away.

@@ -13,15 +13,15 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::fetch::send;
+use crate::line::Place;
 use crate::process::Process;
-use crate::slots::Slot;
 use crate::{GitError, Output, Placed, Repository, Service};
 
 /// A repository that is open for reading, with a place for the processes that do it.
 #[derive(Debug)]
 pub struct Contents {
     repository: Repository,
-    slot: Slot,
+    slot: Place,
 }
 
 /// What a ref is.
@@ -109,7 +109,7 @@ impl Repository {
         if self.service == Service::ReceivePack {
             self.all.sweep(self.id).await?;
         }
-        let slot = self.all.slots.long().await?;
+        let slot = self.all.slots.long(self.asker).await?;
         Ok(Contents { repository: self, slot })
     }
 }

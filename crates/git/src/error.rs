@@ -42,6 +42,9 @@ pub enum GitError {
     /// As many processes are running as may, and none ended within the given time.
     #[error("the server is busy: no place for another git process became free within {} s", .0.as_secs())]
     Busy(Duration),
+    /// As many requests wait for a process as may.
+    #[error("the server is busy: as many requests wait for a git process as may")]
+    Crowded,
     /// A permit that is not for fetching from a repository or pushing to one.
     #[error("a permit for something else was brought to a repository's objects")]
     Misdirected,

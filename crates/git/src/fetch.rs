@@ -6,9 +6,9 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{ChildStdin, ChildStdout};
 
+use crate::line::Place;
 use crate::output::{CHUNK, OutputSender};
 use crate::process::{Process, feed};
-use crate::slots::Slot;
 use crate::{GitError, Output, Placed};
 
 impl Placed {
@@ -41,7 +41,7 @@ async fn answer(
     stdout: ChildStdout,
     request: impl AsyncRead + Send + Unpin + 'static,
     sender: OutputSender,
-    _slot: Slot,
+    _slot: Place,
 ) {
     let finished = async {
         let (fed, sent) = tokio::join!(feed(request, stdin), send(stdout, &sender));

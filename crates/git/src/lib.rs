@@ -4,6 +4,7 @@
 //! decides who may do what.
 
 mod advertise;
+mod answers;
 mod compare;
 mod contents;
 mod create;
@@ -11,6 +12,7 @@ mod durable;
 mod error;
 mod fetch;
 mod history;
+mod line;
 mod output;
 mod process;
 mod program;
@@ -24,6 +26,7 @@ mod upkeep;
 mod upload;
 
 pub use advertise::{Service, protocol_version};
+pub use answers::{AnswerCounts, Asked, CacheSettings};
 pub use compare::{Comparison, DifferenceStatus, FileDifference};
 pub use contents::{Annotation, Commit, Contents, Entry, EntryKind, Ref, RefKind};
 pub use create::{Import, ObjectFormat};
@@ -33,5 +36,5 @@ pub use output::Output;
 pub use program::{Git, GitSettings};
 pub use push::{AnswerForm, PushOutcome, PushedRef, StartedPush};
 pub use repositories::{Placed, Repositories, Repository};
-pub use slots::Slots;
+pub use slots::{SlotSettings, Slots};
 pub use upload::{FileMode, Made, NewCommit, Upload};

@@ -10,6 +10,8 @@ use futures_core::Stream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::answers::ReaderOutput;
+
 /// Bytes as a process writes them. At most a few chunks wait for a slow reader; then the process waits.
 ///
 /// Ends with an error if the answer could not be finished, so that a broken one is never taken for a whole one.
@@ -21,6 +23,8 @@ pub struct Output(Source);
 enum Source {
     /// All of it.
     Whole(Option<Bytes>),
+    /// From where it is written, by whoever made it, for all who asked.
+    Read(ReaderOutput),
     /// As it is made.
     Pieces(mpsc::Receiver<io::Result<Bytes>>),
 }
@@ -45,6 +49,20 @@ impl Output {
         Self(Source::Whole(Some(bytes)))
     }
 
+    /// An output that is read from where it is written.
+    pub(crate) fn read(reader: ReaderOutput) -> Self {
+        Self(Source::Read(reader))
+    }
+
+    /// How many bytes it has, if that is known.
+    pub fn length(&self) -> Option<u64> {
+        match &self.0 {
+            Source::Whole(bytes) => Some(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Read(reader) => reader.length(),
+            Source::Pieces(_) => None,
+        }
+    }
+
     /// All of it, if it is there already.
     ///
     /// # Errors
@@ -52,7 +70,7 @@ impl Output {
     pub fn into_whole(self) -> Result<Bytes, Self> {
         match self.0 {
             Source::Whole(bytes) => Ok(bytes.unwrap_or_default()),
-            Source::Pieces(receiver) => Err(Self(Source::Pieces(receiver))),
+            source => Err(Self(source)),
         }
     }
 }
@@ -79,6 +97,7 @@ impl Stream for Output {
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         match &mut self.0 {
             Source::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
+            Source::Read(reader) => reader.poll(context),
             Source::Pieces(receiver) => receiver.poll_recv(context),
         }
     }

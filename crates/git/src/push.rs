@@ -10,10 +10,10 @@ use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::oneshot;
 
 use crate::durable::make_durable;
+use crate::line::Place;
 use crate::output::{CHUNK, OutputSender};
 use crate::process::{Process, feed};
 use crate::report::{ReportSplitter, ReportedRef};
-use crate::slots::Slot;
 use crate::{GitError, Output, Placed, Repositories};
 
 /// A push under way. It goes on to its end also when nobody reads its output any more.
@@ -100,7 +100,7 @@ impl Push {
         stdout: ChildStdout,
         request: impl AsyncRead + Unpin,
         sender: OutputSender,
-        slot: Slot,
+        slot: Place,
     ) -> PushOutcome {
         let mut report = ReportSplitter::new(self.answer.side_band);
         // When the request breaks off, git sees its input end, removes what it has of the pack, and reports that.

@@ -9,8 +9,9 @@ use doorward_wire::RefName;
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
+use crate::answers::{AnswerCounts, Answers, CacheSettings, directory as answers_directory};
+use crate::line::{Asker, Place};
 use crate::refs::{Capabilities, Snapshots};
-use crate::slots::Slot;
 use crate::upkeep::Upkeep;
 use crate::{Git, GitError, Service, Slots, sweep};
 
@@ -22,6 +23,7 @@ pub struct Repositories {
     pub(crate) slots: Slots,
     pub(crate) tasks: TaskTracker,
     pub(crate) upkeep: Upkeep,
+    pub(crate) answers: Answers,
     swept: Arc<Mutex<HashMap<RepositoryId, Arc<OnceCell<()>>>>>,
     pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) capabilities: Arc<[OnceCell<Capabilities>; 2]>,
@@ -34,13 +36,14 @@ pub struct Repository {
     pub(crate) id: RepositoryId,
     pub(crate) directory: PathBuf,
     pub(crate) service: Service,
+    pub(crate) asker: Asker,
 }
 
 /// A repository with a place for the process that is to work on it.
 #[derive(Debug)]
 pub struct Placed {
     pub(crate) repository: Repository,
-    pub(crate) slot: Slot,
+    pub(crate) slot: Place,
 }
 
 impl Repository {
@@ -52,7 +55,7 @@ impl Repository {
         if self.service == Service::ReceivePack {
             self.all.sweep(self.id).await?;
         }
-        let slot = self.all.slots.long().await?;
+        let slot = self.all.slots.long(self.asker).await?;
         Ok(Placed { repository: self, slot })
     }
 }
@@ -62,7 +65,7 @@ impl Repositories {
     ///
     /// # Errors
     /// [`GitError::File`] if the directory cannot be made.
-    pub fn new(data: &Path, git: Git, slots: Slots) -> Result<Self, GitError> {
+    pub fn new(data: &Path, git: Git, slots: Slots, cache: CacheSettings) -> Result<Self, GitError> {
         let root = data.join("repositories");
         std::fs::create_dir_all(&root).map_err(GitError::file(&root))?;
         let root = root.canonicalize().map_err(GitError::file(&root))?;
@@ -72,6 +75,7 @@ impl Repositories {
             slots,
             tasks: TaskTracker::new(),
             upkeep: Upkeep::default(),
+            answers: Answers::new(answers_directory(data), cache),
             swept: Arc::default(),
             snapshots: Arc::default(),
             capabilities: Arc::default(),
@@ -118,7 +122,7 @@ impl Repositories {
             _ => return Err(GitError::Misdirected),
         };
         let Target::Repository(id) = permit.target() else { return Err(GitError::Misdirected) };
-        Ok(Repository { all: self.clone(), id, directory: self.directory(id), service })
+        Ok(Repository { all: self.clone(), id, directory: self.directory(id), service, asker: Asker::of(permit) })
     }
 
     /// Where repositories are, and where there is room for what is on its way to one.
@@ -135,6 +139,11 @@ impl Repositories {
         command.args(["for-each-ref", "--count=1", "--format=%(refname)", &name.to_string()]);
         let listed = self.git.run("for-each-ref", &mut command).await?;
         Ok(String::from_utf8_lossy(&listed).trim() == name.to_string())
+    }
+
+    /// What became of fetches so far.
+    pub fn answers(&self) -> AnswerCounts {
+        self.answers.counts()
     }
 
     /// The places for processes.

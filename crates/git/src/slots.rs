@@ -1,57 +1,98 @@
 //! Places for git processes, so that their number is bounded whatever the load.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::GitError;
+use crate::line::{Asker, Full, Line, Place, Waiting};
 
-/// Places for processes of two sorts, which do not wait for each other: short ones, whose answers are small and of
-/// which every clone and push needs one first, and long ones, which last as long as their client takes.
+/// Places for processes of four sorts, which do not wait for each other.
 #[derive(Debug, Clone)]
 pub struct Slots {
-    short: Arc<Semaphore>,
-    long: Arc<Semaphore>,
-    patience: Duration,
-    idle: Duration,
+    short: Line,
+    long: Line,
+    fetches: Line,
+    clones: Line,
+    settings: SlotSettings,
 }
 
-/// A place that is taken until this is dropped.
-#[derive(Debug)]
-pub(crate) struct Slot(#[expect(dead_code, reason = "held for its Drop")] OwnedSemaphorePermit);
+/// How many processes there may be at once, and how long one waits for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotSettings {
+    /// Short ones, whose answers are small and of which every other may need one first.
+    pub short: usize,
+    /// Those that last as long as their client takes: pushes, and what is read by REST.
+    pub long: usize,
+    /// Those that make the answer to whoever has a part already.
+    pub fetches: usize,
+    /// Those that make the answer to whoever has nothing yet.
+    pub clones: usize,
+    /// How many may wait for a place of each sort.
+    pub waiting: usize,
+    /// How long one waits who cannot be told of it.
+    pub patience: Duration,
+    /// How long one waits who is told how it goes on.
+    pub told_patience: Duration,
+    /// How long a client may take for a piece of an answer.
+    pub idle: Duration,
+}
 
 impl Slots {
-    /// Places for so many processes of each sort. Who does not get one within `patience` is turned away; who does not
-    /// take a piece of an answer within `idle` loses it.
-    pub fn new(short: usize, long: usize, patience: Duration, idle: Duration) -> Self {
-        Self { short: Arc::new(Semaphore::new(short)), long: Arc::new(Semaphore::new(long)), patience, idle }
+    /// Places for so many processes of each sort.
+    pub fn new(settings: SlotSettings) -> Self {
+        let line = |places| Line::new(places, settings.waiting);
+        Self {
+            short: line(settings.short),
+            long: line(settings.long),
+            fetches: line(settings.fetches),
+            clones: line(settings.clones),
+            settings,
+        }
     }
 
     /// How long a client may take for a piece of an answer.
     pub(crate) fn idle(&self) -> Duration {
-        self.idle
+        self.settings.idle
+    }
+
+    /// How long one waits who cannot be told of it.
+    pub fn patience(&self) -> Duration {
+        self.settings.patience
+    }
+
+    /// How long one waits who is told how it goes on.
+    pub fn told_patience(&self) -> Duration {
+        self.settings.told_patience
     }
 
     /// How many long processes may still be started.
     pub fn long_free(&self) -> usize {
-        self.long.available_permits()
+        self.long.free()
     }
 
-    pub(crate) async fn short(&self) -> Result<Slot, GitError> {
-        self.take(&self.short).await
+    /// How many wait for a process of any sort.
+    pub fn waiting(&self) -> usize {
+        [&self.short, &self.long, &self.fetches, &self.clones].map(Line::waiting).iter().sum()
     }
 
-    pub(crate) async fn long(&self) -> Result<Slot, GitError> {
-        self.take(&self.long).await
+    pub(crate) async fn short(&self) -> Result<Place, GitError> {
+        self.take(&self.short, Asker::Server).await
     }
 
-    /// Places are given in the order in which they were asked for.
-    async fn take(&self, places: &Arc<Semaphore>) -> Result<Slot, GitError> {
-        match timeout(self.patience, Arc::clone(places).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Slot(permit)),
-            _ => Err(GitError::Busy(self.patience)),
-        }
+    pub(crate) async fn long(&self, asker: Asker) -> Result<Place, GitError> {
+        self.take(&self.long, asker).await
+    }
+
+    /// Joins the line for making an answer to a fetch.
+    pub(crate) fn answer(&self, is_clone: bool, asker: Asker) -> Result<Waiting, GitError> {
+        let line = if is_clone { &self.clones } else { &self.fetches };
+        line.join(asker).map_err(|Full| GitError::Crowded)
+    }
+
+    async fn take(&self, line: &Line, asker: Asker) -> Result<Place, GitError> {
+        let mut waiting = line.join(asker).map_err(|Full| GitError::Crowded)?;
+        let patience = self.settings.patience;
+        timeout(patience, waiting.place()).await.map_err(|_| GitError::Busy(patience))
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use doorward_rules::RepositoryId;
 
+use crate::line::Asker;
 use crate::{GitError, Repositories};
 
 /// Which repositories are being kept, so that no repository is kept twice at once.
@@ -41,7 +42,7 @@ impl Repositories {
     /// Rolls packs together so that each is at least twice as large as the next smaller one. Nothing is pruned, so that
     /// no push in flight loses an object it counts on; readers of a pack that goes keep it open or find the new one.
     async fn repack(&self, directory: &Path) -> Result<(), GitError> {
-        let _slot = self.slots.long().await?;
+        let _slot = self.slots.long(Asker::Server).await?;
         let mut command = self.git.command(directory);
         command.args(["repack", "-d", "-l", "-q", "--geometric=2"]);
         self.git.run("repack", &mut command).await.map(drop)

@@ -169,11 +169,24 @@ impl App {
                 return Err(TurnedAway { noted, refusal, id: context.id, recorded: false });
             }
         };
+        Ok((self.still(admitted, began, context, headers, wish).await?, placed))
+    }
+
+    /// Asks again about a request that was let in, if that is long ago: what came slowly, or waited, may have come with a
+    /// credential that has ended since.
+    pub(crate) async fn still(
+        &self,
+        admitted: Admitted,
+        began: Instant,
+        context: &Context,
+        headers: &HeaderMap,
+        wish: Wish<'_>,
+    ) -> Result<Admitted, TurnedAway> {
         if began.elapsed() < LONG {
-            return Ok((admitted, placed));
+            return Ok(admitted);
         }
-        let again = Context { at: self.clock.now(), ..context.clone() };
-        Ok((self.admit(&again, headers, wish.again()).await?, placed))
+        let now = Context { at: self.clock.now(), ..context.clone() };
+        self.admit(&now, headers, wish.again()).await
     }
 
     /// Asks, waits until there is a place to read, and asks again if that took long.
@@ -194,11 +207,7 @@ impl App {
                 return Err(TurnedAway { noted, refusal, id: context.id, recorded: false });
             }
         };
-        if began.elapsed() < LONG {
-            return Ok((admitted, contents));
-        }
-        let again = Context { at: self.clock.now(), ..context.clone() };
-        Ok((self.admit(&again, headers, wish.again()).await?, contents))
+        Ok((self.still(admitted, began, context, headers, wish).await?, contents))
     }
 
     /// Counts a request that was let in, in the tally of its minute; the id under which that can be found.

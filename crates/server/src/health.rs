@@ -46,6 +46,6 @@ pub(crate) async fn metrics(
     if unnamed_proxy || !is_in(context.address, &app.settings.metrics_from) {
         return nothing_here(&context, &uri);
     }
-    let text = app.metrics.render(app.repositories.slots().long_free());
+    let text = app.metrics.render(&app.repositories);
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
+use doorward_git::{AnswerCounts, Repositories};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -22,6 +24,9 @@ pub(crate) struct Metrics {
     pub(crate) in_flight: Gauge,
     connections: Gauge,
     places: Gauge,
+    waiting: Gauge,
+    answers: Family<AnsweredHow, Counter>,
+    answer_bytes: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -33,6 +38,11 @@ struct Answered {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Route {
     route: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnsweredHow {
+    how: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -51,6 +61,9 @@ impl Metrics {
             in_flight: Gauge::default(),
             connections: Gauge::default(),
             places: Gauge::default(),
+            waiting: Gauge::default(),
+            answers: Family::default(),
+            answer_bytes: Gauge::default(),
         };
         let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register("requests", "Requests answered, by route and status", metrics.requests.clone());
@@ -63,7 +76,15 @@ impl Metrics {
         registry.register("refusals", "Requests refused, by reason", metrics.refusals.clone());
         registry.register("requests_in_flight", "Requests being answered now", metrics.in_flight.clone());
         registry.register("connections", "Connections open now", metrics.connections.clone());
-        registry.register("git_places_free", "Fetches and pushes that could begin now", metrics.places.clone());
+        registry.register("git_places_free", "Pushes that could begin now", metrics.places.clone());
+        registry.register("git_waiting", "Requests that wait for a git process", metrics.waiting.clone());
+        let about = "Fetches answered, by how: made by git, joined to one that was being made, kept from before, or passed to git for one client alone";
+        registry.register("fetch_answers", about, metrics.answers.clone());
+        registry.register(
+            "fetch_answer_bytes",
+            "Bytes of answers to fetches, kept or on their way",
+            metrics.answer_bytes.clone(),
+        );
         drop(registry);
         metrics
     }
@@ -91,8 +112,16 @@ impl Metrics {
     }
 
     /// Everything in the text format of OpenMetrics.
-    pub(crate) fn render(&self, places_free: usize) -> String {
-        self.places.set(i64::try_from(places_free).unwrap_or(i64::MAX));
+    pub(crate) fn render(&self, repositories: &Repositories) -> String {
+        let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let (slots, answers) = (repositories.slots(), repositories.answers());
+        self.places.set(whole(slots.long_free()));
+        self.waiting.set(whole(slots.waiting()));
+        self.answer_bytes.set(i64::try_from(answers.bytes).unwrap_or(i64::MAX));
+        let AnswerCounts { made, joined, kept, passed, .. } = answers;
+        for (how, count) in [("made", made), ("joined", joined), ("kept", kept), ("passed", passed)] {
+            self.answers.get_or_create(&AnsweredHow { how }).inner().store(count, Ordering::Relaxed);
+        }
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         // Writing to a string does not fail.

@@ -197,7 +197,7 @@ impl From<GitError> for Refusal {
         }
         tracing::error!(%error, "git cannot answer");
         Self::unavailable(match error {
-            GitError::Busy(_) => OwnFault::Busy,
+            GitError::Busy(_) | GitError::Crowded => OwnFault::Busy,
             _ => OwnFault::Git,
         })
     }

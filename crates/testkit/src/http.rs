@@ -79,13 +79,29 @@ impl Http {
     }
 
     fn send(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Response {
+        self.raw(&self.request(method, path, headers, body))
+    }
+
+    fn request(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.host);
         for header in headers {
             head.push_str(header);
             head.push_str("\r\n");
         }
         head.push_str("\r\n");
-        self.raw(&[head.as_bytes(), body].concat())
+        [head.as_bytes(), body].concat()
+    }
+
+    /// Sends a body of known length and leaves the answer to be read.
+    ///
+    /// # Panics
+    /// If the server does not take it.
+    pub fn begin(&self, path: &str, headers: &[&str], body: &[u8]) -> TcpStream {
+        let length = format!("Content-Length: {}", body.len());
+        let mut stream = self.connect();
+        let request = self.request("POST", path, &[headers, &[&length]].concat(), body);
+        stream.write_all(&request).expect("the server takes the request");
+        stream
     }
 }
 
@@ -118,7 +134,7 @@ impl Response {
 ///
 /// # Panics
 /// If nothing comes within the time-out.
-pub(crate) fn read(stream: &mut TcpStream) -> Response {
+pub fn read(stream: &mut TcpStream) -> Response {
     let mut bytes = Vec::new();
     if let Err(error) = stream.read_to_end(&mut bytes) {
         let late = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);

@@ -10,6 +10,6 @@ mod server;
 
 pub use git::{Git, Outcome};
 pub use history::{History, write_history};
-pub use http::{Http, Response};
+pub use http::{Http, Response, read as read_answer};
 pub use sandbox::Sandbox;
 pub use server::{Cli, Server, Up};

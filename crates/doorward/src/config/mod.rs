@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use doorward_git::GitSettings;
+use doorward_git::{CacheSettings, GitSettings, SlotSettings};
 use doorward_rules::RuleSet;
 use doorward_server::{LimitSettings, ServerSettings, TlsSettings, WebhookSettings};
 use doorward_wire::{PushLimits, TokenShape, nearest, parse_ranges};
@@ -165,9 +165,29 @@ impl Configuration {
         }
     }
 
-    /// How many short and long git processes there may be at once, and how long a request waits for its turn.
-    pub(crate) fn places(&self) -> (usize, usize, Duration) {
-        (self.count("git.short_processes"), self.count("git.long_processes"), self.duration("git.wait"))
+    /// How many git processes there may be at once, and how long a request waits for its turn.
+    pub(crate) fn slots(&self) -> SlotSettings {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let by_cores = |key, each| match self.text(key) {
+            "by-core" => cores * each,
+            _ => self.count(key),
+        };
+        SlotSettings {
+            short: self.count("git.short_processes"),
+            long: self.count("git.long_processes"),
+            fetches: by_cores("git.fetch_processes", 4),
+            clones: by_cores("git.clone_processes", 1),
+            waiting: self.count("git.waiting"),
+            patience: self.duration("git.wait"),
+            told_patience: self.duration("git.told_wait"),
+            idle: self.duration("limits.idle_time"),
+        }
+    }
+
+    /// How many answers to fetches are kept.
+    pub(crate) fn cache(&self) -> CacheSettings {
+        let bytes = if self.text("cache.bytes") == "off" { 0 } else { self.size("cache.bytes") };
+        CacheSettings { bytes, keep: self.duration("cache.keep") }
     }
 
     fn set(&mut self, setting: &'static Setting, value: String, origin: Origin) -> Result<(), Failure> {
@@ -325,6 +345,7 @@ mod tests {
         let configuration = load("", &[], Flags::default()).expect("the defaults");
         configuration.server();
         configuration.git();
-        configuration.places();
+        configuration.slots();
+        configuration.cache();
     }
 }

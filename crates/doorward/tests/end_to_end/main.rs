@@ -11,6 +11,7 @@ mod concurrency;
 mod dependencies;
 mod doctor;
 mod doctor_cases;
+mod fetches;
 mod hostile;
 mod keyring;
 mod kill;

@@ -118,6 +118,7 @@ const SETTINGS: &[&str] = &[
     "receive.advertisePushOptions=true",
     "uploadpack.allowFilter=true",
     "uploadpack.allowAnySHA1InWant=true",
+    "uploadpack.allowSidebandAll=true",
     "transfer.hideRefs=refs/doorward",
 ];
 const QUESTIONS: &[&[&str]] = &[

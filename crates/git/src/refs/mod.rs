@@ -126,6 +126,7 @@ impl Repositories {
         let seen = seen.await.map_err(|error| GitError::run("refs")(std::io::Error::other(error)))?;
         seen.map_err(|Trouble(error)| match &*error {
             GitError::Busy(patience) => GitError::Busy(*patience),
+            GitError::Crowded => GitError::Crowded,
             error => GitError::Run { what: "refs", source: std::io::Error::other(error.to_string()) },
         })
     }

@@ -3,8 +3,10 @@
 use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use doorward_wire::RefName;
+use sha2::{Digest, Sha256};
 
 use super::loose::is_id;
 use super::stamp::Stamp;
@@ -17,6 +19,10 @@ pub(super) struct Packed {
     begin: usize,
     /// What the file was like when it was read.
     stamp: Option<Stamp>,
+    /// Where refs are, in the order of what they lead to. Made when it is first needed.
+    by_id: OnceLock<Box<[u32]>>,
+    /// What tells the tags from any others. Made when it is first needed.
+    print_of_tags: OnceLock<[u8; 32]>,
 }
 
 /// One packed ref.
@@ -34,21 +40,25 @@ impl Packed {
         let path = repository.join("packed-refs");
         // The stamp first: what changes while it is read is seen the next time.
         let Some(stamp) = Stamp::of(&path)? else {
-            return Ok(Some(Self { text: Box::default(), begin: 0, stamp: None }));
+            return Ok(Some(Self::new(Box::default(), 0, None)));
         };
         let text = std::fs::read(&path)?.into_boxed_slice();
         Ok(Self::parse(text, stamp))
     }
 
+    fn new(text: Box<[u8]>, begin: usize, stamp: Option<Stamp>) -> Self {
+        Self { text, begin, stamp, by_id: OnceLock::new(), print_of_tags: OnceLock::new() }
+    }
+
     fn parse(text: Box<[u8]>, stamp: Stamp) -> Option<Self> {
         if text.is_empty() {
-            return Some(Self { text, begin: 0, stamp: Some(stamp) });
+            return Some(Self::new(text, 0, Some(stamp)));
         }
         let end = text.iter().position(|byte| *byte == b'\n')?;
         let header = std::str::from_utf8(text[..end].strip_prefix(b"# pack-refs with:")?).ok()?;
         let has = |trait_| header.split_ascii_whitespace().any(|word| word == trait_);
         let told = text.last() == Some(&b'\n') && has("sorted") && has("fully-peeled");
-        (told && is_sound(&text[end + 1..])).then_some(Self { begin: end + 1, text, stamp: Some(stamp) })
+        (told && is_sound(&text[end + 1..])).then(|| Self::new(text, end + 1, Some(stamp)))
     }
 
     /// Whether nothing has changed since it was read.
@@ -62,7 +72,37 @@ impl Packed {
 
     /// Bytes of memory.
     pub(super) fn size(&self) -> usize {
-        self.text.len()
+        self.text.len() + self.by_id.get().map_or(0, |places| places.len() * size_of::<u32>())
+    }
+
+    /// Whether it takes long to find by what refs lead to, because it was never done.
+    pub(super) fn is_slow_to_find(&self) -> bool {
+        self.by_id.get().is_none() && self.text.len() > MANY
+    }
+
+    /// The refs that lead to an object, in no particular order; `None` if there are too many to tell.
+    pub(super) fn leading_to<'a>(&'a self, id: &'a [u8]) -> Option<impl Iterator<Item = PackedRef<'a>>> {
+        u32::try_from(self.text.len()).ok()?;
+        let at = |place: u32| self.at(place as usize).map(|(found, _)| found);
+        let places = self.by_id.get_or_init(|| {
+            let (mut places, mut place) = (Vec::new(), self.begin);
+            while let Some((_, next)) = self.at(place) {
+                places.push(u32::try_from(place).unwrap_or(u32::MAX));
+                place = next;
+            }
+            places.sort_unstable_by_key(|place| at(*place).map(|found| found.id));
+            places.into()
+        });
+        let first = places.partition_point(|place| at(*place).is_some_and(|found| found.id < id));
+        Some(places[first..].iter().map_while(move |place| at(*place).filter(|found| found.id == id)))
+    }
+
+    /// What is the same as long as the same tags lead to the same objects.
+    pub(super) fn print_of_tags(&self) -> [u8; 32] {
+        *self.print_of_tags.get_or_init(|| {
+            let range = self.range(b"refs/tags/", None);
+            Sha256::digest(&self.text[range]).into()
+        })
     }
 
     /// Where the refs are whose names begin with a prefix; and later than another name, if one is given.
@@ -146,6 +186,9 @@ fn split(line: &[u8]) -> Option<(&[u8], &[u8])> {
     (is_id(id) && name.starts_with(b"refs/")).then_some((id, name))
 }
 
+/// Bytes of refs that are put into another order at once, and not where it keeps nobody waiting.
+const MANY: usize = 1024 * 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,6 +234,13 @@ mod tests {
                 prop_assert_eq!((found.id, found.peeled.is_some()), (id.as_bytes(), number % 3 == 0));
             }
             prop_assert!(packed.find(b"refs/heads/none").is_none());
+            for (number, name) in names.iter().enumerate() {
+                let id = format!("{number:040x}");
+                let leading: Vec<_> = packed.leading_to(id.as_bytes()).expect("not many").map(|found| found.name).collect();
+                prop_assert_eq!(leading, [name.as_bytes()]);
+            }
+            let none = format!("{:040x}", 10_000);
+            prop_assert_eq!(packed.leading_to(none.as_bytes()).expect("not many").count(), 0);
         }
 
         #[test]

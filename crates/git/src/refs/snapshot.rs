@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::loose::{self, Loose, Value};
 use super::packed::Packed;
 use super::stamp::Stamp;
 use crate::ObjectFormat;
+use doorward_wire::FetchRequest;
+use sha2::{Digest, Sha256};
 
 /// The refs of a repository at one moment.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(crate) struct Snapshot {
     config: Stamp,
     /// Whether objects of another repository are part of it, which a push is told of.
     pub(crate) has_alternates: bool,
+    /// What loose refs lead to. Made when it is first needed.
+    tips: OnceLock<HashSet<Box<[u8]>>>,
 }
 
 /// One ref.
@@ -159,7 +163,7 @@ impl Found {
             peeled.entry(id.clone()).or_insert(None);
         }
         let Self { packed, loose, head, format, config, has_alternates, .. } = self;
-        Snapshot { packed, loose, head, peeled, format, config, has_alternates }
+        Snapshot { packed, loose, head, peeled, format, config, has_alternates, tips: OnceLock::new() }
     }
 }
 
@@ -167,6 +171,50 @@ impl Snapshot {
     /// Bytes of memory, about.
     pub(super) fn size(&self) -> usize {
         self.packed.size() + self.loose.size()
+    }
+
+    /// Whether a ref leads straight to each object that is wanted.
+    pub(crate) async fn leads_to_all(self: &Arc<Self>, request: &FetchRequest) -> bool {
+        if !self.packed.is_slow_to_find() {
+            return request.wants().all(|id| self.leads_to(id));
+        }
+        let (snapshot, request) = (Arc::clone(self), request.clone());
+        let found = tokio::task::spawn_blocking(move || request.wants().all(|id| snapshot.leads_to(id)));
+        found.await.unwrap_or(false)
+    }
+
+    /// Whether a ref leads straight to an object.
+    fn leads_to(&self, id: &[u8]) -> bool {
+        let tips = self.tips.get_or_init(|| {
+            let seen = self.loose.refs.iter().filter(|(name, _)| !is_hidden(name)).map(|(_, value)| value);
+            let ids = seen.chain(&self.head).filter_map(|value| match value {
+                Value::Id(id) => Some(id.clone()),
+                Value::Symbolic(_) => None,
+            });
+            ids.collect()
+        });
+        // A loose ref may stand before a packed one, which leads nowhere then.
+        let counts = |name: &[u8]| !is_hidden(name) && !self.loose.refs.contains_key(name);
+        tips.contains(id) || self.packed.leading_to(id).is_some_and(|mut found| found.any(|found| counts(found.name)))
+    }
+
+    /// What is the same as long as the same tags lead to the same objects.
+    pub(crate) fn print_of_tags(&self) -> [u8; 32] {
+        let mut print = Sha256::new();
+        print.update(self.packed.print_of_tags());
+        let tags = self.loose.refs.range::<[u8], _>((Bound::Included(&b"refs/tags/"[..]), Bound::Unbounded));
+        for (name, value) in tags.take_while(|(name, _)| name.starts_with(b"refs/tags/")) {
+            let (kind, value) = match value {
+                Value::Id(id) => (0, id),
+                Value::Symbolic(target) => (1, target),
+            };
+            for part in [name, value] {
+                print.update((part.len() as u64).to_le_bytes());
+                print.update(part);
+            }
+            print.update([kind]);
+        }
+        print.finalize().into()
     }
 
     /// How many refs are loose.

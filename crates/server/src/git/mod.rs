@@ -10,6 +10,8 @@ pub(crate) use receive_pack::receive_pack;
 pub(crate) use unsupported::{dumb, upload_archive};
 pub(crate) use upload_pack::upload_pack;
 
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,10 +19,13 @@ use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, PRAGMA};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use bytes::Bytes;
 use doorward_git::{Output, Service};
 use doorward_rules::Reason;
 use doorward_rules::Surface;
 use doorward_wire::{RepositoryName, RequestId};
+use futures_core::Stream;
+use http_body::{Frame, SizeHint};
 
 use crate::admit::TurnedAway;
 use crate::observe::{FoundAs, Noted};
@@ -69,9 +74,28 @@ fn open(
     Ok((name, request_body::open(body, headers, limit, idle)?))
 }
 
-/// What git says, as a body: with its length, if that is known.
+/// What git says, as a body.
 fn body_of(output: Output) -> Body {
-    output.into_whole().map_or_else(Body::from_stream, Body::from)
+    output.into_whole().map_or_else(|output| Body::new(OutputBody(output)), Body::from)
+}
+
+/// An answer of git's that tells how long it is, if that is known.
+struct OutputBody(Output);
+
+impl http_body::Body for OutputBody {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.0).poll_next(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.length().map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
 }
 
 /// A successful answer of a service: `kind` is `advertisement` or `result`.

@@ -1,17 +1,18 @@
 //! `POST …/git-upload-pack`: a question of clone or fetch, answered as a stream.
 
+use std::io::Cursor;
 use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
-use doorward_git::{Service, protocol_version};
-use doorward_wire::{ListQuestion, ListRequest};
+use doorward_git::{GitError, Output, Service, protocol_version};
+use doorward_wire::{FetchRequest, ListRequest, RepositoryName, UploadQuestion};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::{Segments, answer, body_of, open, protocol};
-use crate::admit::Wish;
+use crate::admit::{Admitted, TurnedAway, Wish};
 use crate::app::App;
 use crate::context::Context;
 use crate::refusal::Refusal;
@@ -24,66 +25,134 @@ pub(crate) async fn upload_pack(
     body: Body,
 ) -> Response<Body> {
     let limits = &app.settings.limits;
-    let (name, mut request) =
+    let (name, request) =
         match open(Service::UploadPack, segments, &headers, body, limits.fetch_bytes, limits.idle_time) {
             Ok(opened) => opened,
             Err(refusal) => return refusal.respond(context.id),
         };
-    let mut wish = Wish::git(Service::UploadPack.action(), &name);
-    let mut begin = Vec::new();
-    if protocol_version(protocol(&headers)) == 2 {
-        // A question for refs is answered from memory: it waits for no place, and takes no process.
-        let admitted = match app.admit(&context, &headers, wish).await {
-            Ok(admitted) => admitted,
-            Err(away) => return away.respond(),
-        };
-        let began = Instant::now();
-        let asked = asked(&mut request, &mut begin, limits.head_time).await;
-        // What took long may have been sent with a credential that has ended since.
-        let admitted = match began.elapsed() < LONG {
-            true => admitted,
-            false => {
-                let now = Context { at: app.clock.now(), ..context.clone() };
-                match app.admit(&now, &headers, wish.again()).await {
-                    Ok(admitted) => admitted,
-                    Err(away) => return away.respond(),
-                }
-            }
-        };
-        if let ListQuestion::Refs(asked) = asked {
-            let listed = async { app.repositories.open(&admitted.permit)?.list(&asked).await };
-            match listed.await {
-                Ok(Some(output)) => {
-                    let noted = admitted.noted;
-                    return match app.tally(&context, wish, admitted.decision).await {
-                        Ok(id) => answer(Service::UploadPack, "result", body_of(output), id, noted),
-                        Err(refusal) => refusal.respond(context.id),
-                    };
-                }
-                Ok(None) => {}
-                Err(error) => return Refusal::from(error).respond(context.id),
-            }
-        }
-        wish = wish.again();
+    let call = Call { app, context, headers, name };
+    let answered = match protocol_version(protocol(&call.headers)) {
+        2 => call.version_2(request).await,
+        _ => call.leave_to_git(request, call.wish()).await,
+    };
+    answered.unwrap_or_else(|away| match away {
+        Away::Turned(away) => away.respond(),
+        Away::Refused(refusal) => refusal.respond(call.context.id),
+    })
+}
+
+/// One request.
+#[derive(Clone)]
+struct Call {
+    app: App,
+    context: Context,
+    headers: HeaderMap,
+    name: RepositoryName,
+}
+
+/// Why a request is not answered as asked.
+enum Away {
+    Turned(Box<TurnedAway>),
+    Refused(Box<Refusal>),
+}
+
+impl Call {
+    fn wish(&self) -> Wish<'_> {
+        Wish::git(Service::UploadPack.action(), &self.name)
     }
-    let request = std::io::Cursor::new(begin).chain(request);
-    let (admitted, placed) = match app.admit_to_place(&context, &headers, wish).await {
-        Ok(admitted) => admitted,
-        Err(away) => return away.respond(),
-    };
-    let noted = admitted.noted;
-    let id = match app.tally(&context, wish, admitted.decision).await {
-        Ok(id) => id,
-        Err(refusal) => return refusal.respond(context.id),
-    };
-    match placed.fetch(protocol(&headers), request).await {
-        Ok(output) => answer(Service::UploadPack, "result", body_of(output), id, noted),
-        Err(error) => Refusal::from(error).respond_recorded(id),
+
+    /// What can be answered from memory, or with what is made for others too, waits for no place of its own.
+    async fn version_2(&self, mut request: impl AsyncRead + Send + Unpin + 'static) -> Result<Response<Body>, Away> {
+        let admitted = self.app.admit(&self.context, &self.headers, self.wish()).await?;
+        let (began, mut begin) = (Instant::now(), Vec::new());
+        let asked = asked(&mut request, &mut begin, self.app.settings.limits.head_time).await;
+        let admitted = self.still(admitted, began).await?;
+        let answered = match asked {
+            UploadQuestion::Refs(asked) => self.refs(admitted, &asked).await?,
+            UploadQuestion::Objects(asked) => self.objects(admitted, &asked).await?,
+            UploadQuestion::Other | UploadQuestion::More => None,
+        };
+        match answered {
+            Some(answered) => Ok(answered),
+            None => self.leave_to_git(Cursor::new(begin).chain(request), self.wish().again()).await,
+        }
+    }
+
+    async fn still(&self, admitted: Admitted, began: Instant) -> Result<Admitted, TurnedAway> {
+        self.app.still(admitted, began, &self.context, &self.headers, self.wish()).await
+    }
+
+    async fn refs(&self, admitted: Admitted, asked: &ListRequest) -> Result<Option<Response<Body>>, Away> {
+        match self.app.repositories.open(&admitted.permit)?.list(asked).await? {
+            Some(output) => self.answer(admitted, output).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn objects(&self, admitted: Admitted, asked: &FetchRequest) -> Result<Option<Response<Body>>, Away> {
+        let repositories = &self.app.repositories;
+        let Some(mut answer) = repositories.open(&admitted.permit)?.ask(asked).await? else { return Ok(None) };
+        let is_told = asked.takes_side_band_anywhere();
+        let patience = if is_told { QUIET } else { repositories.slots().patience() };
+        let began = Instant::now();
+        if answer.called(patience).await? {
+            let admitted = self.still(admitted, began).await?;
+            return self.answer(admitted, answer.output()).await.map(Some);
+        }
+        if !is_told {
+            return Err(GitError::Busy(patience).into());
+        }
+        let call = self.clone();
+        let may = async move {
+            let now = Context { at: call.app.clock.now(), ..call.context.clone() };
+            let admitted = call.app.admit(&now, &call.headers, call.wish().again()).await;
+            admitted.map(drop).map_err(|away| format!("{}; {}", away.refusal.sentence, away.refusal.remedy))
+        };
+        self.answer(admitted, answer.output_when_called(may)).await.map(Some)
+    }
+
+    /// Lets git answer, for this client alone.
+    async fn leave_to_git(
+        &self,
+        request: impl AsyncRead + Send + Unpin + 'static,
+        wish: Wish<'_>,
+    ) -> Result<Response<Body>, Away> {
+        let (admitted, placed) = self.app.admit_to_place(&self.context, &self.headers, wish).await?;
+        let noted = admitted.noted;
+        let id = self.app.tally(&self.context, wish, admitted.decision).await?;
+        Ok(match placed.fetch(protocol(&self.headers), request).await {
+            Ok(output) => answer(Service::UploadPack, "result", body_of(output), id, noted),
+            Err(error) => Refusal::from(error).respond_recorded(id),
+        })
+    }
+
+    async fn answer(&self, admitted: Admitted, output: Output) -> Result<Response<Body>, Away> {
+        let id = self.app.tally(&self.context, self.wish(), admitted.decision).await?;
+        Ok(answer(Service::UploadPack, "result", body_of(output), id, admitted.noted))
     }
 }
 
-/// Reads as much of a request as tells whether it is for refs; all of it, if it is. What is read is in `bytes`.
-async fn asked(request: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>, patience: Duration) -> ListQuestion {
+impl From<TurnedAway> for Away {
+    fn from(away: TurnedAway) -> Self {
+        Self::Turned(Box::new(away))
+    }
+}
+
+impl From<Refusal> for Away {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
+    }
+}
+
+impl From<GitError> for Away {
+    fn from(error: GitError) -> Self {
+        Refusal::from(error).into()
+    }
+}
+
+/// Reads as much of a request as tells what it asks; all of it, if it is something that is not git's to answer. What is read is in
+/// `bytes`.
+async fn asked(request: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>, patience: Duration) -> UploadQuestion {
     let began = Instant::now();
     loop {
         let begin = bytes.len();
@@ -91,17 +160,19 @@ async fn asked(request: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>, pati
         // What breaks off is met again by whoever reads on.
         let read = request.read(&mut bytes[begin..]).await.unwrap_or(0);
         bytes.truncate(begin + read);
-        // It is read again only when it may have ended: who sends it byte by byte must not cost a look at all of it each time.
-        let may_be_told = begin < COMMAND || bytes.ends_with(b"0000") || read == 0 || bytes.len() > LONGEST;
+        // It is looked at again only at its end: who sends it byte by byte must not cost a look at all of it each time.
+        let may_be_told = begin < COMMAND || read == 0 || bytes.len() > LONGEST;
         if !may_be_told && began.elapsed() < patience {
             continue;
         }
-        match ListRequest::read(bytes) {
+        match UploadQuestion::read(bytes) {
             // Git has to say what is wrong with one that ends too soon, or is longer than any that is meant.
-            ListQuestion::More if read == 0 || bytes.len() > LONGEST || began.elapsed() >= patience => {
-                return ListQuestion::Other;
+            UploadQuestion::More if read == 0 || bytes.len() > LONGEST || began.elapsed() >= patience => {
+                return UploadQuestion::Other;
             }
-            ListQuestion::More => {}
+            UploadQuestion::More => {}
+            // What comes after the end of a question makes it another.
+            UploadQuestion::Refs(_) | UploadQuestion::Objects(_) if read > 0 => {}
             asked => return asked,
         }
     }
@@ -109,9 +180,9 @@ async fn asked(request: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>, pati
 
 /// Bytes that tell what is asked for.
 const COMMAND: usize = 20;
-/// Bytes of a question for refs; a longer one is git's to answer.
-const LONGEST: usize = 64 * 1024;
-/// How long a question may take to come before it is asked again who sends it.
-const LONG: Duration = Duration::from_millis(500);
+/// Bytes of a question; a longer one is git's to answer. Some ten thousand objects are named in so many.
+const LONGEST: usize = 512 * 1024;
+/// How long a client that can be told that it waits is left in silence.
+const QUIET: Duration = Duration::from_secs(1);
 /// Bytes that are read at once.
 const PIECE: usize = 16 * 1024;

@@ -90,9 +90,7 @@ fn settings(
 
 fn repositories(configuration: &Configuration, directory: &Path) -> Result<Repositories, Failure> {
     let git = Git::find(&configuration.git(), &std::env::var_os("PATH").unwrap_or_default())?;
-    let (short, long, patience) = configuration.places();
-    let slots = Slots::new(short, long, patience, configuration.server().limits.idle_time);
-    Ok(Repositories::new(directory, git, slots)?)
+    Ok(Repositories::new(directory, git, Slots::new(configuration.slots()), configuration.cache())?)
 }
 
 impl<'a> Started<'a> {

@@ -1,0 +1,320 @@
+//! One answer for all who ask the same: made once, sent whole to each, and never to one who may not have it.
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use doorward_testkit::{Git, Response, Server, read_answer};
+
+use crate::operation::await_that;
+use crate::{server, server_with};
+
+/// A repository on a server, and a clone of it.
+struct World {
+    server: Server,
+    git: Git,
+    clone: PathBuf,
+}
+
+impl World {
+    fn new(server: Server) -> Self {
+        let git = server.git();
+        git.ok(server.directory(), &["clone", "-q", &server.up().clone_url, "work"]);
+        let clone = server.directory().join("work");
+        let world = Self { server, git, clone };
+        world.commit("a", b"first");
+        world
+    }
+
+    /// One whose first clone is of this many megabytes that cannot be compressed.
+    fn large(server: Server, megabytes: usize) -> Self {
+        let world = Self::new(server);
+        let mut random = vec![0; megabytes << 20];
+        std::fs::File::open("/dev/urandom").expect("there").read_exact(&mut random).expect("read");
+        world.commit("large", &random);
+        world
+    }
+
+    /// Commits and pushes; the commit.
+    fn commit(&self, file: &str, content: &[u8]) -> String {
+        std::fs::write(self.clone.join(file), content).expect("written");
+        self.git.ok(&self.clone, &["add", file]);
+        self.git.ok(&self.clone, &["commit", "-q", "-m", file]);
+        self.git.ok(&self.clone, &["push", "-q", "origin", "HEAD:main"]);
+        self.head()
+    }
+
+    fn head(&self) -> String {
+        self.git.ok(&self.clone, &["rev-parse", "HEAD"])
+    }
+
+    /// How fetches were answered: made, joined, kept, passed.
+    fn counts(&self) -> [u64; 4] {
+        ["made", "joined", "kept", "passed"].map(|how| self.metric(&format!("fetch_answers_total{{how=\"{how}\"}}")))
+    }
+
+    fn metric(&self, name: &str) -> u64 {
+        let text = self.server.http().get("/metrics", &[]).text();
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("doorward_{name} ")));
+        line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().expect("a number")
+    }
+
+    /// Sends a question for objects as the holder of a token, and leaves the answer to be read.
+    fn begin(&self, token: &str, arguments: &[&str]) -> TcpStream {
+        let authorization = format!("Authorization: Bearer {token}");
+        let headers =
+            [&*authorization, "Git-Protocol: version=2", "Content-Type: application/x-git-upload-pack-request"];
+        self.server.http().begin("/home/hello.git/git-upload-pack", &headers, &question(arguments))
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Response {
+        read_answer(&mut self.begin(&self.server.up().token, arguments))
+    }
+
+    /// Processes of git's that work in the repository.
+    fn processes(&self) -> Vec<String> {
+        let repository = self.server.bare("home/hello").canonicalize().expect("it is there");
+        let processes = std::fs::read_dir("/proc").expect("Linux").flatten();
+        let here = processes.filter(|process| {
+            std::fs::read_link(process.path().join("cwd")).is_ok_and(|directory| directory == repository)
+        });
+        here.map(|process| std::fs::read_to_string(process.path().join("cmdline")).unwrap_or_default()).collect()
+    }
+
+    /// Checks that an answer ends with a pack that holds a commit.
+    fn check(&self, answer: &Response, commit: &str) {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let (pack, messages) = unpacked(&answer.body);
+        assert!(pack.starts_with(b"PACK"), "{messages}");
+        let directory = tempfile::tempdir().expect("a directory");
+        self.git.ok(directory.path(), &["init", "-q", "--bare", "."]);
+        std::fs::write(directory.path().join("pack"), pack).expect("written");
+        self.git.ok(directory.path(), &["index-pack", "--strict", "-o", "objects/pack/pack-1.idx", "pack"]);
+        std::fs::rename(directory.path().join("pack"), directory.path().join("objects/pack/pack-1.pack"))
+            .expect("moved");
+        self.git.ok(directory.path(), &["rev-list", "--objects", commit]);
+    }
+}
+
+fn question(arguments: &[&str]) -> Vec<u8> {
+    let line = |text: &str| format!("{:04x}{text}", text.len() + 4).into_bytes();
+    let mut request = line("command=fetch");
+    request.extend_from_slice(b"0001");
+    arguments.iter().for_each(|argument| request.extend(line(argument)));
+    request.extend_from_slice(b"0000");
+    request
+}
+
+/// The bytes of the first side band after the headings, and those of the others.
+fn unpacked(mut body: &[u8]) -> (Vec<u8>, String) {
+    let (mut pack, mut messages) = (Vec::new(), Vec::new());
+    while let Some(digits) = body.get(..4) {
+        let length = usize::from_str_radix(&String::from_utf8_lossy(digits), 16).expect("a length").max(4);
+        let line = &body[4..length];
+        match line.first() {
+            Some(1) if pack.is_empty() && !line[1..].starts_with(b"PACK") => {}
+            Some(1) => pack.extend_from_slice(&line[1..]),
+            Some(2 | 3) => messages.extend_from_slice(&line[1..]),
+            _ => {}
+        }
+        body = &body[length..];
+    }
+    (pack, String::from_utf8_lossy(&messages).into_owned())
+}
+
+#[test]
+fn sixteen_who_clone_at_once_share_one_answer_and_later_ones_have_it_too() {
+    let world = World::large(server(), 8);
+    let clones = |round: &str| {
+        let children: Vec<_> = (0..16)
+            .map(|number| {
+                let name = format!("clone{round}{number}");
+                let arguments = ["clone", "-q", "--bare", &world.server.up().clone_url, &name];
+                world.git.command(world.server.directory(), &arguments).spawn().expect("git starts")
+            })
+            .collect();
+        assert!(children.into_iter().all(|mut child| child.wait().expect("git ends").success()));
+    };
+    let [made, joined, kept, passed] = world.counts();
+    clones("a");
+    let after = world.counts();
+    assert_eq!((after[0] - made, after[3]), (1, passed), "{after:?}");
+    assert_eq!(after[1] + after[2] - joined - kept, 15, "{after:?}");
+    clones("b");
+    assert_eq!(world.counts(), [after[0], after[1], after[2] + 16, passed]);
+    assert!(world.metric("fetch_answer_bytes") > 8 << 20);
+    let clone = world.server.directory().join("clonea3");
+    world.git.ok(&clone, &["fsck", "--full", "--strict"]);
+    // A new commit is a new question.
+    world.commit("b", b"second");
+    clones("c");
+    assert_eq!(world.counts()[0], after[0] + 1);
+    let clone = world.server.directory().join("clonec3");
+    assert_eq!(world.git.ok(&clone, &["rev-parse", "main"]), world.head());
+}
+
+#[test]
+fn an_answer_is_kept_when_it_is_asked_for_a_second_time_and_says_how_long_it_is() {
+    let world = World::new(server());
+    let commit = world.head();
+    let arguments = [&*format!("want {commit}"), "no-progress", "done"];
+    let before = world.counts()[0];
+    let first = world.ask(&arguments);
+    world.check(&first, &commit);
+    assert_eq!(first.header("transfer-encoding"), "chunked", "{:?}", first.headers);
+    await_that("what nobody asks for again is gone", || world.metric("fetch_answer_bytes") == 0);
+    let second = world.ask(&arguments);
+    await_that("the second is kept", || world.metric("fetch_answer_bytes") == second.body.len() as u64);
+    // In another order, and by another program, it is the same question.
+    let third = world.ask(&["done", "no-progress", &format!("want {commit}")]);
+    assert_eq!(third.header("content-length"), second.body.len().to_string());
+    assert_eq!((&first.body, &second.body), (&second.body, &third.body));
+    let [made, _, kept, _] = world.counts();
+    assert_eq!((made - before, kept), (2, 1));
+}
+
+#[test]
+fn what_is_kept_is_not_given_to_one_who_may_not_have_it_any_more() {
+    let world = World::new(server());
+    let commit = world.head();
+    let arguments = [&*format!("want {commit}"), "no-progress", "done"];
+    (0..3).for_each(|_| world.check(&world.ask(&arguments), &commit));
+    assert_eq!(world.counts()[2], 1);
+    let (id, secret) = world.server.cli().token("admin", &["read:repository:bitbucket"], &[]);
+    world.check(&read_answer(&mut world.begin(&secret, &arguments)), &commit);
+    assert_eq!(world.counts()[2], 2, "another who may have it");
+    world.server.cli().ok(&["token", "revoke", &id]);
+    assert_eq!(read_answer(&mut world.begin(&secret, &arguments)).status, 401);
+    // No ref leads there any more: git has to say.
+    world.git.ok(&world.clone, &["commit", "-q", "--amend", "-m", "another"]);
+    world.git.ok(&world.clone, &["push", "-q", "--force", "origin", "HEAD:main"]);
+    let [made, joined, kept, passed] = world.counts();
+    world.ask(&arguments);
+    assert_eq!(world.counts(), [made, joined, kept, passed + 1]);
+}
+
+#[test]
+fn tags_that_are_to_be_sent_along_are_those_of_now() {
+    let world = World::new(server());
+    let arguments = [&*format!("want {}", world.head()), "no-progress", "include-tag", "done"];
+    (0..3).for_each(|_| drop(world.ask(&arguments)));
+    let before = world.ask(&arguments);
+    world.git.ok(&world.clone, &["tag", "-a", "-m", "a tag", "v1"]);
+    world.git.ok(&world.clone, &["push", "-q", "origin", "v1"]);
+    let (with, made) = (world.ask(&arguments), world.counts()[0]);
+    assert!(with.body.len() > before.body.len());
+    world.git.ok(&world.clone, &["push", "-q", "origin", ":refs/tags/v1"]);
+    assert_eq!(world.ask(&arguments).body.len(), before.body.len());
+    assert_eq!(world.counts()[0], made, "the one from before the tag is kept");
+}
+
+#[test]
+fn who_asked_first_may_go_and_the_others_still_get_it_whole() {
+    let world = World::large(server_with(&[("DOORWARD_CACHE_BYTES", "8m")]), 32);
+    let commit = world.head();
+    let arguments = [&*format!("want {commit}"), "no-progress", "done"];
+    let before = world.counts();
+    let token = &world.server.up().token;
+    let mut first = world.begin(token, &arguments);
+    first.read_exact(&mut [0; 64]).expect("it has begun");
+    // There is no room for all of it, so that it cannot be over before the second one comes; but its beginning is there.
+    let mut second = world.begin(token, &arguments);
+    second.read_exact(&mut [0; 17]).expect("it has begun too");
+    drop(first);
+    let [made, joined, ..] = world.counts();
+    assert_eq!(made + joined - before[0] - before[1], 2);
+    let mut rest = Vec::new();
+    second.read_to_end(&mut rest).expect("the rest");
+    assert!(rest.len() > 32 << 20 && rest.ends_with(b"0\r\n\r\n"), "{}", rest.len());
+}
+
+#[test]
+fn when_nobody_waits_any_more_the_work_ends() {
+    let world = World::large(server_with(&[("DOORWARD_CACHE_BYTES", "1m")]), 32);
+    let arguments = [&*format!("want {}", world.head()), "no-progress", "done"];
+    let mut gone = world.begin(&world.server.up().token, &arguments);
+    gone.read_exact(&mut [0; 64]).expect("it has begun");
+    assert!(!world.processes().is_empty());
+    drop(gone);
+    await_that("git has ended", || world.processes().is_empty());
+    await_that("nothing is left of it", || world.metric("fetch_answer_bytes") == 0);
+    world.check(&world.ask(&arguments), &world.head());
+}
+
+#[test]
+fn who_waits_is_told_how_many_are_before_and_who_finds_the_line_full_is_told_to_come_again() {
+    let settings = [
+        ("DOORWARD_GIT_CLONE_PROCESSES", "1"),
+        ("DOORWARD_GIT_WAITING", "2"),
+        ("DOORWARD_CACHE_BYTES", "1m"),
+        ("DOORWARD_GIT_WAIT", "2s"),
+    ];
+    let world = World::large(server_with(&settings), 32);
+    let large = format!("want {}", world.head());
+    // Takes the only place, and too slowly: what it does not read has no room.
+    let mut slow = world.begin(&world.server.up().token, &[&large, "no-progress", "done"]);
+    slow.read_exact(&mut [0; 64]).expect("it has begun");
+    let told = world.git.command(
+        world.server.directory(),
+        &["clone", "--progress", "--depth", "1", &world.server.up().clone_url, "told"],
+    );
+    let mut told = told;
+    let mut told = told.stderr(std::process::Stdio::piped()).spawn().expect("git starts");
+    await_that("one waits", || world.metric("git_waiting") == 1);
+    // One that cannot be told waits for a while, and is refused by a status.
+    let began = Instant::now();
+    let silent = world.begin(&world.server.up().token, &[&large, "no-progress", "done", "ofs-delta"]);
+    await_that("two wait", || world.metric("git_waiting") == 2);
+    let full = world.ask(&[&large, "no-progress", "done", "thin-pack"]);
+    assert_eq!((full.status, full.header("retry-after")), (503, "5"));
+    assert!(full.text().contains("too many fetches and pushes wait"), "{}", full.text());
+    let silent = read_answer(&mut { silent });
+    assert_eq!((silent.status, silent.header("retry-after")), (503, "5"));
+    assert!(began.elapsed() >= Duration::from_secs(2));
+    thread::spawn(move || std::io::copy(&mut slow, &mut std::io::sink()));
+    let mut said = String::new();
+    told.stderr.take().expect("its messages").read_to_string(&mut said).expect("text");
+    assert!(told.wait().expect("git ends").success(), "{said}");
+    assert!(said.contains("remote: Waiting for a place: yours is the next one"), "{said}");
+}
+
+#[test]
+fn a_credential_that_ends_while_its_holder_waits_is_of_no_use_any_more() {
+    let settings = [("DOORWARD_GIT_CLONE_PROCESSES", "1"), ("DOORWARD_CACHE_BYTES", "1m")];
+    let world = World::large(server_with(&settings), 32);
+    let large = format!("want {}", world.head());
+    let mut slow = world.begin(&world.server.up().token, &[&large, "no-progress", "done"]);
+    slow.read_exact(&mut [0; 64]).expect("it has begun");
+    let (id, secret) = world.server.cli().token("admin", &["read:repository:bitbucket"], &[]);
+    let mut waits = world.begin(&secret, &[&large, "sideband-all", "deepen 1", "done"]);
+    let mut begin = [0; 16];
+    waits.read_exact(&mut begin).expect("it is told that it waits");
+    assert!(begin.starts_with(b"HTTP/1.1 200"));
+    world.server.cli().ok(&["token", "revoke", &id]);
+    thread::spawn(move || std::io::copy(&mut slow, &mut std::io::sink()));
+    let mut rest = Vec::new();
+    waits.read_to_end(&mut rest).expect("the rest");
+    let rest = String::from_utf8_lossy(&rest);
+    assert!(rest.contains("revoked") && !rest.contains("PACK"), "{rest}");
+}
+
+#[test]
+fn fetches_go_on_when_answers_cannot_be_written_and_nothing_is_left_of_a_server_that_was_killed() {
+    let mut world = World::new(server());
+    let (cache, commit) = (world.server.cli().data().join("cache"), world.head());
+    let arguments = [&*format!("want {commit}"), "no-progress", "done"];
+    (0..3).for_each(|_| world.check(&world.ask(&arguments), &commit));
+    world.server.kill();
+    assert_eq!(files(&cache), 0, "answers have no names");
+    std::fs::remove_dir(&cache).expect("it is empty");
+    std::fs::write(&cache, "in the way").expect("written");
+    world.server.start_again();
+    world.check(&world.ask(&arguments), &commit);
+    assert_eq!(world.counts(), [0, 0, 0, 1]);
+}
+
+fn files(directory: &Path) -> usize {
+    std::fs::read_dir(directory).map_or(0, Iterator::count)
+}

@@ -1,0 +1,317 @@
+//! An answer on its way: written once, to a file that has no name, and read by as many as want it while it grows.
+//!
+//! A file without a name is gone with the last one who holds it, and with the process. What is written to one and dropped soon
+//! seldom reaches the disk.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+use tokio::sync::watch;
+
+use super::room::Room;
+
+/// An answer that is being written or has been.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    file: File,
+    told: watch::Sender<Told>,
+    readers: Mutex<Readers>,
+    /// A reader has gone on or gone.
+    moved: Condvar,
+    /// Whether there is no room for the whole of it: what all have read is given up, and nobody can begin any more.
+    passing: AtomicBool,
+    /// Whether its question was asked before.
+    again: bool,
+    room: Arc<Room>,
+}
+
+/// Why an answer was not written to its end.
+#[derive(Debug)]
+pub(crate) enum FillError {
+    /// What it comes from.
+    Read(io::Error),
+    /// Where it goes to.
+    Write(io::Error),
+}
+
+/// How far it is.
+#[derive(Debug, Clone)]
+struct Told {
+    written: u64,
+    stage: Stage,
+}
+
+/// What is to be expected of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nobody writes yet; and how many others come first.
+    Waiting {
+        /// How many.
+        ahead: usize,
+    },
+    /// Somebody writes.
+    Growing,
+    /// That was all.
+    Whole,
+    /// There will be no more, though it was not all.
+    Broken(Arc<str>),
+}
+
+#[derive(Debug, Default)]
+struct Readers {
+    /// Where each is that has not gone.
+    at: Vec<Arc<AtomicU64>>,
+    /// How many there were.
+    ever: usize,
+    given_up: u64,
+}
+
+/// One who reads an answer from its beginning.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    spool: Arc<Spool>,
+    told: watch::Receiver<Told>,
+    at: Arc<AtomicU64>,
+    buffers: Buffers,
+}
+
+impl Spool {
+    /// An empty one.
+    pub(crate) fn new(room: Arc<Room>, again: bool) -> io::Result<Self> {
+        let file = tempfile::tempfile_in(room.directory())?;
+        let told = watch::Sender::new(Told { written: 0, stage: Stage::Waiting { ahead: 0 } });
+        let passing = AtomicBool::new(false);
+        Ok(Self { file, told, readers: Mutex::default(), moved: Condvar::new(), passing, again, room })
+    }
+
+    /// One more who reads it; `None` if its beginning is gone.
+    pub(crate) fn read(self: &Arc<Self>) -> Option<Reader> {
+        let mut readers = self.lock();
+        if self.passing.load(Ordering::Acquire) {
+            return None;
+        }
+        let at = Arc::new(AtomicU64::new(0));
+        readers.at.push(Arc::clone(&at));
+        readers.ever += 1;
+        Some(Reader { spool: Arc::clone(self), told: self.told.subscribe(), at, buffers: Buffers::default() })
+    }
+
+    /// Whether somebody reads it.
+    pub(crate) fn is_read(&self) -> bool {
+        !self.lock().at.is_empty()
+    }
+
+    /// Resolves when nobody reads it.
+    pub(crate) async fn abandoned(&self) {
+        let mut told = self.told.subscribe();
+        while self.is_read() {
+            // The spool tells as long as it is there.
+            let _ = told.changed().await;
+        }
+    }
+
+    /// Bytes that it holds.
+    pub(crate) fn written(&self) -> u64 {
+        self.told.borrow().written
+    }
+
+    /// Whether it is likely to be wanted by others: its question was asked before, or more than one have read it.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.again || self.lock().ever > 1
+    }
+
+    /// Whether its beginning is not kept.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.passing.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.told.borrow().stage.clone()
+    }
+
+    pub(crate) fn enter(&self, stage: Stage) {
+        self.told.send_modify(|told| told.stage = stage);
+    }
+
+    /// Writes what comes from a process, to its end; how many bytes that was. When there is no room, `make_room` may make some.
+    /// Blocks.
+    pub(crate) fn fill(&self, mut from: impl io::Read, make_room: impl Fn() -> bool) -> Result<u64, FillError> {
+        let mut buffer = vec![0; PIECE];
+        loop {
+            let length = match from.read(&mut buffer) {
+                Ok(0) => return Ok(self.written()),
+                Ok(length) => length,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(FillError::Read(error)),
+            };
+            self.append(&buffer[..length], &make_room).map_err(FillError::Write)?;
+        }
+    }
+
+    fn append(&self, bytes: &[u8], make_room: impl Fn() -> bool) -> io::Result<()> {
+        let length = bytes.len() as u64;
+        while !self.room.take(length) {
+            if !make_room() {
+                self.wait_for_readers();
+                self.room.take_anyway(length);
+                break;
+            }
+        }
+        let written = self.written();
+        let done = self.file.write_all_at(bytes, written);
+        match done {
+            Ok(()) => self.told.send_modify(|told| told.written += length),
+            Err(_) => self.room.give_back(length),
+        }
+        done
+    }
+
+    /// Waits until the slowest reader is near, or there is none, and gives up what all have read.
+    fn wait_for_readers(&self) {
+        let written = self.written();
+        let mut readers = self.lock();
+        self.passing.store(true, Ordering::Release);
+        loop {
+            let slowest = readers.at.iter().map(|at| at.load(Ordering::Acquire)).min().unwrap_or(written);
+            if slowest + WINDOW >= written {
+                let from = readers.given_up;
+                if slowest > from {
+                    let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+                    // Where a file cannot have holes it stays as large as it is.
+                    let _ = fallocate(&self.file, hole, from, slowest - from);
+                    self.room.give_back(slowest - from);
+                    readers.given_up = slowest;
+                }
+                return;
+            }
+            readers = self.moved.wait(readers).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Readers> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.room.give_back(self.written() - self.lock().given_up);
+    }
+}
+
+impl Reader {
+    /// The next piece; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        loop {
+            let Told { written, stage } = self.told.borrow_and_update().clone();
+            let at = self.at.load(Ordering::Relaxed);
+            if at < written {
+                return Some(self.piece(at, written - at).await);
+            }
+            match stage {
+                Stage::Whole => return None,
+                Stage::Broken(why) => return Some(Err(io::Error::other(String::from(&*why)))),
+                // The spool is held, so that whoever tells is never gone.
+                Stage::Waiting { .. } | Stage::Growing => drop(self.told.changed().await),
+            }
+        }
+    }
+
+    /// Waits for a stage.
+    pub(crate) async fn stage(&mut self, is_it: impl Fn(&Stage) -> bool) -> Stage {
+        let found = self.told.wait_for(|told| is_it(&told.stage)).await.map(|told| told.stage.clone());
+        found.unwrap_or_else(|_| self.spool.stage())
+    }
+
+    /// How many bytes it will be, if that is known already.
+    pub(crate) fn length(&self) -> Option<u64> {
+        let told = self.told.borrow();
+        (told.stage == Stage::Whole).then_some(told.written)
+    }
+
+    pub(crate) fn spool(&self) -> &Arc<Spool> {
+        &self.spool
+    }
+
+    async fn piece(&mut self, at: u64, there: u64) -> io::Result<Bytes> {
+        let most = usize::try_from(there).unwrap_or(PIECE).min(PIECE);
+        let mut buffer = self.buffers.take();
+        let into = &mut buffer.bytes[..most];
+        // What is in memory is read at once; what is on the disk, where it may block.
+        let read = match preadv2(&self.spool.file, &mut [io::IoSliceMut::new(into)], at, ReadWriteFlags::NOWAIT) {
+            Ok(read @ 1..) => read,
+            Ok(0) | Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => {
+                let spool = Arc::clone(&self.spool);
+                let blocking = tokio::task::spawn_blocking(move || {
+                    let read = spool.file.read_at(&mut buffer.bytes[..most], at);
+                    (read, buffer)
+                });
+                let (read, back) = blocking.await.map_err(io::Error::other)?;
+                buffer = back;
+                read?
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.at.store(at + read as u64, Ordering::Release);
+        if self.spool.is_passing() {
+            drop(self.spool.lock());
+            self.spool.moved.notify_one();
+        }
+        buffer.length = read;
+        Ok(Bytes::from_owner(buffer))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.spool.lock().at.retain(|at| !Arc::ptr_eq(at, &self.at));
+        self.spool.moved.notify_one();
+        // Whoever writes may want to know that nobody reads.
+        self.spool.told.send_modify(|_| {});
+    }
+}
+
+/// Memory for pieces, used again when the piece is sent: what was just in the processor's cache is so still.
+#[derive(Debug, Clone, Default)]
+struct Buffers(Arc<Mutex<Vec<Box<[u8]>>>>);
+
+#[derive(Debug)]
+struct Buffer {
+    bytes: Box<[u8]>,
+    length: usize,
+    home: Buffers,
+}
+
+impl Buffers {
+    fn take(&self) -> Buffer {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Buffer { bytes: kept.unwrap_or_else(|| vec![0; PIECE].into()), length: 0, home: self.clone() }
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.home.0.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+    }
+}
+
+/// Bytes that are read or written at once.
+const PIECE: usize = 128 * 1024;
+/// How far the slowest reader may be behind when there is no room.
+const WINDOW: u64 = 4 * 1024 * 1024;
