@@ -88,6 +88,11 @@ impl Repositories {
         for (path, content) in files {
             stream.push_str(&format!("M 644 inline {path}\ndata {}\n{content}\n", content.len()));
         }
+        self.fast_import(&making, stream).await?;
+        self.place(&making, id)
+    }
+
+    async fn fast_import(&self, making: &Making, stream: String) -> Result<(), GitError> {
         let mut import = self.git.command(&making.0);
         import.args(["fast-import", "--quiet"]);
         let (process, stdin, mut stdout) = Process::start("fast-import", &mut import)?;
@@ -96,7 +101,7 @@ impl Repositories {
         if !process.wait().await?.success() {
             return Err(GitError::Failed { what: "fast-import", stderr: "see the log".into() });
         }
-        self.place(&making, id)
+        Ok(())
     }
 
     /// Makes a repository with everything that another one has: all refs, and its HEAD.
@@ -257,6 +262,14 @@ impl Repositories {
         command.args(["init", "-q", "--bare", "--template=", "--object-format", format.word(), "."]);
         self.git.run("init", &mut command).await?;
         Ok(empty)
+    }
+
+    /// A repository of this format with one branch, which HEAD does not lead to. Removed when it is dropped.
+    pub(crate) async fn specimen(&self, format: ObjectFormat) -> Result<Making, GitError> {
+        let specimen = self.empty(format).await?;
+        let stream = "commit refs/heads/only\ncommitter Doorward <doorward@localhost> 0 +0000\ndata 0\n";
+        self.fast_import(&specimen, stream.into()).await?;
+        Ok(specimen)
     }
 
     fn place(&self, making: &Making, id: RepositoryId) -> Result<(), GitError> {

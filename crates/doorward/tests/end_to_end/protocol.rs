@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use doorward_testkit::{Git, Server};
 
-use crate::server;
+use crate::{server, server_with};
 
 /// A server with a repository of a few branches, tags and merges, and a clone of it.
 fn with_history() -> (Server, Git, PathBuf) {
@@ -37,6 +37,25 @@ fn all_three_protocol_versions_clone_fetch_and_push() {
         git.ok(&other, &["fetch", "-q"]);
         assert_eq!(git.ok(&other, &["rev-parse", "origin/main"]), commit, "version {version}");
         assert_eq!(git.ok(&other, &["tag"]), "light\nv1");
+    }
+}
+
+#[test]
+fn the_git_of_the_system_serves_as_well_as_a_newer_one() {
+    // Debian's is some years older than what developers have.
+    let server = server_with(&[("DOORWARD_GIT_PROGRAM", "/usr/bin/git")]);
+    server.cli().ok(&["repository", "create", "home/empty"]);
+    let git = server.git();
+    for version in ["0", "1", "2"] {
+        let git = git.clone().set("protocol.version", version);
+        let clone = server.directory().join(format!("v{version}"));
+        git.ok(server.directory(), &["clone", "-q", &server.up().clone_url, &format!("v{version}")]);
+        let commit = git.commit(&clone, "a", version);
+        git.ok(&clone, &["push", "-q", "origin", "main"]);
+        git.ok(&clone, &["fetch", "-q", "--depth", "1"]);
+        assert!(git.ok(&clone, &["ls-remote", "origin", "main"]).contains(&commit), "version {version}");
+        let url = server.up().clone_url.replace("hello", "empty");
+        assert_eq!(git.ok(server.directory(), &["ls-remote", &url]), "", "version {version}");
     }
 }
 

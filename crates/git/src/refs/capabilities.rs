@@ -1,4 +1,5 @@
-//! What git says that it can do, learned from git itself: once for each format of objects, of a repository that is empty.
+//! What git says that it can do, learned from git itself: once for each format of objects, of a repository with
+//! one branch. Of an empty one git before 2.41 says nothing to whoever fetches.
 
 use doorward_wire::PktLine;
 
@@ -26,25 +27,24 @@ impl Repositories {
     }
 
     async fn learn(&self, format: ObjectFormat) -> Result<Capabilities, GitError> {
-        let empty = self.empty(format).await?;
+        let specimen = self.specimen(format).await?;
         let asked = async |service: &'static str, version: &str| {
-            let mut command = self.git.command(empty.path());
+            let mut command = self.git.command(specimen.path());
             command.args([service, "--stateless-rpc", "--http-backend-info-refs", "."]);
             command.env("GIT_PROTOCOL", format!("version={version}"));
             self.git.run(service, &mut command).await
         };
         Ok(Capabilities {
-            fetch: of_empty(&asked("upload-pack", "0").await?, "upload-pack")?,
-            push: of_empty(&asked("receive-pack", "0").await?, "receive-pack")?,
+            fetch: after_first_ref(&asked("upload-pack", "0").await?, "upload-pack")?,
+            push: after_first_ref(&asked("receive-pack", "0").await?, "receive-pack")?,
             version_2: asked("upload-pack", "2").await?.into(),
         })
     }
 }
 
-/// What follows the zero byte in the one line that an empty repository has.
-fn of_empty(answer: &[u8], what: &'static str) -> Result<Box<[u8]>, GitError> {
-    let strange =
-        || GitError::Failed { what, stderr: "it lists an empty repository in a way that is not known".into() };
+/// What follows the zero byte in the line of the first ref.
+fn after_first_ref(answer: &[u8], what: &'static str) -> Result<Box<[u8]>, GitError> {
+    let strange = || GitError::Failed { what, stderr: "it lists refs in a way that is not known".into() };
     let Ok(Some((PktLine::Data(line), _))) = PktLine::read(answer) else { return Err(strange()) };
     let zero = line.iter().position(|byte| *byte == 0).ok_or_else(strange)?;
     Ok(line[zero + 1..].trim_ascii_end().into())
