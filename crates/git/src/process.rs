@@ -3,7 +3,7 @@
 use std::process::ExitStatus;
 
 use doorward_wire::redact;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, setpriority_process};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
@@ -19,6 +19,15 @@ pub(crate) struct Process {
     complaints: Option<JoinHandle<Vec<u8>>>,
 }
 
+/// Whether others wait for a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Importance {
+    /// Somebody does.
+    Normal,
+    /// Nobody does: it takes what the others leave.
+    Low,
+}
+
 impl Process {
     /// Starts a command with its input and output piped.
     pub(crate) fn start(
@@ -31,6 +40,14 @@ impl Process {
         let (stdin, stdout) = (child.stdin.take().ok_or_else(missing)?, child.stdout.take().ok_or_else(missing)?);
         let complaints = child.stderr.take().map(|stderr| tokio::spawn(last_bytes(stderr)));
         Ok((Self { what, child, group, complaints }, stdin, stdout))
+    }
+
+    /// Says how important it is, and what it will start.
+    pub(crate) fn set(&self, importance: Importance) {
+        if importance == Importance::Low {
+            // Where it may not be said it is as important as any.
+            let _ = setpriority_process(self.group, NICE);
+        }
     }
 
     /// Waits for its end; what it complained of goes into the log.
@@ -95,4 +112,6 @@ async fn last_bytes(mut stderr: impl AsyncRead + Unpin) -> Vec<u8> {
     kept
 }
 
+/// How nice a process is for which nobody waits.
+const NICE: i32 = 15;
 const KEPT: usize = 4096;

@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use crate::GitError;
-use crate::process::Process;
+use crate::process::{Importance, Process};
 
 /// The git program. It is run with a cleared environment and the configuration below, and with nothing of the machine's:
 /// no system or user configuration, no hooks, no shell, no prompts.
@@ -74,7 +74,18 @@ impl Git {
 
     /// Runs a command to its end and returns what it wrote.
     pub(crate) async fn run(&self, what: &'static str, command: &mut Command) -> Result<Vec<u8>, GitError> {
+        self.run_with(what, command, Importance::Normal).await
+    }
+
+    /// The same, for something that is as important as this.
+    pub(crate) async fn run_with(
+        &self,
+        what: &'static str,
+        command: &mut Command,
+        importance: Importance,
+    ) -> Result<Vec<u8>, GitError> {
         let (process, stdin, mut stdout) = Process::start(what, command)?;
+        process.set(importance);
         drop(stdin);
         let mut output = Vec::new();
         stdout.read_to_end(&mut output).await.map_err(GitError::run(what))?;

@@ -60,13 +60,14 @@ fn remove_leftovers(repository: &Path) -> Result<(), GitError> {
         // A pack is kept from upkeep while the push that brought it is not over.
         let kept_by_push =
             || name(&entry).ends_with(".keep") && fs::read(&entry).is_ok_and(|text| text.starts_with(b"receive-pack "));
-        if half_made || kept_by_push() {
+        if half_made || name(&entry).ends_with(".lock") || kept_by_push() {
             removed(&entry, fs::remove_file(&entry))?;
         }
     }
     for entry in entries(repository) {
         remove_if_lock(&entry)?;
     }
+    remove_locks_below(&repository.join("objects/info"))?;
     remove_locks_below(&repository.join("refs"))
 }
 
@@ -113,6 +114,8 @@ const WRITING: &[&str] = &[
     "update-ref",
     "rev-list",
     "repack",
+    "multi-pack-index",
+    "commit-graph",
     "pack-refs",
     "symbolic-ref",
     "fetch",
@@ -142,6 +145,8 @@ mod tests {
             "objects/pack/tmp_pack_1",
             "refs/heads/a/b.lock",
             "packed-refs.lock",
+            "objects/pack/multi-pack-index.lock",
+            "objects/info/commit-graphs/commit-graph-chain.lock",
         ];
         let kept = ["objects/pack/pack-1.pack", "refs/heads/a/b", "packed-refs", "HEAD", "objects/ab/cdef"];
         for file in left.iter().chain(&kept) {

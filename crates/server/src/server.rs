@@ -128,6 +128,8 @@ async fn sweep(app: &App) -> Result<(), String> {
         if let Err(error) = app.repositories.sweep(id).await {
             tracing::warn!(repository = %id, %error, "what killed processes left was not removed; the next push tries again");
         }
+        // What was imported, or came by other ways than a push.
+        app.repositories.look_after(id);
     }
     Ok(())
 }

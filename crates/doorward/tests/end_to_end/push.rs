@@ -176,6 +176,9 @@ fn many_small_pushes_are_rolled_into_few_packs() {
     server.restart();
     let packs = files(&server.bare("home/hello")).iter().filter(|file| file.ends_with(".pack")).count();
     assert!(packs < 50, "{packs} packs");
+    for end in ["/multi-pack-index", ".bitmap", "/commit-graph-chain"] {
+        assert!(files(&server.bare("home/hello")).iter().any(|file| file.ends_with(end)), "no {end}");
+    }
     server.git().ok(&server.bare("home/hello"), &["fsck", "--full", "--strict"]);
 }
 
