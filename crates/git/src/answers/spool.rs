@@ -315,3 +315,86 @@ impl Drop for Buffer {
 const PIECE: usize = 128 * 1024;
 /// How far the slowest reader may be behind when there is no room.
 const WINDOW: u64 = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// So many bytes, each of which tells where it is.
+    fn pattern(length: usize) -> Vec<u8> {
+        (0..length).map(|place| (place / 7 + place / 65_536) as u8).collect()
+    }
+
+    async fn read(mut reader: Reader, every: usize) -> Vec<u8> {
+        let (mut whole, mut count) = (Vec::new(), 0);
+        while let Some(piece) = reader.next().await {
+            whole.extend_from_slice(&piece.expect("nothing is wrong"));
+            count += 1;
+            if count % every == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        whole
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn all_read_the_same_however_little_room_there_is_and_all_room_is_given_back(
+            length in 1_usize..12_000_000,
+            most in prop::sample::select(vec![0_u64, 100_000, 3_000_000, 1 << 30]),
+            paces in prop::collection::vec(1_usize..5, 1..5),
+        ) {
+            let directory = tempfile::tempdir().expect("a directory");
+            let room = Arc::new(Room::new(directory.path().into(), most));
+            let whole = pattern(length);
+            let read = runtime().block_on(async {
+                let spool = Arc::new(Spool::new(Arc::clone(&room), false).expect("a file"));
+                let readers: Vec<_> = paces.iter().map(|_| spool.read().expect("from its beginning")).collect();
+                let (filled, source) = (Arc::clone(&spool), whole.clone());
+                let filling = tokio::task::spawn_blocking(move || {
+                    filled.enter(Stage::Growing);
+                    let written = filled.fill(&source[..], || false);
+                    filled.enter(Stage::Whole);
+                    written.expect("it is written")
+                });
+                let reading: Vec<_> =
+                    readers.into_iter().zip(&paces).map(|(reader, every)| tokio::spawn(read(reader, *every))).collect();
+                drop(spool);
+                let mut all = Vec::new();
+                for reading in reading {
+                    all.push(reading.await.expect("its end"));
+                }
+                (all, filling.await.expect("its end"))
+            });
+            prop_assert_eq!(read.1, length as u64);
+            prop_assert!(read.0.iter().all(|read| *read == whole));
+            prop_assert_eq!(room.used(), 0);
+        }
+    }
+
+    #[test]
+    fn who_writes_does_not_wait_for_those_who_have_gone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let room = Arc::new(Room::new(directory.path().into(), 0));
+        runtime().block_on(async {
+            let spool = Arc::new(Spool::new(Arc::clone(&room), false).expect("a file"));
+            let mut reader = spool.read().expect("from its beginning");
+            let filled = Arc::clone(&spool);
+            let filling = tokio::task::spawn_blocking(move || filled.fill(&pattern(20_000_000)[..], || false));
+            reader.next().await.expect("a piece").expect("nothing is wrong");
+            drop(reader);
+            filling.await.expect("its end").expect("it is written");
+            assert!(spool.is_passing() && spool.read().is_none(), "its beginning is gone");
+            spool.abandoned().await;
+        });
+        assert_eq!(room.used(), 0);
+    }
+}
