@@ -4,7 +4,10 @@
 //! who asks for one waits for one of each of the others.
 
 use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 
 use doorward_rules::{AccountId, CredentialId, Permit, Principal};
 use tokio::sync::oneshot;
@@ -70,7 +73,7 @@ impl Asker {
 }
 
 impl Line {
-    /// So many places, for which so many may wait.
+    /// So many places, for which so many may wait; of one asker a fourth of them.
     pub(crate) fn new(places: usize, most: usize) -> Self {
         Self(Arc::new(Mutex::new(State { free: places, askers: VecDeque::new(), waiting: 0, most, numbers: 0 })))
     }
@@ -79,7 +82,7 @@ impl Line {
     pub(crate) fn join(&self, asker: Asker) -> Result<Waiting, Full> {
         let (call, called) = oneshot::channel();
         let mut state = self.lock();
-        if state.free == 0 && state.waiting >= state.most {
+        if state.free == 0 && !state.has_room_for(asker) {
             return Err(Full);
         }
         state.numbers += 1;
@@ -121,6 +124,15 @@ impl Line {
 }
 
 impl State {
+    /// One asker has a share of the line, and one who has nothing in it yet is let in beyond its end: nobody can fill it alone.
+    fn has_room_for(&self, asker: Asker) -> bool {
+        let own = self.askers.iter().find(|(other, _)| *other == asker).map_or(0, |(_, tickets)| tickets.len());
+        match own {
+            0 => self.waiting < self.most.saturating_mul(2),
+            own => self.waiting < self.most && own < (self.most / SHARE).max(1),
+        }
+    }
+
     fn next(&mut self) -> Option<Ticket> {
         if self.free == 0 {
             return None;
@@ -151,11 +163,21 @@ impl State {
 impl Waiting {
     /// Waits to be called.
     pub(crate) async fn place(&mut self) -> Place {
-        match (&mut self.called).await {
-            Ok(place) => place,
+        poll_fn(|context| self.poll_place(context)).await
+    }
+
+    /// The place, if it was called.
+    pub(crate) fn poll_place(&mut self, context: &mut Context<'_>) -> Poll<Place> {
+        match Pin::new(&mut self.called).poll(context) {
+            Poll::Ready(Ok(place)) => Poll::Ready(place),
             // Nobody who is in line is forgotten.
-            Err(_) => std::future::pending().await,
+            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// On whose behalf it waits.
+    pub(crate) fn asker(&self) -> Asker {
+        self.asker
     }
 
     /// How many are called before this one; `None` if it was called.
@@ -186,6 +208,9 @@ impl Drop for Place {
         self.0.call();
     }
 }
+
+/// One asker may have one of so many parts of a line.
+const SHARE: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -232,7 +257,11 @@ mod tests {
         let line = Line::new(1, 2);
         let place = line.join(asker(0)).expect("a place").place().await;
         let (gone, mut stays) = (line.join(asker(1)).expect("room"), line.join(asker(2)).expect("room"));
+        // One is let in beyond the end, but no second time; and at twice the length there is an end of it.
+        let more = [line.join(asker(3)).expect("its first"), line.join(asker(4)).expect("its first")];
         assert_eq!(line.join(asker(3)).err(), Some(Full));
+        assert_eq!(line.join(asker(5)).err(), Some(Full));
+        drop(more);
         drop(gone);
         assert_eq!((line.waiting(), stays.ahead()), (1, Some(0)));
         drop(place);

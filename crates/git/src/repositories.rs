@@ -72,10 +72,10 @@ impl Repositories {
         Ok(Self {
             root: root.into(),
             git,
+            answers: Answers::new(answers_directory(data), cache, slots.idle()),
             slots,
             tasks: TaskTracker::new(),
             upkeep: Upkeep::default(),
-            answers: Answers::new(answers_directory(data), cache),
             swept: Arc::default(),
             snapshots: Arc::default(),
             capabilities: Arc::default(),

@@ -1,5 +1,6 @@
 //! Places for git processes, so that their number is bounded whatever the load.
 
+use std::future::pending;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -7,13 +8,14 @@ use tokio::time::timeout;
 use crate::GitError;
 use crate::line::{Asker, Full, Line, Place, Waiting};
 
-/// Places for processes of four sorts, which do not wait for each other.
+/// Places for processes of several sorts, which do not wait for each other.
 #[derive(Debug, Clone)]
 pub struct Slots {
     short: Line,
     long: Line,
     fetches: Line,
     clones: Line,
+    slow: Line,
     settings: SlotSettings,
 }
 
@@ -47,6 +49,7 @@ impl Slots {
             long: line(settings.long),
             fetches: line(settings.fetches),
             clones: line(settings.clones),
+            slow: Line::new(settings.long, usize::MAX),
             settings,
         }
     }
@@ -88,6 +91,14 @@ impl Slots {
     pub(crate) fn answer(&self, is_clone: bool, asker: Asker) -> Result<Waiting, GitError> {
         let line = if is_clone { &self.clones } else { &self.fetches };
         line.join(asker).map_err(|Full| GitError::Crowded)
+    }
+
+    /// Waits for a place among those who go on at the pace of their clients, of whom there may be as many as of long ones.
+    pub(crate) async fn slow(&self, asker: Asker) -> Place {
+        match self.slow.join(asker) {
+            Ok(mut waiting) => waiting.place().await,
+            Err(Full) => pending().await,
+        }
     }
 
     async fn take(&self, line: &Line, asker: Asker) -> Result<Place, GitError> {

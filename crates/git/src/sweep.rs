@@ -67,6 +67,11 @@ fn remove_leftovers(repository: &Path) -> Result<(), GitError> {
     for entry in entries(repository) {
         remove_if_lock(&entry)?;
     }
+    for directory in ["objects/info/commit-graphs", "objects/pack/multi-pack-index.d"] {
+        for entry in entries(&repository.join(directory)).into_iter().filter(|entry| name(entry).starts_with("tmp_")) {
+            removed(&entry, fs::remove_file(&entry))?;
+        }
+    }
     remove_locks_below(&repository.join("objects/info"))?;
     remove_locks_below(&repository.join("refs"))
 }
@@ -146,6 +151,7 @@ mod tests {
             "refs/heads/a/b.lock",
             "packed-refs.lock",
             "objects/pack/multi-pack-index.lock",
+            "objects/info/commit-graphs/tmp_graph_1",
             "objects/info/commit-graphs/commit-graph-chain.lock",
         ];
         let kept = ["objects/pack/pack-1.pack", "refs/heads/a/b", "packed-refs", "HEAD", "objects/ab/cdef"];

@@ -15,6 +15,8 @@ use crate::{GitError, Repositories};
 #[derive(Debug, Clone)]
 pub(crate) struct Upkeep {
     kept: Arc<Mutex<HashSet<RepositoryId>>>,
+    /// Those for which bitmaps were written in the life of this server, or could not be.
+    mapped: Arc<Mutex<HashSet<RepositoryId>>>,
     /// They are kept one after the other.
     line: Line,
 }
@@ -37,7 +39,7 @@ impl Repositories {
     /// The same of one to which so many refs were pushed.
     pub(crate) fn keep_up(&self, id: RepositoryId, pushed: usize) {
         let directory = self.directory(id);
-        let (packs, refs) = (Packs::of(&directory).need_work(), self.snapshots.loose(id) + pushed > LOOSE);
+        let (packs, refs) = (self.packs_need_work(id, &directory), self.snapshots.loose(id) + pushed > LOOSE);
         if !(packs || refs) || !self.upkeep.lock().insert(id) {
             return;
         }
@@ -59,10 +61,20 @@ impl Repositories {
                 Ok::<_, GitError>(())
             };
             if let Err(error) = kept.await {
+                // A killed one leaves locks that would be in the way of the next.
+                all.must_sweep(id);
                 tracing::warn!(repository = %id, %error, "upkeep failed; it is tried again after a later push");
             }
             all.upkeep.lock().remove(&id);
         });
+    }
+
+    /// Whether packs are many, or have no bitmaps. Where bitmaps cannot be written, as beside objects of another repository, it is
+    /// tried once.
+    fn packs_need_work(&self, id: RepositoryId, directory: &Path) -> bool {
+        let packs = Packs::of(directory);
+        packs.count > MOST
+            || (packs.need_bitmaps() && self.upkeep.mapped.lock().unwrap_or_else(PoisonError::into_inner).insert(id))
     }
 
     /// Rolls packs together so that each is at least twice as large as the next smaller one, with one index and bitmaps for all;
@@ -91,7 +103,7 @@ impl Repositories {
 
 impl Default for Upkeep {
     fn default() -> Self {
-        Self { kept: Arc::default(), line: Line::new(1, usize::MAX) }
+        Self { kept: Arc::default(), mapped: Arc::default(), line: Line::new(1, usize::MAX) }
     }
 }
 
@@ -116,8 +128,8 @@ impl Packs {
         packs
     }
 
-    fn need_work(self) -> bool {
-        self.count > MOST || (!self.is_mapped && self.bytes > SMALL)
+    fn need_bitmaps(self) -> bool {
+        !self.is_mapped && self.bytes > SMALL
     }
 }
 
@@ -133,19 +145,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_packs_and_large_ones_without_bitmaps_need_work() {
+    fn large_packs_without_bitmaps_need_some() {
         let directory = tempfile::tempdir().expect("a directory");
         let pack = directory.path().join("objects/pack");
-        assert!(!Packs::of(directory.path()).need_work(), "nothing is there");
+        assert!(!Packs::of(directory.path()).need_bitmaps(), "nothing is there");
         std::fs::create_dir_all(&pack).expect("made");
         let write = |name: &str, bytes: usize| std::fs::write(pack.join(name), vec![0; bytes]).expect("written");
         write("pack-1.pack", 1000);
-        assert!(!Packs::of(directory.path()).need_work(), "a small one");
+        assert!(!Packs::of(directory.path()).need_bitmaps(), "a small one");
         write("pack-2.pack", 2 << 20);
-        assert!(Packs::of(directory.path()).need_work(), "a large one");
+        assert!(Packs::of(directory.path()).need_bitmaps(), "a large one");
         write("multi-pack-index-1.bitmap", 10);
-        assert!(!Packs::of(directory.path()).need_work(), "a large one with bitmaps");
-        (0..50).for_each(|number| write(&format!("pack-x{number}.pack"), 10));
-        assert!(Packs::of(directory.path()).need_work(), "many");
+        assert!(!Packs::of(directory.path()).need_bitmaps(), "a large one with bitmaps");
+        assert_eq!(Packs::of(directory.path()).count, 2);
     }
 }

@@ -186,7 +186,13 @@ impl App {
             return Ok(admitted);
         }
         let now = Context { at: self.clock.now(), ..context.clone() };
-        self.admit(&now, headers, wish.again()).await
+        let again = self.admit(&now, headers, wish.again()).await?;
+        if again.permit.target() == admitted.permit.target() {
+            return Ok(again);
+        }
+        // The name has become another's meanwhile, who may be open to whom the one before was not.
+        let refusal = Refusal::unavailable(OwnFault::Busy).on(wish.surface);
+        Err(TurnedAway { noted: again.noted.refused(refusal.code), refusal, id: context.id, recorded: false })
     }
 
     /// Asks, waits until there is a place to read, and asks again if that took long.

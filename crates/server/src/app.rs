@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use doorward_git::Repositories;
 use doorward_rules::{CredentialId, Timestamp};
 use doorward_store::{Recorder, Store};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::ServerSettings;
@@ -42,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) webhooks: Notify,
     /// What goes on after its request was answered: records of pushes.
     pub(crate) tasks: TaskTracker,
+    /// Questions of fetches that are held in memory though they are large.
+    pub(crate) large_questions: Arc<Semaphore>,
     draining: AtomicBool,
     in_flight: Mutex<HashMap<IpAddr, usize>>,
     /// The second it is, and how many refusals of strangers were recorded one by one in it.
@@ -75,6 +77,7 @@ impl App {
             uploads: Keyed::default(),
             webhooks: Notify::new(),
             tasks: TaskTracker::new(),
+            large_questions: Arc::new(Semaphore::new(LARGE_QUESTIONS)),
             draining: AtomicBool::new(false),
             in_flight: Mutex::default(),
             strangers: Mutex::default(),
@@ -163,3 +166,6 @@ impl Drop for InFlight {
         }
     }
 }
+
+/// How many large questions of fetches may be held in memory at once.
+const LARGE_QUESTIONS: usize = 64;

@@ -26,12 +26,12 @@ impl FetchRequest {
             let is_known = match word {
                 b"want" | b"have" | b"shallow" => value.is_some_and(is_id),
                 // Of two of these only one would count.
-                b"deepen" | b"deepen-since" | b"filter" => {
-                    value.is_some_and(|value| !value.is_empty()) && said_once.insert(word)
-                }
+                b"deepen" | b"deepen-since" => value.is_some_and(is_number) && said_once.insert(word),
+                b"filter" => value.is_some_and(is_filter) && said_once.insert(word),
                 _ => value.is_none() && FLAGS.contains(&word),
             };
-            if !is_known {
+            // With the end that each is written with, it has to be a line still.
+            if !is_known || line.len() + 5 > PktLine::LONGEST {
                 return None;
             }
         }
@@ -92,6 +92,17 @@ impl FetchRequest {
 
 fn is_id(id: &[u8]) -> bool {
     matches!(id.len(), 40 | 64) && id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn is_number(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(u8::is_ascii_digit)
+}
+
+/// Whether a filter means the same for ever (git-rev-list, `--filter`). `sparse:oid` takes names of refs.
+fn is_filter(filter: &[u8]) -> bool {
+    filter == b"blob:none"
+        || [&b"blob:limit="[..], b"tree:"].iter().any(|begin| filter.strip_prefix(*begin).is_some_and(is_number))
+        || filter.strip_prefix(b"object:type=").is_some_and(|kind| kind.iter().all(u8::is_ascii_lowercase))
 }
 
 /// What takes no value. `deepen-not` and `want-ref` name refs, and mean something else when those have moved.

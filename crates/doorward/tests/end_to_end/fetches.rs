@@ -73,6 +73,23 @@ impl World {
         read_answer(&mut self.begin(&self.server.up().token, arguments))
     }
 
+    /// Takes the only places, by reading too slowly what there is no room for: one for those who do so, and the one for clones.
+    fn occupied(&self) -> Vec<TcpStream> {
+        let want = format!("want {}", self.head());
+        let slow = ["ofs-delta", "thin-pack"].map(|flag| {
+            let mut slow = self.begin(&self.server.up().token, &[&want, "no-progress", "done", flag]);
+            slow.read_exact(&mut [0; 64]).expect("it has begun");
+            slow
+        });
+        slow.into()
+    }
+
+    /// Checks that an answer has a pack, which need not be all of the history.
+    fn check_shallow(&self, answer: &Response) {
+        let (pack, messages) = unpacked(&answer.body);
+        assert!(answer.status == 200 && pack.starts_with(b"PACK"), "{}: {messages}", answer.status);
+    }
+
     /// Processes of git's that work in the repository.
     fn processes(&self) -> Vec<String> {
         let repository = self.server.bare("home/hello").canonicalize().expect("it is there");
@@ -170,7 +187,7 @@ fn an_answer_is_kept_when_it_is_asked_for_a_second_time_and_says_how_long_it_is(
     // In another order, and by another program, it is the same question.
     let third = world.ask(&["done", "no-progress", &format!("want {commit}")]);
     assert_eq!(third.header("content-length"), second.body.len().to_string());
-    assert_eq!((&first.body, &second.body), (&second.body, &third.body));
+    assert!(second.body == third.body && unpacked(&first.body) == unpacked(&second.body));
     let [made, _, kept, _] = world.counts();
     assert_eq!((made - before, kept), (2, 1));
 }
@@ -247,21 +264,21 @@ fn when_nobody_waits_any_more_the_work_ends() {
 fn who_waits_is_told_how_many_are_before_and_who_finds_the_line_full_is_told_to_come_again() {
     let settings = [
         ("DOORWARD_GIT_CLONE_PROCESSES", "1"),
-        ("DOORWARD_GIT_WAITING", "2"),
+        ("DOORWARD_GIT_LONG_PROCESSES", "1"),
+        // Of which one account may have two.
+        ("DOORWARD_GIT_WAITING", "8"),
         ("DOORWARD_CACHE_BYTES", "1m"),
         ("DOORWARD_GIT_WAIT", "2s"),
     ];
     let world = World::large(server_with(&settings), 32);
     let large = format!("want {}", world.head());
-    // Takes the only place, and too slowly: what it does not read has no room.
-    let mut slow = world.begin(&world.server.up().token, &[&large, "no-progress", "done"]);
-    slow.read_exact(&mut [0; 64]).expect("it has begun");
-    let told = world.git.command(
-        world.server.directory(),
-        &["clone", "--progress", "--depth", "1", &world.server.up().clone_url, "told"],
-    );
-    let mut told = told;
-    let mut told = told.stderr(std::process::Stdio::piped()).spawn().expect("git starts");
+    let slow = world.occupied();
+    let clone = |name: &str, how: &str| {
+        let arguments = ["clone", how, "--depth", "1", &world.server.up().clone_url, name];
+        let mut clone = world.git.command(world.server.directory(), &arguments);
+        clone.stderr(std::process::Stdio::piped()).spawn().expect("git starts")
+    };
+    let mut told = clone("told", "--progress");
     await_that("one waits", || world.metric("git_waiting") == 1);
     // One that cannot be told waits for a while, and is refused by a status.
     let began = Instant::now();
@@ -273,7 +290,7 @@ fn who_waits_is_told_how_many_are_before_and_who_finds_the_line_full_is_told_to_
     let silent = read_answer(&mut { silent });
     assert_eq!((silent.status, silent.header("retry-after")), (503, "5"));
     assert!(began.elapsed() >= Duration::from_secs(2));
-    thread::spawn(move || std::io::copy(&mut slow, &mut std::io::sink()));
+    read_all(slow);
     let mut said = String::new();
     told.stderr.take().expect("its messages").read_to_string(&mut said).expect("text");
     assert!(told.wait().expect("git ends").success(), "{said}");
@@ -281,19 +298,36 @@ fn who_waits_is_told_how_many_are_before_and_who_finds_the_line_full_is_told_to_
 }
 
 #[test]
+fn who_waits_for_long_is_kept_waiting_also_if_it_wants_to_hear_nothing() {
+    let world = World::large(server_with(&FEW_PLACES), 32);
+    let slow = world.occupied();
+    let clones = ["-q", "--progress"].map(|how| {
+        let arguments = ["clone", how, "--bare", "--depth", "1", &world.server.up().clone_url, how.trim_matches('-')];
+        world.git.command(world.server.directory(), &arguments).spawn().expect("git starts")
+    });
+    await_that("both wait", || world.metric("git_waiting") == 2);
+    // They hear of the server every five seconds, and must make nothing of it.
+    let began = Instant::now();
+    await_that("they were kept waiting", || began.elapsed() > Duration::from_secs(7));
+    assert_eq!(world.metric("git_waiting"), 2);
+    read_all(slow);
+    for mut clone in clones {
+        assert!(clone.wait().expect("git ends").success());
+    }
+}
+
+#[test]
 fn a_credential_that_ends_while_its_holder_waits_is_of_no_use_any_more() {
-    let settings = [("DOORWARD_GIT_CLONE_PROCESSES", "1"), ("DOORWARD_CACHE_BYTES", "1m")];
-    let world = World::large(server_with(&settings), 32);
+    let world = World::large(server_with(&FEW_PLACES), 32);
     let large = format!("want {}", world.head());
-    let mut slow = world.begin(&world.server.up().token, &[&large, "no-progress", "done"]);
-    slow.read_exact(&mut [0; 64]).expect("it has begun");
+    let slow = world.occupied();
     let (id, secret) = world.server.cli().token("admin", &["read:repository:bitbucket"], &[]);
     let mut waits = world.begin(&secret, &[&large, "sideband-all", "deepen 1", "done"]);
     let mut begin = [0; 16];
     waits.read_exact(&mut begin).expect("it is told that it waits");
     assert!(begin.starts_with(b"HTTP/1.1 200"));
     world.server.cli().ok(&["token", "revoke", &id]);
-    thread::spawn(move || std::io::copy(&mut slow, &mut std::io::sink()));
+    read_all(slow);
     let mut rest = Vec::new();
     waits.read_to_end(&mut rest).expect("the rest");
     let rest = String::from_utf8_lossy(&rest);
@@ -313,6 +347,57 @@ fn fetches_go_on_when_answers_cannot_be_written_and_nothing_is_left_of_a_server_
     world.server.start_again();
     world.check(&world.ask(&arguments), &commit);
     assert_eq!(world.counts(), [0, 0, 0, 1]);
+}
+
+#[test]
+fn a_slow_reader_for_whose_answer_there_is_no_room_keeps_no_place_from_others() {
+    let settings = [("DOORWARD_GIT_CLONE_PROCESSES", "1"), ("DOORWARD_CACHE_BYTES", "1m")];
+    let world = World::large(server_with(&settings), 32);
+    let arguments = [&*format!("want {}", world.head()), "no-progress", "done"];
+    let mut slow = world.begin(&world.server.up().token, &arguments);
+    slow.read_exact(&mut [0; 64]).expect("it has begun");
+    let other = world.ask(&[&arguments[..], &["deepen 1"]].concat());
+    world.check_shallow(&other);
+    read_all(vec![slow]);
+}
+
+#[test]
+fn who_asks_the_same_as_one_with_many_questions_does_not_wait_for_those() {
+    let world = World::large(server_with(&FEW_PLACES), 32);
+    world.server.cli().ok(&["account", "create", "bob", "--email", "bob@example.org"]);
+    world.server.cli().ok(&["permission", "set", "home/hello", "bob", "read"]);
+    let (_, bob) = world.server.cli().token("bob", &["read:repository:bitbucket"], &[]);
+    let want = format!("want {}", world.head());
+    let slow = world.occupied();
+    let admin = &world.server.up().token;
+    let ask = |token: &str, depth: usize| {
+        world.begin(token, &[&want, "sideband-all", "no-progress", "done", &format!("deepen {depth}")])
+    };
+    let mut many: Vec<TcpStream> = Vec::new();
+    for depth in 1..=8 {
+        many.push(ask(admin, depth));
+        await_that("it waits", || world.metric("git_waiting") == depth as u64);
+    }
+    // The last of eight, which another one wants too: so it is the second of all.
+    let also = ask(&bob, 8);
+    await_that("it waits in its own name", || world.metric("git_waiting") == 9);
+    let also = thread::spawn(move || read_answer(&mut { also }));
+    // The others' own would be in the way only if they were not read.
+    read_all(many.pop().into_iter().collect());
+    read_all(slow);
+    world.check_shallow(&also.join().expect("its end"));
+    drop(many);
+}
+
+/// One place for clones, and one for those that go on at their readers' pace.
+const FEW_PLACES: [(&str, &str); 3] =
+    [("DOORWARD_GIT_CLONE_PROCESSES", "1"), ("DOORWARD_GIT_LONG_PROCESSES", "1"), ("DOORWARD_CACHE_BYTES", "1m")];
+
+/// Reads answers to their ends, and drops them.
+fn read_all(answers: Vec<TcpStream>) {
+    for mut answer in answers {
+        thread::spawn(move || std::io::copy(&mut answer, &mut std::io::sink()));
+    }
 }
 
 fn files(directory: &Path) -> usize {

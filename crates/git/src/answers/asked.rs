@@ -33,33 +33,33 @@ impl Repository {
         let (answers, slots) = (&self.all.answers, &self.all.slots);
         let Some(snapshot) = self.all.snapshot(self.id).await? else { return Ok(None) };
         let format = request.format().unwrap_or(ObjectFormat::Sha1.word().as_bytes());
-        if format != snapshot.format.word().as_bytes() || !snapshot.leads_to_all(request).await {
+        if format != snapshot.format.word().as_bytes() || !snapshot.leads_to_all(request).await? {
             answers.count_passed();
             return Ok(None);
         }
         let question = request.to_bytes();
         let tags = request.includes_tags().then(|| snapshot.print_of_tags());
-        let id = self.id.to_string();
-        let key = Key::of(&[id.as_bytes(), tags.as_ref().map_or(b"", |print| &print[..]), &question]);
-        let reader = match answers.join(key) {
+        let key = Key::of(self.id, &[tags.as_ref().map_or(b"", |print| &print[..]), &question]);
+        let turn = || slots.answer(request.is_clone(), self.asker);
+        let reader = match answers.join(key, turn)? {
             Joined::Off => {
                 answers.count_passed();
                 return Ok(None);
             }
             Joined::Reader(reader) => reader,
-            Joined::Empty(reader) => {
-                let spool = Arc::clone(reader.spool());
-                match slots.answer(request.is_clone(), self.asker) {
-                    Ok(waiting) => {
-                        let flight =
-                            Flight { all: self.all.clone(), directory: self.directory.clone(), key, spool, question };
-                        tokio::spawn(flight.carry_out(waiting));
-                    }
-                    Err(error) => {
-                        answers.broke(key, &spool, &error.to_string());
-                        return Err(error);
-                    }
+            Joined::Under(reader, others) => {
+                // It comes as soon as the turn of any is there who wait for it. Who finds the line full waits with the others.
+                if matches!(reader.spool().stage(), Stage::Waiting { .. })
+                    && let Ok(waiting) = turn()
+                {
+                    let _ = others.send(waiting);
                 }
+                reader
+            }
+            Joined::Empty { reader, turn, others } => {
+                let (all, directory, asker) = (self.all.clone(), self.directory.clone(), self.asker);
+                let flight = Flight { all, directory, asker, key, spool: Arc::clone(reader.spool()), question };
+                tokio::spawn(flight.carry_out(turn, others));
                 reader
             }
         };
@@ -92,8 +92,11 @@ impl Asked {
     pub fn output_when_called(self, may: impl Future<Output = Result<(), String>> + Send + 'static) -> Output {
         let (sender, output) = Output::channel(self.idle);
         tokio::spawn(async move {
-            // Whoever does not listen any more need not be told.
-            let _ = self.tell(&sender, may).await;
+            tokio::select! {
+                // Whoever does not listen any more need not be told.
+                _ = self.tell(&sender, may) => {}
+                () = sender.closed() => {}
+            }
         });
         output
     }
@@ -108,7 +111,8 @@ impl Asked {
         let refused = loop {
             let Stage::Waiting { ahead } = self.reader.stage(|_| true).await else { break may.await.err() };
             let line = match ahead {
-                _ if !self.wants_progress || said == Some(ahead) => side_band(1, b""),
+                // Of the first band git takes nothing that is empty.
+                _ if !self.wants_progress || said == Some(ahead) => side_band(2, b""),
                 0 => side_band(2, b"Waiting for a place: yours is the next one\n"),
                 1 => side_band(2, b"Waiting for a place: one is before you\n"),
                 ahead => side_band(2, format!("Waiting for a place: {ahead} are before you\n").as_bytes()),
@@ -124,15 +128,31 @@ impl Asked {
             }
         };
         if let Some(refused) = refused {
-            let mut error = side_band(3, refused.as_bytes()).to_vec();
-            error.extend_from_slice(b"0000");
-            return sender.send(Ok(error.into())).await;
+            return end(sender, &refused).await;
         }
+        let mut is_first = true;
         while let Some(piece) = self.reader.next().await {
+            let over = piece.is_err();
+            let piece = match piece {
+                // Nothing of it was sent, so that it can be said.
+                Err(_) if is_first => return end(sender, "the server could not make the answer; try again").await,
+                piece => piece,
+            };
             sender.send(piece).await?;
+            if over {
+                break;
+            }
+            is_first = false;
         }
         Ok(())
     }
+}
+
+/// Says why there is no answer.
+async fn end(sender: &OutputSender, why: &str) -> std::io::Result<()> {
+    let mut error = side_band(3, why.as_bytes()).to_vec();
+    error.extend_from_slice(b"0000");
+    sender.send(Ok(error.into())).await
 }
 
 /// One packet of a side band (gitprotocol-pack, "side-band-64k").

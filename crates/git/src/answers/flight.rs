@@ -1,17 +1,21 @@
 //! The making of one answer: one process, for all who want the answer, as long as anybody does.
 
+use std::convert::Infallible;
 use std::fs::File;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::interval;
 
 use super::Key;
 use super::spool::{FillError, Spool, Stage};
-use crate::line::{Place, Waiting};
+use crate::line::{Asker, Place, Waiting};
 use crate::process::{Process, feed};
 use crate::{GitError, Repositories};
 
@@ -19,15 +23,17 @@ use crate::{GitError, Repositories};
 pub(super) struct Flight {
     pub(super) all: Repositories,
     pub(super) directory: PathBuf,
+    pub(super) asker: Asker,
     pub(super) key: Key,
     pub(super) spool: Arc<Spool>,
     pub(super) question: Vec<u8>,
 }
 
 impl Flight {
-    /// Makes it when its turn comes. Ends with its process as soon as nobody waits for it any more.
-    pub(super) async fn carry_out(self, waiting: Waiting) {
-        let mut made = pin!(self.make(waiting));
+    /// Makes it when its turn comes, or that of any of the others who wait for it. Ends with its process as soon as nobody does any
+    /// more.
+    pub(super) async fn carry_out(self, waiting: Waiting, others: UnboundedReceiver<Waiting>) {
+        let mut made = pin!(self.make(waiting, others));
         let made = loop {
             tokio::select! {
                 made = &mut made => break made,
@@ -38,7 +44,7 @@ impl Flight {
         };
         match made {
             Ok(true) => self.all.answers.landed(self.key, &self.spool),
-            Ok(false) => self.all.answers.passed(self.key, &self.spool),
+            Ok(false) => self.all.answers.refused(self.key, &self.spool),
             Err(error) => {
                 tracing::info!(%error, "an answer to a fetch was not made");
                 self.all.answers.broke(self.key, &self.spool, &error.to_string());
@@ -47,16 +53,21 @@ impl Flight {
     }
 
     /// Whether all went well; if not, git has told the client why.
-    async fn make(&self, waiting: Waiting) -> Result<bool, GitError> {
-        let _place = self.place(waiting).await;
-        self.spool.enter(Stage::Growing);
+    async fn make(&self, waiting: Waiting, others: UnboundedReceiver<Waiting>) -> Result<bool, GitError> {
+        let place = self.place(waiting, others).await;
         let mut command = self.all.git.command(&self.directory);
         command.args(["upload-pack", "--stateless-rpc", "--strict", "."]).env("GIT_PROTOCOL", "version=2");
         let (process, stdin, stdout) = Process::start("upload-pack", &mut command)?;
+        self.spool.enter(Stage::Growing);
         let stdout = File::from(stdout.into_owned_fd().map_err(GitError::run("upload-pack"))?);
         let (spool, answers) = (Arc::clone(&self.spool), self.all.answers.clone());
         let filling = tokio::task::spawn_blocking(move || spool.fill(stdout, || answers.make_room()));
-        let (fed, filled) = tokio::join!(feed(io::Cursor::new(&self.question), stdin), filling);
+        let mut held = pin!(self.hold(place));
+        let fed_and_filled = async { tokio::join!(feed(io::Cursor::new(&self.question), stdin), filling) };
+        let (fed, filled) = tokio::select! {
+            both = fed_and_filled => both,
+            never = &mut held => match never {},
+        };
         let written = match filled.map_err(|error| GitError::run("upload-pack")(io::Error::other(error)))? {
             Ok(written) => written,
             Err(FillError::Read(error)) => return Err(GitError::run("upload-pack")(error)),
@@ -67,27 +78,57 @@ impl Flight {
         };
         fed.map_err(GitError::run("upload-pack"))?;
         let status = process.wait().await?;
-        // When git dies by itself it has told the client why, in the protocol. When it is killed it has not.
-        if status.code().is_none() || (!status.success() && written == 0) {
+        // When git dies by itself it has told the client why, in the protocol, most times. When it is killed it has not.
+        if status.code().is_none() || (!status.success() && !self.spool.says_why(written)) {
             return Err(GitError::Failed { what: "upload-pack", stderr: format!("it ended with {status}") });
         }
         Ok(status.success())
     }
 
     /// Waits for a place, and lets those who want the answer know how many are before them.
-    async fn place(&self, mut waiting: Waiting) -> Place {
-        let mut tick = interval(TICK);
+    async fn place(&self, first: Waiting, mut others: UnboundedReceiver<Waiting>) -> Place {
+        let (mut tick, mut waiting) = (interval(TICK), vec![first]);
         loop {
             tokio::select! {
                 biased;
-                place = waiting.place() => return place,
+                place = poll_fn(|context| any_place(&mut waiting, context)) => return place,
+                Some(other) = others.recv() => if waiting.iter().all(|one| one.asker() != other.asker()) {
+                    waiting.push(other);
+                },
                 _ = tick.tick() => {}
             }
-            if let Some(ahead) = waiting.ahead() {
+            if let Some(ahead) = waiting.iter().filter_map(Waiting::ahead).min() {
                 self.spool.enter(Stage::Waiting { ahead });
             }
         }
     }
+
+    /// Keeps a place. When there is no room for the whole of the answer it goes on at the pace of its readers, and takes a place
+    /// among those who do so, too, instead of one that others need to work.
+    async fn hold(&self, place: Place) -> Infallible {
+        self.spool.passing().await;
+        let _slow = self.all.slots.slow(self.asker).await;
+        drop(place);
+        pending().await
+    }
+}
+
+impl Drop for Flight {
+    /// Whatever ends it too soon, nobody waits for it for ever.
+    fn drop(&mut self) {
+        if matches!(self.spool.stage(), Stage::Waiting { .. } | Stage::Growing) {
+            self.all.answers.broke(self.key, &self.spool, "it was given up");
+        }
+    }
+}
+
+/// The place of the first who is called.
+fn any_place(waiting: &mut [Waiting], context: &mut Context<'_>) -> Poll<Place> {
+    let called = waiting.iter_mut().find_map(|one| match one.poll_place(context) {
+        Poll::Ready(place) => Some(place),
+        Poll::Pending => None,
+    });
+    called.map_or(Poll::Pending, Poll::Ready)
 }
 
 /// How often it is looked how many are before one who waits.

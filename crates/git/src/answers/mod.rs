@@ -1,8 +1,9 @@
 //! Answers to fetches: made once for all who ask the same at once, and kept for those who come later when it is likely that some
 //! will.
 //!
-//! What a question is about is in the question: names of objects, which never mean anything else. So an answer stays true as long as
-//! the asker may have what it asks for; and that is looked at anew for each, see [`Repository::ask`].
+//! What a question is about is in the question: names of objects, which never mean anything else; questions that name refs are git's
+//! to answer. So an answer stays good as long as the asker may have what it asks for; and that is looked at anew for each, see
+//! [`Repository::ask`]. At worst it does not know of an object that the asker has and that has come to be here since, and sends more.
 //!
 //! Three of four answers are never asked for again. One is kept when its question comes a second time while it is remembered that it
 //! came before, or when a second one asks while the first is still being answered.
@@ -19,8 +20,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use doorward_rules::RepositoryId;
 use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
 
+use crate::GitError;
+use crate::line::Waiting;
 pub use asked::Asked;
 pub(crate) use reader_output::ReaderOutput;
 use room::Room;
@@ -38,6 +43,8 @@ struct Inner {
     table: Mutex<Table>,
     room: Arc<Room>,
     keep: Duration,
+    /// How long a client may take for a piece of an answer.
+    patience: Duration,
     counts: Counts,
 }
 
@@ -76,7 +83,10 @@ pub struct CacheSettings {
 
 /// What a question is: the same for all whose answer is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key([u8; 32]);
+struct Key {
+    repository: RepositoryId,
+    question: [u8; 32],
+}
 
 #[derive(Debug, Default)]
 struct Table {
@@ -88,8 +98,8 @@ struct Table {
 
 #[derive(Debug)]
 enum Held {
-    /// Being made, or read by somebody still.
-    Passing(Weak<Spool>),
+    /// Being made, or read by somebody still; and who has to be told of others who wait for it.
+    Passing(Weak<Spool>, mpsc::UnboundedSender<Waiting>),
     /// Kept for those who come later; and when it was last asked for.
     Kept(Arc<Spool>, Instant),
 }
@@ -103,31 +113,46 @@ struct Recent {
 
 /// What one who asks gets.
 enum Joined {
-    /// An answer that is there, or is being made.
+    /// An answer that is there.
     Reader(Reader),
-    /// A spool that is still to be filled, and who reads it.
-    Empty(Reader),
+    /// An answer that is being made, or waits to be.
+    Under(Reader, mpsc::UnboundedSender<Waiting>),
+    /// A spool that is still to be filled.
+    Empty {
+        /// Who reads it.
+        reader: Reader,
+        /// The turn of whoever begins.
+        turn: Waiting,
+        /// Where it is told who else waits for it.
+        others: mpsc::UnboundedReceiver<Waiting>,
+    },
     /// Nothing: it has to be answered by itself.
     Off,
 }
 
 impl Key {
     /// What is asked of a repository, and whatever else the answer depends on.
-    fn of(parts: &[&[u8]]) -> Self {
+    fn of(repository: RepositoryId, parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         for part in parts {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }
-        Self(hash.finalize().into())
+        Self { repository, question: hash.finalize().into() }
     }
 }
 
 impl Answers {
     /// The answers in a directory, which is made when it is needed.
-    pub(crate) fn new(directory: PathBuf, settings: CacheSettings) -> Self {
+    pub(crate) fn new(directory: PathBuf, settings: CacheSettings, patience: Duration) -> Self {
         let room = Arc::new(Room::new(directory, settings.bytes));
-        Self(Arc::new(Inner { table: Mutex::default(), room, keep: settings.keep, counts: Counts::default() }))
+        Self(Arc::new(Inner {
+            table: Mutex::default(),
+            room,
+            keep: settings.keep,
+            patience,
+            counts: Counts::default(),
+        }))
     }
 
     pub(crate) fn counts(&self) -> AnswerCounts {
@@ -140,48 +165,63 @@ impl Answers {
         self.0.counts.passed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Joins those who ask the same; or begins.
-    fn join(&self, key: Key) -> Joined {
-        let mut table = self.lock();
-        if self.0.room.most() == 0 || table.off.is_some_and(|until| Instant::now() < until) {
-            return Joined::Off;
-        }
-        let again = table.asked.note(key);
-        let counts = &self.0.counts;
-        let spool = match table.held.get_mut(&key) {
-            Some(Held::Kept(spool, used)) => {
-                *used = Instant::now();
-                Some(Arc::clone(spool))
+    /// Joins those who ask the same; or begins, with a turn in the line of those who wait for a process.
+    fn join(&self, key: Key, turn: impl FnOnce() -> Result<Waiting, GitError>) -> Result<Joined, GitError> {
+        let again = {
+            let mut table = self.lock();
+            if self.0.room.most() == 0 || table.off.is_some_and(|until| Instant::now() < until) {
+                return Ok(Joined::Off);
             }
-            Some(Held::Passing(spool)) => spool.upgrade(),
-            None => None,
+            if let Some(joined) = self.joined(&mut table, key) {
+                return Ok(joined);
+            }
+            table.asked.note(key)
         };
-        let usable = spool.filter(|spool| !matches!(spool.stage(), Stage::Broken(_)));
-        if let Some(reader) = usable.and_then(|spool| spool.read()) {
-            let whole = reader.spool().stage() == Stage::Whole;
-            let count = if whole { &counts.kept } else { &counts.joined };
-            count.fetch_add(1, Ordering::Relaxed);
-            if whole {
-                self.keep(&mut table, key, reader.spool());
-            }
-            return Joined::Reader(reader);
-        }
-        let made =
-            std::fs::create_dir_all(self.0.room.directory()).and_then(|()| Spool::new(Arc::clone(&self.0.room), again));
-        match made {
-            Ok(spool) => {
-                let spool = Arc::new(spool);
-                let Some(reader) = spool.read() else { return Joined::Off };
-                counts.made.fetch_add(1, Ordering::Relaxed);
-                table.held.retain(|_, held| held.is_there());
-                table.held.insert(key, Held::Passing(Arc::downgrade(&spool)));
-                Joined::Empty(reader)
-            }
+        // A file is made while nobody waits for the table.
+        let made = std::fs::create_dir_all(self.directory())
+            .and_then(|()| Spool::new(Arc::clone(&self.0.room), again, self.0.patience));
+        let mut table = self.lock();
+        let spool = match made {
+            Ok(spool) => Arc::new(spool),
             Err(error) => {
                 self.switch_off(&mut table, &error);
-                Joined::Off
+                return Ok(Joined::Off);
             }
+        };
+        if let Some(joined) = self.joined(&mut table, key) {
+            return Ok(joined);
         }
+        let turn = turn()?;
+        let Some(reader) = spool.read() else { return Ok(Joined::Off) };
+        self.0.counts.made.fetch_add(1, Ordering::Relaxed);
+        table.held.retain(|_, held| held.is_there());
+        let (sender, others) = mpsc::unbounded_channel();
+        table.held.insert(key, Held::Passing(Arc::downgrade(&spool), sender));
+        Ok(Joined::Empty { reader, turn, others })
+    }
+
+    /// Joins those who ask the same, if there are any.
+    fn joined(&self, table: &mut Table, key: Key) -> Option<Joined> {
+        let (spool, others) = match table.held.get_mut(&key)? {
+            Held::Kept(spool, used) => {
+                *used = Instant::now();
+                (Arc::clone(spool), None)
+            }
+            Held::Passing(spool, others) => (spool.upgrade()?, Some(others.clone())),
+        };
+        let stage = spool.stage();
+        if matches!(stage, Stage::Broken(_)) {
+            return None;
+        }
+        let reader = spool.read()?;
+        if let Some(others) = others.filter(|_| stage != Stage::Whole) {
+            self.0.counts.joined.fetch_add(1, Ordering::Relaxed);
+            return Some(Joined::Under(reader, others));
+        }
+        self.0.counts.kept.fetch_add(1, Ordering::Relaxed);
+        table.asked.note(key);
+        self.keep(table, key, &spool);
+        Some(Joined::Reader(reader))
     }
 
     /// Keeps a whole answer for those who come later.
@@ -190,16 +230,20 @@ impl Answers {
             return;
         }
         if table.held.values().filter(|held| held.is_kept()).count() > MOST_KEPT {
-            table.drop_oldest();
+            table.drop_oldest(|_| true);
         }
-        let answers = Arc::downgrade(&self.0);
+        let (answers, spool) = (Arc::downgrade(&self.0), Arc::downgrade(spool));
         let mut pause = self.0.keep;
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(pause).await;
                 let Some(answers) = answers.upgrade().map(Answers) else { return };
                 let mut table = answers.lock();
-                let Some(Held::Kept(_, used)) = table.held.get(&key) else { return };
+                let Some(Held::Kept(held, used)) = table.held.get(&key) else { return };
+                // Another one has been made and kept meanwhile.
+                if Arc::as_ptr(held) != spool.as_ptr() {
+                    return;
+                }
                 pause = answers.0.keep.saturating_sub(used.elapsed());
                 if pause.is_zero() {
                     table.held.remove(&key);
@@ -219,7 +263,7 @@ impl Answers {
     }
 
     /// Notes that an answer is whole, though it is no more than why there is none: for those who wait for it, and nobody else.
-    fn passed(&self, key: Key, spool: &Arc<Spool>) {
+    fn refused(&self, key: Key, spool: &Arc<Spool>) {
         let mut table = self.lock();
         spool.enter(Stage::Whole);
         table.forget(key, spool);
@@ -242,9 +286,15 @@ impl Answers {
         true
     }
 
+    /// Forgets what is kept of a repository.
+    pub(crate) fn forget(&self, repository: RepositoryId) {
+        self.lock().held.retain(|key, held| key.repository != repository || !held.is_kept());
+    }
+
     /// Gives up the kept answer that was not asked for longest; whether there was one.
     fn make_room(&self) -> bool {
-        self.lock().drop_oldest()
+        // Of one that is read the room is not free before that ends.
+        self.lock().drop_oldest(|spool| Arc::strong_count(spool) == 1)
     }
 
     /// Makes no answers for a while: the disk does not take them.
@@ -276,10 +326,11 @@ impl Table {
         }
     }
 
-    fn drop_oldest(&mut self) -> bool {
+    /// Drops the kept answer that was not asked for longest of those that may go; whether there was one.
+    fn drop_oldest(&mut self, may_go: impl Fn(&Arc<Spool>) -> bool) -> bool {
         let kept = self.held.iter().filter_map(|(key, held)| match held {
-            Held::Kept(_, used) => Some((*used, *key)),
-            Held::Passing(_) => None,
+            Held::Kept(spool, used) if may_go(spool) => Some((*used, *key)),
+            Held::Kept(..) | Held::Passing(..) => None,
         });
         let Some((_, key)) = kept.min_by_key(|(used, _)| *used) else { return false };
         self.held.remove(&key);
@@ -294,14 +345,14 @@ impl Held {
 
     fn is_there(&self) -> bool {
         match self {
-            Self::Passing(spool) => spool.strong_count() > 0,
+            Self::Passing(spool, _) => spool.strong_count() > 0,
             Self::Kept(..) => true,
         }
     }
 
     fn is(&self, other: &Arc<Spool>) -> bool {
         match self {
-            Self::Passing(spool) => spool.as_ptr() == Arc::as_ptr(other),
+            Self::Passing(spool, _) => spool.as_ptr() == Arc::as_ptr(other),
             Self::Kept(spool, _) => Arc::ptr_eq(spool, other),
         }
     }

@@ -8,8 +8,10 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
+use doorward_wire::PktLine;
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use tokio::sync::watch;
@@ -19,7 +21,7 @@ use super::room::Room;
 /// An answer that is being written or has been.
 #[derive(Debug)]
 pub(crate) struct Spool {
-    file: File,
+    file: Arc<File>,
     told: watch::Sender<Told>,
     readers: Mutex<Readers>,
     /// A reader has gone on or gone.
@@ -28,6 +30,8 @@ pub(crate) struct Spool {
     passing: AtomicBool,
     /// Whether its question was asked before.
     again: bool,
+    /// How long a reader may take for a piece when there is no room for those that come after it.
+    patience: Duration,
     room: Arc<Room>,
 }
 
@@ -65,11 +69,19 @@ pub(crate) enum Stage {
 
 #[derive(Debug, Default)]
 struct Readers {
-    /// Where each is that has not gone.
-    at: Vec<Arc<AtomicU64>>,
+    /// Those who have not gone.
+    here: Vec<Arc<Position>>,
     /// How many there were.
     ever: usize,
     given_up: u64,
+}
+
+/// Where a reader is.
+#[derive(Debug, Default)]
+struct Position {
+    at: AtomicU64,
+    /// Whether it was too slow: what it would read next is not kept for it any more.
+    lost: AtomicBool,
 }
 
 /// One who reads an answer from its beginning.
@@ -77,17 +89,17 @@ struct Readers {
 pub(crate) struct Reader {
     spool: Arc<Spool>,
     told: watch::Receiver<Told>,
-    at: Arc<AtomicU64>,
+    position: Arc<Position>,
     buffers: Buffers,
 }
 
 impl Spool {
     /// An empty one.
-    pub(crate) fn new(room: Arc<Room>, again: bool) -> io::Result<Self> {
-        let file = tempfile::tempfile_in(room.directory())?;
+    pub(crate) fn new(room: Arc<Room>, again: bool, patience: Duration) -> io::Result<Self> {
+        let file = Arc::new(tempfile::tempfile_in(room.directory())?);
         let told = watch::Sender::new(Told { written: 0, stage: Stage::Waiting { ahead: 0 } });
         let passing = AtomicBool::new(false);
-        Ok(Self { file, told, readers: Mutex::default(), moved: Condvar::new(), passing, again, room })
+        Ok(Self { file, told, readers: Mutex::default(), moved: Condvar::new(), passing, again, patience, room })
     }
 
     /// One more who reads it; `None` if its beginning is gone.
@@ -96,15 +108,15 @@ impl Spool {
         if self.passing.load(Ordering::Acquire) {
             return None;
         }
-        let at = Arc::new(AtomicU64::new(0));
-        readers.at.push(Arc::clone(&at));
+        let position = Arc::new(Position::default());
+        readers.here.push(Arc::clone(&position));
         readers.ever += 1;
-        Some(Reader { spool: Arc::clone(self), told: self.told.subscribe(), at, buffers: Buffers::default() })
+        Some(Reader { spool: Arc::clone(self), told: self.told.subscribe(), position, buffers: Buffers::default() })
     }
 
     /// Whether somebody reads it.
     pub(crate) fn is_read(&self) -> bool {
-        !self.lock().at.is_empty()
+        !self.lock().here.is_empty()
     }
 
     /// Resolves when nobody reads it.
@@ -131,12 +143,36 @@ impl Spool {
         self.passing.load(Ordering::Acquire)
     }
 
+    /// Resolves when its beginning is not kept any more.
+    pub(crate) async fn passing(&self) {
+        let mut told = self.told.subscribe();
+        while !self.is_passing() {
+            // The spool tells as long as it is there.
+            let _ = told.changed().await;
+        }
+    }
+
     pub(crate) fn stage(&self) -> Stage {
         self.told.borrow().stage.clone()
     }
 
     pub(crate) fn enter(&self, stage: Stage) {
         self.told.send_modify(|told| told.stage = stage);
+    }
+
+    /// Whether its last packet says why there is no more: an error in the protocol, or in its third side band.
+    pub(crate) fn says_why(&self, written: u64) -> bool {
+        let mut end = vec![0; usize::try_from(written).map_or(LONGEST_WHY, |written| written.min(LONGEST_WHY))];
+        let from = written - end.len() as u64;
+        if self.file.read_exact_at(&mut end, from).is_err() {
+            return false;
+        }
+        (0..end.len()).any(|begin| match PktLine::read(&end[begin..]) {
+            Ok(Some((PktLine::Data(line), length))) => {
+                begin + length == end.len() && (line.starts_with(b"ERR ") || line.first() == Some(&3))
+            }
+            _ => false,
+        })
     }
 
     /// Writes what comes from a process, to its end; how many bytes that was. When there is no room, `make_room` may make some.
@@ -176,21 +212,32 @@ impl Spool {
     fn wait_for_readers(&self) {
         let written = self.written();
         let mut readers = self.lock();
-        self.passing.store(true, Ordering::Release);
+        if !self.passing.swap(true, Ordering::AcqRel) {
+            self.told.send_modify(|_| {});
+        }
         loop {
-            let slowest = readers.at.iter().map(|at| at.load(Ordering::Acquire)).min().unwrap_or(written);
+            let slowest = readers.here.iter().filter(|reader| !reader.lost.load(Ordering::Acquire));
+            let slowest = slowest.map(|reader| reader.at.load(Ordering::Acquire)).min().unwrap_or(written);
             if slowest + WINDOW >= written {
                 let from = readers.given_up;
+                readers.given_up = slowest.max(from);
+                drop(readers);
                 if slowest > from {
                     let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
                     // Where a file cannot have holes it stays as large as it is.
-                    let _ = fallocate(&self.file, hole, from, slowest - from);
+                    let _ = fallocate(&*self.file, hole, from, slowest - from);
                     self.room.give_back(slowest - from);
-                    readers.given_up = slowest;
                 }
                 return;
             }
-            readers = self.moved.wait(readers).unwrap_or_else(PoisonError::into_inner);
+            let waited = self.moved.wait_timeout(readers, self.patience);
+            let (back, late) = waited.unwrap_or_else(PoisonError::into_inner);
+            readers = back;
+            if late.timed_out() {
+                // Who has taken nothing for so long keeps the others from going on.
+                let behind = |reader: &&Arc<Position>| reader.at.load(Ordering::Acquire) == slowest;
+                readers.here.iter().filter(behind).for_each(|reader| reader.lost.store(true, Ordering::Release));
+            }
         }
     }
 
@@ -202,6 +249,11 @@ impl Spool {
 impl Drop for Spool {
     fn drop(&mut self) {
         self.room.give_back(self.written() - self.lock().given_up);
+        // A large file is not gone in a moment, and this may be where others wait.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let file = Arc::clone(&self.file);
+            runtime.spawn_blocking(move || drop(file));
+        }
     }
 }
 
@@ -210,7 +262,10 @@ impl Reader {
     pub(crate) async fn next(&mut self) -> Option<io::Result<Bytes>> {
         loop {
             let Told { written, stage } = self.told.borrow_and_update().clone();
-            let at = self.at.load(Ordering::Relaxed);
+            let at = self.position.at.load(Ordering::Relaxed);
+            if self.position.lost.load(Ordering::Acquire) {
+                return Some(Err(io::ErrorKind::TimedOut.into()));
+            }
             if at < written {
                 return Some(self.piece(at, written - at).await);
             }
@@ -244,7 +299,7 @@ impl Reader {
         let mut buffer = self.buffers.take();
         let into = &mut buffer.bytes[..most];
         // What is in memory is read at once; what is on the disk, where it may block.
-        let read = match preadv2(&self.spool.file, &mut [io::IoSliceMut::new(into)], at, ReadWriteFlags::NOWAIT) {
+        let read = match preadv2(&*self.spool.file, &mut [io::IoSliceMut::new(into)], at, ReadWriteFlags::NOWAIT) {
             Ok(read @ 1..) => read,
             Ok(0) | Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => {
                 let spool = Arc::clone(&self.spool);
@@ -261,7 +316,11 @@ impl Reader {
         if read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        self.at.store(at + read as u64, Ordering::Release);
+        // What was given up meanwhile is zeros.
+        if self.position.lost.load(Ordering::Acquire) {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.position.at.store(at + read as u64, Ordering::Release);
         if self.spool.is_passing() {
             drop(self.spool.lock());
             self.spool.moved.notify_one();
@@ -273,7 +332,7 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.spool.lock().at.retain(|at| !Arc::ptr_eq(at, &self.at));
+        self.spool.lock().here.retain(|position| !Arc::ptr_eq(position, &self.position));
         self.spool.moved.notify_one();
         // Whoever writes may want to know that nobody reads.
         self.spool.told.send_modify(|_| {});
@@ -315,6 +374,8 @@ impl Drop for Buffer {
 const PIECE: usize = 128 * 1024;
 /// How far the slowest reader may be behind when there is no room.
 const WINDOW: u64 = 4 * 1024 * 1024;
+/// Bytes of the longest packet that says why there is no more.
+const LONGEST_WHY: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -356,7 +417,7 @@ mod tests {
             let room = Arc::new(Room::new(directory.path().into(), most));
             let whole = pattern(length);
             let read = runtime().block_on(async {
-                let spool = Arc::new(Spool::new(Arc::clone(&room), false).expect("a file"));
+                let spool = Arc::new(Spool::new(Arc::clone(&room), false, Duration::from_secs(60)).expect("a file"));
                 let readers: Vec<_> = paces.iter().map(|_| spool.read().expect("from its beginning")).collect();
                 let (filled, source) = (Arc::clone(&spool), whole.clone());
                 let filling = tokio::task::spawn_blocking(move || {
@@ -385,7 +446,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let room = Arc::new(Room::new(directory.path().into(), 0));
         runtime().block_on(async {
-            let spool = Arc::new(Spool::new(Arc::clone(&room), false).expect("a file"));
+            let spool = Arc::new(Spool::new(Arc::clone(&room), false, Duration::from_secs(60)).expect("a file"));
             let mut reader = spool.read().expect("from its beginning");
             let filled = Arc::clone(&spool);
             let filling = tokio::task::spawn_blocking(move || filled.fill(&pattern(20_000_000)[..], || false));

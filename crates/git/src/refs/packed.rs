@@ -3,13 +3,15 @@
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use doorward_wire::RefName;
 use sha2::{Digest, Sha256};
+use tokio::sync::OnceCell;
 
 use super::loose::is_id;
 use super::stamp::Stamp;
+use crate::GitError;
 
 /// The packed refs of a repository.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(super) struct Packed {
     by_id: OnceLock<Box<[u32]>>,
     /// What tells the tags from any others. Made when it is first needed.
     print_of_tags: OnceLock<[u8; 32]>,
+    /// Set when both are made.
+    prepared: OnceCell<()>,
 }
 
 /// One packed ref.
@@ -47,7 +51,7 @@ impl Packed {
     }
 
     fn new(text: Box<[u8]>, begin: usize, stamp: Option<Stamp>) -> Self {
-        Self { text, begin, stamp, by_id: OnceLock::new(), print_of_tags: OnceLock::new() }
+        Self { text, begin, stamp, by_id: OnceLock::new(), print_of_tags: OnceLock::new(), prepared: OnceCell::new() }
     }
 
     fn parse(text: Box<[u8]>, stamp: Stamp) -> Option<Self> {
@@ -75,9 +79,23 @@ impl Packed {
         self.text.len() + self.by_id.get().map_or(0, |places| places.len() * size_of::<u32>())
     }
 
-    /// Whether it takes long to find by what refs lead to, because it was never done.
-    pub(super) fn is_slow_to_find(&self) -> bool {
-        self.by_id.get().is_none() && self.text.len() > MANY
+    /// Makes what it takes to find refs by what they lead to, where it keeps nobody waiting if there are many; once, however many ask.
+    pub(super) async fn prepare(self: &Arc<Self>) -> Result<(), GitError> {
+        let make = || async {
+            let packed = Arc::clone(self);
+            let make = move || {
+                drop(packed.leading_to(b""));
+                packed.print_of_tags();
+            };
+            match self.text.len() > MANY {
+                true => tokio::task::spawn_blocking(make).await.map_err(|e| GitError::run("refs")(io::Error::other(e))),
+                false => {
+                    make();
+                    Ok(())
+                }
+            }
+        };
+        self.prepared.get_or_try_init(make).await.copied()
     }
 
     /// The refs that lead to an object, in no particular order; `None` if there are too many to tell.

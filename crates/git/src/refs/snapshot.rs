@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use super::loose::{self, Loose, Value};
 use super::packed::Packed;
 use super::stamp::Stamp;
-use crate::ObjectFormat;
+use crate::{GitError, ObjectFormat};
 use doorward_wire::FetchRequest;
 use sha2::{Digest, Sha256};
 
@@ -120,8 +120,8 @@ fn format_of(config: &str) -> Option<ObjectFormat> {
             section = rest.split([']', ' ', '"']).next().unwrap_or_default().to_ascii_lowercase();
             // What follows on the same line would be a setting.
             let alone = line.ends_with(']') && !line.trim_end_matches(']').contains(']');
-            let plain =
-                !["uploadpack", "receive", "transfer", "lsrefs", "include", "includeif"].contains(&section.as_str());
+            let plain = !["uploadpack", "uploadpackfilter", "receive", "transfer", "lsrefs", "include", "includeif"]
+                .contains(&section.as_str());
             if !alone || !plain {
                 return None;
             }
@@ -174,13 +174,12 @@ impl Snapshot {
     }
 
     /// Whether a ref leads straight to each object that is wanted.
-    pub(crate) async fn leads_to_all(self: &Arc<Self>, request: &FetchRequest) -> bool {
-        if !self.packed.is_slow_to_find() {
-            return request.wants().all(|id| self.leads_to(id));
-        }
-        let (snapshot, request) = (Arc::clone(self), request.clone());
-        let found = tokio::task::spawn_blocking(move || request.wants().all(|id| snapshot.leads_to(id)));
-        found.await.unwrap_or(false)
+    ///
+    /// # Errors
+    /// [`GitError`] if that cannot be found out.
+    pub(crate) async fn leads_to_all(&self, request: &FetchRequest) -> Result<bool, GitError> {
+        self.packed.prepare().await?;
+        Ok(request.wants().all(|id| self.leads_to(id)))
     }
 
     /// Whether a ref leads straight to an object.

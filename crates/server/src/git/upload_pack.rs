@@ -1,15 +1,17 @@
 //! `POST …/git-upload-pack`: a question of clone or fetch, answered as a stream.
 
 use std::io::Cursor;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
-use doorward_git::{GitError, Output, Service, protocol_version};
-use doorward_wire::{FetchRequest, ListRequest, RepositoryName, UploadQuestion};
+use doorward_git::{Asked, GitError, Output, Service, protocol_version};
+use doorward_wire::{RepositoryName, UploadQuestion};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Segments, answer, body_of, open, protocol};
 use crate::admit::{Admitted, TurnedAway, Wish};
@@ -65,50 +67,57 @@ impl Call {
     async fn version_2(&self, mut request: impl AsyncRead + Send + Unpin + 'static) -> Result<Response<Body>, Away> {
         let admitted = self.app.admit(&self.context, &self.headers, self.wish()).await?;
         let (began, mut begin) = (Instant::now(), Vec::new());
-        let asked = asked(&mut request, &mut begin, self.app.settings.limits.head_time).await;
+        let (asked, large) = self.asked(&mut request, &mut begin).await;
         let admitted = self.still(admitted, began).await?;
-        let answered = match asked {
-            UploadQuestion::Refs(asked) => self.refs(admitted, &asked).await?,
-            UploadQuestion::Objects(asked) => self.objects(admitted, &asked).await?,
-            UploadQuestion::Other | UploadQuestion::More => None,
-        };
-        match answered {
-            Some(answered) => Ok(answered),
-            None => self.leave_to_git(Cursor::new(begin).chain(request), self.wish().again()).await,
+        match asked {
+            UploadQuestion::Refs(asked) => {
+                if let Some(output) = self.app.repositories.open(&admitted.permit)?.list(&asked).await? {
+                    return self.answer(admitted, output).await;
+                }
+            }
+            UploadQuestion::Objects(asked) => {
+                let (is_told, began) = (asked.takes_side_band_anywhere(), Instant::now());
+                if let Some(answer) = self.app.repositories.open(&admitted.permit)?.ask(&asked).await? {
+                    // Whoever waits need not keep the question.
+                    drop((begin, asked, large));
+                    return self.objects(admitted, answer, is_told, began).await;
+                }
+            }
+            UploadQuestion::Other | UploadQuestion::More => {}
         }
+        self.leave_to_git(Cursor::new(begin).chain(request), self.wish().again()).await
     }
 
     async fn still(&self, admitted: Admitted, began: Instant) -> Result<Admitted, TurnedAway> {
         self.app.still(admitted, began, &self.context, &self.headers, self.wish()).await
     }
 
-    async fn refs(&self, admitted: Admitted, asked: &ListRequest) -> Result<Option<Response<Body>>, Away> {
-        match self.app.repositories.open(&admitted.permit)?.list(asked).await? {
-            Some(output) => self.answer(admitted, output).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    async fn objects(&self, admitted: Admitted, asked: &FetchRequest) -> Result<Option<Response<Body>>, Away> {
-        let repositories = &self.app.repositories;
-        let Some(mut answer) = repositories.open(&admitted.permit)?.ask(asked).await? else { return Ok(None) };
-        let is_told = asked.takes_side_band_anywhere();
-        let patience = if is_told { QUIET } else { repositories.slots().patience() };
-        let began = Instant::now();
+    /// The answer to a question for objects that was asked at a moment, as soon as it is made, or after it was told how long that takes.
+    async fn objects(
+        &self,
+        admitted: Admitted,
+        mut answer: Asked,
+        is_told: bool,
+        began: Instant,
+    ) -> Result<Response<Body>, Away> {
+        let patience = if is_told { QUIET } else { self.app.repositories.slots().patience() };
         if answer.called(patience).await? {
             let admitted = self.still(admitted, began).await?;
-            return self.answer(admitted, answer.output()).await.map(Some);
+            return self.answer(admitted, answer.output()).await;
         }
         if !is_told {
             return Err(GitError::Busy(patience).into());
         }
-        let call = self.clone();
+        let (call, permitted) = (self.clone(), admitted.permit.target());
         let may = async move {
             let now = Context { at: call.app.clock.now(), ..call.context.clone() };
-            let admitted = call.app.admit(&now, &call.headers, call.wish().again()).await;
-            admitted.map(drop).map_err(|away| format!("{}; {}", away.refusal.sentence, away.refusal.remedy))
+            match call.app.admit(&now, &call.headers, call.wish().again()).await {
+                Ok(again) if again.permit.target() == permitted => Ok(()),
+                Ok(_) => Err("the repository has gone meanwhile; try again".to_owned()),
+                Err(away) => Err(format!("{}; {}", away.refusal.sentence, away.refusal.remedy)),
+            }
         };
-        self.answer(admitted, answer.output_when_called(may)).await.map(Some)
+        self.answer(admitted, answer.output_when_called(may)).await
     }
 
     /// Lets git answer, for this client alone.
@@ -150,30 +159,45 @@ impl From<GitError> for Away {
     }
 }
 
-/// Reads as much of a request as tells what it asks; all of it, if it is something that is not git's to answer. What is read is in
-/// `bytes`.
-async fn asked(request: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>, patience: Duration) -> UploadQuestion {
-    let began = Instant::now();
-    loop {
-        let begin = bytes.len();
-        bytes.resize(begin + PIECE, 0);
-        // What breaks off is met again by whoever reads on.
-        let read = request.read(&mut bytes[begin..]).await.unwrap_or(0);
-        bytes.truncate(begin + read);
-        // It is looked at again only at its end: who sends it byte by byte must not cost a look at all of it each time.
-        let may_be_told = begin < COMMAND || read == 0 || bytes.len() > LONGEST;
-        if !may_be_told && began.elapsed() < patience {
-            continue;
-        }
-        match UploadQuestion::read(bytes) {
-            // Git has to say what is wrong with one that ends too soon, or is longer than any that is meant.
-            UploadQuestion::More if read == 0 || bytes.len() > LONGEST || began.elapsed() >= patience => {
-                return UploadQuestion::Other;
+impl Call {
+    /// Reads as much of a request as tells what it asks; all of it, if it is something that is not git's to answer. What is read is
+    /// in `bytes`. A large one has leave to be held in memory until what comes with it is dropped.
+    async fn asked(
+        &self,
+        request: &mut (impl AsyncRead + Unpin),
+        bytes: &mut Vec<u8>,
+    ) -> (UploadQuestion, Option<OwnedSemaphorePermit>) {
+        let (began, patience) = (Instant::now(), self.app.settings.limits.head_time);
+        let mut large = None;
+        loop {
+            let begin = bytes.len();
+            bytes.resize(begin + PIECE, 0);
+            let read = request.read(&mut bytes[begin..]).await;
+            bytes.truncate(begin + *read.as_ref().unwrap_or(&0));
+            // What breaks off is met again by whoever reads on.
+            let Ok(read) = read else { return (UploadQuestion::Other, None) };
+            if large.is_none() && bytes.len() > PIECE {
+                // So many at once are git's to answer, which reads them as they come.
+                match Arc::clone(&self.app.large_questions).try_acquire_owned() {
+                    Ok(leave) => large = Some(leave),
+                    Err(_) => return (UploadQuestion::Other, None),
+                }
             }
-            UploadQuestion::More => {}
-            // What comes after the end of a question makes it another.
-            UploadQuestion::Refs(_) | UploadQuestion::Objects(_) if read > 0 => {}
-            asked => return asked,
+            // It is looked at again only at its end: who sends it byte by byte must not cost a look at all of it each time.
+            let may_be_told = begin < COMMAND || read == 0 || bytes.len() > LONGEST;
+            if !may_be_told && began.elapsed() < patience {
+                continue;
+            }
+            match UploadQuestion::read(bytes) {
+                // Git has to say what is wrong with one that ends too soon, or is longer than any that is meant.
+                UploadQuestion::More if read == 0 || bytes.len() > LONGEST || began.elapsed() >= patience => {
+                    return (UploadQuestion::Other, None);
+                }
+                UploadQuestion::More => {}
+                // What comes after the end of a question makes it another.
+                UploadQuestion::Refs(_) | UploadQuestion::Objects(_) if read > 0 => {}
+                asked => return (asked, large),
+            }
         }
     }
 }
