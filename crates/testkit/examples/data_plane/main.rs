@@ -234,9 +234,9 @@ const RESULTS: &str = "# The data plane beside its peers
 
 Written by `bench/run`; @MACHINE@. Repositories: @SIZES@, all with bitmaps and a commit-graph; and one with 100,000 refs. The same
 files, questions and git for all, over loopback, without TLS, one after the other in the same run; load and server share the cores.
-Each cell has the median of five rounds, of three with the large repository (the least – the greatest): time or rate, and the processor time of everything that is not
-the load itself. Unless it is said that real clients ask, the questions are sent as git sends them and the answers are read and
-dropped. Static files are asked without a credential; of this server and the others each question has one. Pushes are durable alike
+Each cell has the median of five rounds, of three with the large repository (the least – the greatest): time or rate, and the
+processor time of everything that is not the load itself. Unless it is said that real clients ask, the questions are sent as git
+sends them and the answers are read and dropped. Static files are asked without a credential; of this server and the others each question has one. Pushes are durable alike
 (`core.fsync`); this server waits for the directories, too.
 
 @TABLE@
