@@ -117,6 +117,8 @@ mod tests {
         ] {
             assert_eq!(fetch(&[], &[&[&*want], odd].concat()), None, "{odd:?}");
         }
+        // As long as a line can be, and without the end with which it would be written again.
+        assert_eq!(fetch(&[], &[&want, &format!("deepen {}", "0".repeat(65_509))]), None);
         assert_eq!(fetch(&[], &["done"]), None, "nothing is wanted");
         assert_eq!(fetch(&["unheard-of"], &[&want]), None);
     }
