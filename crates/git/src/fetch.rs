@@ -1,15 +1,16 @@
 //! The answer to a fetch: `git upload-pack`, streamed in both directions.
 
 use std::io;
+use std::path::Path;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{ChildStdin, ChildStdout};
+use tokio::process::{ChildStdin, ChildStdout, Command};
 
 use crate::line::Place;
 use crate::output::{CHUNK, OutputSender};
 use crate::process::{Process, feed};
-use crate::{GitError, Output, Placed};
+use crate::{Git, GitError, Output, Placed};
 
 impl Placed {
     /// Answers one request of the fetch protocol.
@@ -22,16 +23,20 @@ impl Placed {
         request: impl AsyncRead + Send + Unpin + 'static,
     ) -> Result<Output, GitError> {
         let Self { repository, slot } = self;
-        let mut command = repository.all.git.command(&repository.directory);
-        command.args(["upload-pack", "--stateless-rpc", "--strict", "."]);
-        if let Some(protocol) = protocol {
-            command.env("GIT_PROTOCOL", protocol);
-        }
+        let mut command = upload_pack(&repository.all.git, &repository.directory, protocol);
         let (process, stdin, stdout) = Process::start("upload-pack", &mut command)?;
         let (sender, output) = Output::channel(repository.all.slots.idle());
         tokio::spawn(answer(process, stdin, stdout, request, sender, slot));
         Ok(output)
     }
+}
+
+/// The process that answers one request, which asks for a version of the protocol.
+pub(crate) fn upload_pack(git: &Git, repository: &Path, protocol: Option<&str>) -> Command {
+    let mut command = git.command(repository);
+    command.args(["upload-pack", "--stateless-rpc", "--strict", "."]);
+    command.envs(protocol.map(|protocol| ("GIT_PROTOCOL", protocol)));
+    command
 }
 
 /// Runs one fetch to its end. Every way out drops the process, which kills it unless it has ended.

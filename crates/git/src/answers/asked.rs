@@ -133,11 +133,10 @@ impl Asked {
         let mut is_first = true;
         while let Some(piece) = self.reader.next().await {
             let over = piece.is_err();
-            let piece = match piece {
+            if over && is_first {
                 // Nothing of it was sent, so that it can be said.
-                Err(_) if is_first => return end(sender, "the server could not make the answer; try again").await,
-                piece => piece,
-            };
+                return end(sender, "the server could not make the answer; try again").await;
+            }
             sender.send(piece).await?;
             if over {
                 break;

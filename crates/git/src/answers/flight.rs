@@ -15,6 +15,7 @@ use tokio::time::interval;
 
 use super::Key;
 use super::spool::{FillError, Spool, Stage};
+use crate::fetch::upload_pack;
 use crate::line::{Asker, Place, Waiting};
 use crate::process::{Process, feed};
 use crate::{GitError, Repositories};
@@ -55,8 +56,7 @@ impl Flight {
     /// Whether all went well; if not, git has told the client why.
     async fn make(&self, waiting: Waiting, others: UnboundedReceiver<Waiting>) -> Result<bool, GitError> {
         let place = self.place(waiting, others).await;
-        let mut command = self.all.git.command(&self.directory);
-        command.args(["upload-pack", "--stateless-rpc", "--strict", "."]).env("GIT_PROTOCOL", "version=2");
+        let mut command = upload_pack(&self.all.git, &self.directory, Some("version=2"));
         let (process, stdin, stdout) = Process::start("upload-pack", &mut command)?;
         self.spool.enter(Stage::Growing);
         let stdout = File::from(stdout.into_owned_fd().map_err(GitError::run("upload-pack"))?);
