@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use doorward_testkit::Server;
+use doorward_testkit::{Server, command};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 const CALLERS: usize = 16;
@@ -39,7 +39,7 @@ fn main() {
         ("git: `upload-pack`, 100 by prefix of 100,000", &many, prefix),
     ] {
         let began = Instant::now();
-        (0..200).for_each(|_| upload_pack(bare, &question(arguments)));
+        (0..200).for_each(|_| upload_pack(bare, &command("ls-refs", &[], arguments)));
         let each = began.elapsed().as_secs_f64() * 5.0;
         println!("| {what}, one after the other | {:.0} | {each:.2} ms | | |", 1000.0 / each);
     }
@@ -60,7 +60,7 @@ impl World<'_> {
     }
 
     fn post(&self, repository: &str, arguments: &[&[u8]]) -> Vec<u8> {
-        let (host, token, body) = (self.server.host(), &self.token, question(arguments));
+        let (host, token, body) = (self.server.host(), &self.token, command("ls-refs", &[], arguments));
         let head = format!(
             "POST /{repository}.git/git-upload-pack HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n{V2}\
              Content-Type: application/x-git-upload-pack-request\r\nContent-Length: {}\r\n\r\n",
@@ -122,20 +122,6 @@ fn length(bytes: &[u8]) -> Option<usize> {
     assert!(text.starts_with("http/1.1 200"), "{text}");
     let length = text.split("content-length: ").nth(1).expect("a length").split("\r\n").next().expect("a number");
     Some(head + 4 + length.parse::<usize>().expect("a number"))
-}
-
-/// A question for refs in version 2 of the protocol.
-fn question(arguments: &[&[u8]]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let line = |data: &[u8], out: &mut Vec<u8>| {
-        out.extend_from_slice(format!("{:04x}", data.len() + 4).as_bytes());
-        out.extend_from_slice(data);
-    };
-    line(b"command=ls-refs\n", &mut out);
-    out.extend_from_slice(b"0001");
-    arguments.iter().for_each(|argument| line(argument, &mut out));
-    out.extend_from_slice(b"0000");
-    out
 }
 
 fn upload_pack(bare: &Path, question: &[u8]) {

@@ -2,12 +2,14 @@
 //!
 //! Nothing of the machine's own configuration reaches what is started here, and everything that is started is stopped.
 
+mod command;
 mod git;
 mod history;
 mod http;
 mod sandbox;
 mod server;
 
+pub use command::command;
 pub use git::{Git, Outcome};
 pub use history::{History, write_history};
 pub use http::{Http, Response, read as read_answer};

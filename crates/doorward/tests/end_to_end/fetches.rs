@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use doorward_testkit::{Git, Response, Server, read_answer};
+use doorward_testkit::{Git, Response, Server, command, read_answer};
 
 use crate::operation::await_that;
 use crate::{server, server_with};
@@ -66,7 +66,7 @@ impl World {
         let authorization = format!("Authorization: Bearer {token}");
         let headers =
             [&*authorization, "Git-Protocol: version=2", "Content-Type: application/x-git-upload-pack-request"];
-        self.server.http().begin("/home/hello.git/git-upload-pack", &headers, &question(arguments))
+        self.server.http().begin("/home/hello.git/git-upload-pack", &headers, &command("fetch", &[], arguments))
     }
 
     fn ask(&self, arguments: &[&str]) -> Response {
@@ -113,15 +113,6 @@ impl World {
             .expect("moved");
         self.git.ok(directory.path(), &["rev-list", "--objects", commit]);
     }
-}
-
-fn question(arguments: &[&str]) -> Vec<u8> {
-    let line = |text: &str| format!("{:04x}{text}", text.len() + 4).into_bytes();
-    let mut request = line("command=fetch");
-    request.extend_from_slice(b"0001");
-    arguments.iter().for_each(|argument| request.extend(line(argument)));
-    request.extend_from_slice(b"0000");
-    request
 }
 
 /// The bytes of the first side band after the headings, and those of the others.

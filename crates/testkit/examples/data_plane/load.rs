@@ -103,18 +103,9 @@ pub(crate) fn upload_pack(peer: &Peer, repository: &str, file: &str, question: &
     [head.into_bytes(), question.to_vec()].concat()
 }
 
-/// A command of version 2.
+/// A command of version 2, with what git says of itself.
 pub(crate) fn command(name: &str, arguments: impl IntoIterator<Item = String>) -> Vec<u8> {
-    let mut request = Vec::new();
-    let mut line = |text: &str| request.extend(format!("{:04x}{text}", text.len() + 4).into_bytes());
-    line(&format!("command={name}"));
-    line("agent=git/2.47.3");
-    line("object-format=sha1");
-    let mut lines = Vec::new();
-    for argument in arguments {
-        lines.extend(format!("{:04x}{argument}", argument.len() + 4).into_bytes());
-    }
-    [request, b"0001".to_vec(), lines, b"0000".to_vec()].concat()
+    doorward_testkit::command(name, &["agent=git/2.47.3", "object-format=sha1"], arguments)
 }
 
 /// What a load took.
