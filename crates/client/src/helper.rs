@@ -8,15 +8,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use doorward_rules::{Kind, Timestamp};
-use doorward_wire::Description;
+use doorward_wire::{Description, kind_by_looks};
 use secrecy::SecretString;
 use thiserror::Error;
 
 use crate::choose::{Candidate, Choice, Chosen, Source};
 use crate::vault::{History, fingerprint};
-use crate::{
-    Entry, Environment, Held, Keep, Passed, Place, Probe, Vault, VaultError, choose, from_environment, kind_of,
-};
+use crate::{Entry, Environment, Held, Keep, Passed, Place, Probe, Vault, VaultError, choose, from_environment};
 
 /// What a helper works with.
 pub struct Helper<'a> {
@@ -293,7 +291,7 @@ fn secret_of(description: &Description) -> Option<&SecretString> {
 
 /// Where a secret that was typed for a place is of use: a repository's own token there alone.
 pub fn reach(place: &Place, secret: &SecretString) -> Place {
-    if kind_of(secret).is_some_and(Kind::is_access_token) { place.clone() } else { place.whole_host() }
+    if kind_by_looks(secret).is_some_and(Kind::is_access_token) { place.clone() } else { place.whole_host() }
 }
 
 /// What both sides can do: present a credential otherwise than as Basic, and remember something about it.

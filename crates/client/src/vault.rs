@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use doorward_rules::{Kind, Timestamp};
+use doorward_wire::kind_by_looks;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -18,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{Keyring, KeyringError, Place, kind_of};
+use crate::{Keyring, KeyringError, Place};
 
 /// The file and its key.
 #[derive(Debug, Clone)]
@@ -357,7 +358,7 @@ impl Entry {
     /// The kind of its secret, if the looks of it tell.
     pub fn kind(&self) -> Option<Kind> {
         match &self.held {
-            Held::Here(secret) => kind_of(secret),
+            Held::Here(secret) => kind_by_looks(secret),
             Held::InKeyring { kind, .. } => *kind,
         }
     }

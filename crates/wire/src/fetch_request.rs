@@ -50,6 +50,13 @@ impl FetchRequest {
         !self.lines.iter().any(|line| line.starts_with(b"have "))
     }
 
+    /// Whether less than whole histories with all their objects is wanted.
+    pub fn is_partial(&self) -> bool {
+        let is_part =
+            |line: &[u8]| [&b"deepen"[..], b"shallow ", b"filter "].iter().any(|begin| line.starts_with(begin));
+        self.lines.iter().any(|line| is_part(line))
+    }
+
     /// Whether tags are to be sent that lead to what is sent: then the answer depends on which tags there are.
     pub fn includes_tags(&self) -> bool {
         self.says(b"include-tag")

@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use doorward_rules::Kind;
-use doorward_wire::{Description, percent_decoded, percent_encoded};
+use doorward_wire::{Description, kind_by_looks, percent_decoded, percent_encoded};
 use secrecy::SecretString;
 
 use super::{Remedy, Step};
 use crate::bounded;
 use crate::migrate::netrc::{Machine, machines};
-use crate::{Environment, Place, kind_of};
+use crate::{Environment, Place};
 
 /// What was found, without asking the host.
 #[derive(Debug, Clone, Default)]
@@ -253,7 +253,7 @@ impl Evidence {
     /// Has git present a new credential.
     pub fn log_in(&self, place: &Place) -> Remedy {
         let another = self.helpers.iter().any(|helper| helper.answer.is_some());
-        let old = self.presented.as_ref().is_some_and(|(_, secret)| kind_of(secret) == Some(Kind::AppPassword));
+        let old = self.presented.as_ref().is_some_and(|(_, secret)| kind_by_looks(secret) == Some(Kind::AppPassword));
         if self.netrc && !old {
             return Remedy::say("take the entry of this host out of ~/.netrc, or put a valid token there");
         }

@@ -9,8 +9,9 @@ use doorward_client::doctor::{
     Answers, Evidence, Finding, HelperAnswer, HostKind, Inquiry, Remedy, Standing, Step, Verdict, examine,
     examine_rest, gather, inquire, judge, without_user,
 };
-use doorward_client::{Helper, Place, Presented, RestAnswer, RestError, Vault, fingerprint, kind_of, who_am_i};
+use doorward_client::{Helper, Place, Presented, RestAnswer, RestError, Vault, fingerprint, who_am_i};
 use doorward_rules::{Form, Kind, RuleSet, Surface};
+use doorward_wire::kind_by_looks;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
@@ -168,7 +169,7 @@ fn again(inquire: &impl Fn() -> Result<Inquiry, Failure>) -> Result<Inquiry, Fai
 fn ask_rest(evidence: &Evidence, host: HostKind) -> Option<Result<RestAnswer, RestError>> {
     let place = evidence.place.as_ref().filter(|place| host != HostKind::Unknown || place.is_bitbucket_cloud())?;
     let (name, secret) = evidence.presented.as_ref().filter(|_| !place.is_in_the_clear())?;
-    let kind = kind_of(secret);
+    let kind = kind_by_looks(secret);
     let bearer = kind.is_none_or(|kind| RuleSet::BitbucketCloud.accepts(kind, Surface::Rest, Form::BEARER, now()));
     let presented = match kind {
         Some(Kind::ApiToken) if name.contains('@') => Presented::Basic(name, secret),
@@ -423,7 +424,7 @@ impl SecretRow {
         Self {
             // Somebody may have put the token where the name belongs.
             username: doorward_wire::redact(name).into_owned(),
-            kind: kind_of(secret).map(Kind::word),
+            kind: kind_by_looks(secret).map(Kind::word),
             length: secret.expose_secret().chars().count(),
             mark: fingerprint(secret).chars().take(6).collect(),
         }

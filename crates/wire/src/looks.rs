@@ -1,12 +1,13 @@
 //! What the looks of a secret tell.
 
 use doorward_rules::Kind;
-use doorward_wire::{UnverifiedToken, bitbucket_cloud};
 use secrecy::SecretString;
+
+use crate::{UnverifiedToken, bitbucket_cloud};
 
 /// The kind that a secret has by its looks: of a token that this project makes, or of one of Bitbucket Cloud's, which cannot
 /// be read any further. Its access tokens all look the same.
-pub fn kind_of(secret: &SecretString) -> Option<Kind> {
+pub fn kind_by_looks(secret: &SecretString) -> Option<Kind> {
     match UnverifiedToken::parse(secret) {
         Ok(token) => token.kinds.iter().next(),
         Err(fault) => bitbucket_cloud::kind_of(fault),
@@ -26,7 +27,7 @@ mod tests {
             ("ATBBabcdefghijklmnopqrstuvwx0123ABCD".to_owned(), Some(Kind::AppPassword)),
             ("opaque".to_owned(), None),
         ] {
-            assert_eq!(kind_of(&secret.clone().into()), kind, "{}", &secret[..5]);
+            assert_eq!(kind_by_looks(&secret.clone().into()), kind, "{}", &secret[..5]);
         }
     }
 }
