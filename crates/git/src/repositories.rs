@@ -82,6 +82,14 @@ impl Repositories {
         })
     }
 
+    /// Other repositories, in another directory, which share the places for processes and the room for answers with these.
+    pub(crate) fn beside(&self, root: &Path) -> Result<Self, GitError> {
+        std::fs::create_dir_all(root).map_err(GitError::file(root))?;
+        let root = root.canonicalize().map_err(GitError::file(root))?.into();
+        let (tasks, swept, snapshots) = (TaskTracker::new(), Arc::default(), Arc::default());
+        Ok(Self { root, tasks, swept, snapshots, ..self.clone() })
+    }
+
     /// The branch that HEAD names, whether it is there or not; `None` if HEAD names no branch.
     ///
     /// # Errors

@@ -38,6 +38,11 @@ impl Loose {
         Ok(whole.then_some(found))
     }
 
+    /// Refs that were read from no files.
+    pub(super) fn of(refs: BTreeMap<Box<[u8]>, Value>) -> Self {
+        Self { refs, ..Self::default() }
+    }
+
     /// Bytes of memory, about.
     pub(super) fn size(&self) -> usize {
         (self.refs.len() + self.directories.len()) * EACH

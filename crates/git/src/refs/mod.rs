@@ -3,6 +3,7 @@
 
 mod answer;
 mod capabilities;
+mod listing;
 mod loose;
 mod packed;
 mod snapshot;
@@ -21,6 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::process::Process;
 use crate::{GitError, Repositories};
 pub(crate) use capabilities::Capabilities;
+pub use listing::Listing;
 use snapshot::{Looked, look};
 pub(crate) use snapshot::{Named, Snapshot};
 

@@ -54,6 +54,16 @@ impl Packed {
         Self { text, begin, stamp, by_id: OnceLock::new(), print_of_tags: OnceLock::new(), prepared: OnceCell::new() }
     }
 
+    /// Lines that are sorted and say what tags lead to, after a header that ends at a place.
+    pub(super) fn of(text: Box<[u8]>, begin: usize) -> Self {
+        Self::new(text, begin, None)
+    }
+
+    /// The whole file.
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     fn parse(text: Box<[u8]>, stamp: Stamp) -> Option<Self> {
         if text.is_empty() {
             return Some(Self::new(text, 0, Some(stamp)));

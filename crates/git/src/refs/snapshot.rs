@@ -22,7 +22,8 @@ pub(crate) struct Snapshot {
     /// What loose refs lead to: nothing more for what is no tag object.
     peeled: HashMap<Box<[u8]>, Option<Box<[u8]>>>,
     pub(crate) format: ObjectFormat,
-    config: Stamp,
+    /// Of files that were read; nothing of refs that another server listed.
+    config: Option<Stamp>,
     /// Whether objects of another repository are part of it, which a push is told of.
     pub(crate) has_alternates: bool,
     /// What loose refs lead to. Made when it is first needed.
@@ -69,12 +70,12 @@ pub(super) fn look(repository: &Path, before: Option<&Snapshot>, plain: &HashSet
         && before.loose.is_fresh(repository)?
         && before.packed.is_fresh(repository)?
         && loose::read(&repository.join("HEAD"))? == before.head
-        && Stamp::of(&repository.join("config"))?.is_some_and(|now| now.proves(before.config))
+        && Stamp::of(&repository.join("config"))?.is_some_and(|now| before.is_configured_as(now))
     {
         return Ok(Looked::Same);
     }
     let Some(config) = Stamp::of(&repository.join("config"))? else { return Ok(Looked::Foreign) };
-    let format = match before.filter(|before| config.proves(before.config)) {
+    let format = match before.filter(|before| before.is_configured_as(config)) {
         Some(before) => Some(before.format),
         None => format_of(&String::from_utf8_lossy(&std::fs::read(repository.join("config"))?)),
     };
@@ -163,11 +164,34 @@ impl Found {
             peeled.entry(id.clone()).or_insert(None);
         }
         let Self { packed, loose, head, format, config, has_alternates, .. } = self;
+        let config = Some(config);
         Snapshot { packed, loose, head, peeled, format, config, has_alternates, tips: OnceLock::new() }
     }
 }
 
 impl Snapshot {
+    /// Refs that were read from no files.
+    pub(super) fn of(
+        packed: Packed,
+        loose: Loose,
+        head: Option<Value>,
+        peeled: HashMap<Box<[u8]>, Option<Box<[u8]>>>,
+        format: ObjectFormat,
+    ) -> Self {
+        let (packed, tips) = (Arc::new(packed), OnceLock::new());
+        Self { packed, loose, head, peeled, format, config: None, has_alternates: false, tips }
+    }
+
+    /// Whether the configuration has not changed since.
+    fn is_configured_as(&self, now: Stamp) -> bool {
+        self.config.is_some_and(|before| now.proves(before))
+    }
+
+    /// The packed ones, as their file has them.
+    pub(super) fn packed_text(&self) -> &[u8] {
+        self.packed.text()
+    }
+
     /// Bytes of memory, about.
     pub(super) fn size(&self) -> usize {
         self.packed.size() + self.loose.size()
@@ -235,7 +259,7 @@ impl Snapshot {
         }
     }
 
-    fn find(&self, name: &[u8], depth: usize) -> Option<(&[u8], Option<&[u8]>)> {
+    pub(super) fn find(&self, name: &[u8], depth: usize) -> Option<(&[u8], Option<&[u8]>)> {
         match self.loose.refs.get(name) {
             Some(Value::Id(id)) => Some((id, self.peel(id))),
             Some(Value::Symbolic(target)) if depth < DEEPEST => self.find(target, depth + 1),

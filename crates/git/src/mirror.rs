@@ -1,0 +1,304 @@
+//! Mirrors: repositories whose truth is at another server, and what was fetched of them so far.
+//!
+//! Nothing here asks who may have what: whoever opens a mirror for a caller has seen the other server say yes to that caller. What a
+//! caller is told of refs comes from a [`Listing`] of that very moment; a mirror has the objects.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use doorward_rules::{CredentialId, RepositoryId};
+use doorward_wire::ListRequest;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
+
+use crate::line::Asker;
+use crate::process::{Process, feed};
+use crate::refs::Listing;
+use crate::{GitError, ObjectFormat, Output, Repositories, Repository, Service, durable, protocol_version};
+
+/// All mirrors of a data directory. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Mirrors(Repositories);
+
+impl Repositories {
+    /// The mirrors in `data/mirrors`, which share the places for processes and the room for answers with these.
+    ///
+    /// # Errors
+    /// [`GitError::File`] if the directory cannot be made.
+    pub fn mirrors(&self, data: &Path) -> Result<Mirrors, GitError> {
+        Ok(Mirrors(self.beside(&data.join("mirrors"))?))
+    }
+}
+
+impl Mirrors {
+    /// The answer to `info/refs` for a fetch, to whoever may see these refs.
+    ///
+    /// # Errors
+    /// [`GitError`] if git does not say what it can do.
+    pub async fn advertise(&self, listing: &Listing, protocol: Option<&str>) -> Result<Output, GitError> {
+        let capabilities = self.0.capabilities(listing.format()).await?;
+        let service = Service::UploadPack;
+        Ok(match protocol_version(protocol) {
+            2 => Output::of(capabilities.version_2.clone()),
+            version => listing.0.advertised(service, version == 1, capabilities, &self.0.slots),
+        })
+    }
+
+    /// The answer to a question for refs in version 2; `None` if the client counts on another format of objects.
+    pub fn list(&self, listing: &Listing, request: &ListRequest) -> Option<Output> {
+        let format = request.format.as_deref().unwrap_or(ObjectFormat::Sha1.word());
+        (format == listing.format().word()).then(|| listing.0.listed(request, &self.0.slots))
+    }
+
+    /// Opens a mirror for a fetch on behalf of whoever has this credential.
+    pub fn open(&self, id: RepositoryId, asker: Option<CredentialId>) -> Repository {
+        let asker = asker.map_or(Asker::Anyone, Asker::AccessToken);
+        let (all, directory) = (self.0.clone(), self.0.directory(id));
+        Repository { all, id, directory, service: Service::UploadPack, asker }
+    }
+
+    /// What its refs lead to: all of that is there, with everything that it needs. Empty if there is no mirror yet.
+    ///
+    /// # Errors
+    /// [`GitError`] if it cannot be read.
+    pub async fn tips(&self, id: RepositoryId) -> Result<Vec<Box<[u8]>>, GitError> {
+        if !self.0.directory(id).exists() {
+            return Ok(Vec::new());
+        }
+        Ok(self.0.snapshot(id).await?.map(|refs| Listing(refs).ids()).unwrap_or_default())
+    }
+
+    /// Those of some objects that are not there.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run.
+    pub async fn missing(&self, id: RepositoryId, objects: Vec<Box<[u8]>>) -> Result<Vec<Box<[u8]>>, GitError> {
+        let directory = self.0.directory(id);
+        if objects.is_empty() || !directory.exists() {
+            return Ok(objects);
+        }
+        let _place = self.0.slots.short().await?;
+        let mut command = self.0.git.command(&directory);
+        missing(&mut command, objects).await
+    }
+
+    /// Whether a commit leads back to another one, that may not be there.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run.
+    pub async fn leads_back(&self, id: RepositoryId, from: &[u8], to: &[u8]) -> Result<bool, GitError> {
+        let _place = self.0.slots.short().await?;
+        let mut command = self.0.git.command(&self.0.directory(id));
+        command.args(["merge-base", "--is-ancestor"]);
+        command.args([to, from].map(|id| String::from_utf8_lossy(id).into_owned()));
+        let (process, stdin, _stdout) = Process::start("merge-base", &mut command)?;
+        drop(stdin);
+        Ok(process.wait().await?.success())
+    }
+
+    /// Throws a mirror away that cannot be used: what is in it is at the other server.
+    ///
+    /// # Errors
+    /// [`GitError::File`] if it cannot be removed.
+    pub fn discard(&self, id: RepositoryId) -> Result<(), GitError> {
+        self.0.must_sweep(id);
+        self.0.delete(id)
+    }
+
+    /// Takes in a pack that the other server has sent for these refs, and makes them those of the mirror. Nothing of it is there
+    /// before all that the refs need is.
+    ///
+    /// One at a time may be taken into a mirror; the caller sees to that.
+    ///
+    /// # Errors
+    /// [`GitError::Failed`] if the pack is broken or is not all that the refs need; then nothing has changed.
+    pub async fn receive(
+        &self,
+        id: RepositoryId,
+        refs: &Listing,
+        pack: impl AsyncRead + Unpin,
+    ) -> Result<u64, GitError> {
+        self.begin(id, refs.format()).await?;
+        let directory = self.0.directory(id);
+        let apart = Apart::new(&directory)?;
+        let mut index = self.0.git.command(&directory);
+        apart.with(&mut index).args(["index-pack", "--stdin", "--fix-thin"]);
+        let (process, stdin, mut stdout) = Process::start("index-pack", &mut index)?;
+        let mut told = Vec::new();
+        let (fed, read) = tokio::join!(feed(pack, stdin), stdout.read_to_end(&mut told));
+        let (status, complaints) = process.wait_with_complaints().await?;
+        // What breaks off is not the fault of what came before.
+        fed.and(read).map_err(GitError::run("index-pack"))?;
+        if !status.success() {
+            return Err(GitError::Failed { what: "index-pack", stderr: complaints });
+        }
+        self.check(&directory, &apart, refs).await?;
+        let bytes = tokio::task::spawn_blocking(move || apart.settle()).await;
+        let bytes = bytes.map_err(|error| GitError::run("index-pack")(std::io::Error::other(error)))??;
+        self.write(id, refs).await?;
+        Ok(bytes)
+    }
+
+    /// Makes these refs those of the mirror, which has all that they need already.
+    ///
+    /// # Errors
+    /// [`GitError`] if it has not, or they cannot be written.
+    pub async fn adopt(&self, id: RepositoryId, refs: &Listing) -> Result<(), GitError> {
+        self.begin(id, refs.format()).await?;
+        let directory = self.0.directory(id);
+        let mut command = self.0.git.command(&directory);
+        connected(&mut command, refs.ids()).await?;
+        self.write(id, refs).await
+    }
+
+    /// Looks after those that are there already, as a server does when it starts.
+    ///
+    /// # Errors
+    /// [`GitError::File`] if the directory cannot be read.
+    pub async fn look_after(&self) -> Result<(), GitError> {
+        self.0.sweep_unfinished(|_| true, UNFINISHED)?;
+        for entry in fs::read_dir(&*self.0.root).map_err(GitError::file(&*self.0.root))?.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if let Some(id) = name.strip_suffix(".git").and_then(|id| id.parse().ok()) {
+                self.0.sweep(id).await?;
+                self.0.look_after(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is under way.
+    pub async fn finish(&self) {
+        self.0.finish().await;
+    }
+
+    /// Makes the mirror, if there is none; and sweeps one that a server before us may have left half-way.
+    async fn begin(&self, id: RepositoryId, format: ObjectFormat) -> Result<(), GitError> {
+        if !self.0.directory(id).exists() {
+            self.0.create(id, format).await?;
+        }
+        self.0.sweep(id).await?;
+        match self.0.snapshot(id).await? {
+            Some(refs) if refs.format != format => {
+                let stderr = format!("the mirror is not of the format {}", format.word());
+                Err(GitError::Failed { what: "config", stderr })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sees to it that everything is there that refs need.
+    async fn check(&self, directory: &Path, apart: &Apart, refs: &Listing) -> Result<(), GitError> {
+        let mut command = self.0.git.command(directory);
+        connected(apart.with(&mut command), refs.ids()).await
+    }
+
+    async fn write(&self, id: RepositoryId, refs: &Listing) -> Result<(), GitError> {
+        let (directory, refs) = (self.0.directory(id), refs.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            replace(&directory, "packed-refs", refs.packed_file())?;
+            replace(&directory, "HEAD", refs.head_file().as_bytes())
+        });
+        written.await.map_err(|error| GitError::run("refs")(std::io::Error::other(error)))??;
+        self.0.snapshots.touch(id, std::iter::empty());
+        self.0.look_after(id);
+        Ok(())
+    }
+}
+
+/// Objects that are not part of a repository yet. What is not settled is gone with this.
+struct Apart {
+    directory: PathBuf,
+    objects: PathBuf,
+}
+
+impl Apart {
+    fn new(repository: &Path) -> Result<Self, GitError> {
+        let objects = repository.join("objects");
+        // A name that the sweep knows.
+        let made = tempfile::Builder::new().prefix("tmp_objdir-mirror-").tempdir_in(&objects);
+        let directory = made.map_err(GitError::file(&objects))?.keep();
+        Ok(Self { directory, objects })
+    }
+
+    /// Lets a command write here, and read there as well.
+    fn with<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("GIT_OBJECT_DIRECTORY", &self.directory);
+        command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &self.objects)
+    }
+
+    /// Makes them part of the repository; how many bytes there were. An index comes last: without it nobody looks for its pack.
+    fn settle(self) -> Result<u64, GitError> {
+        let (from, to) = (self.directory.join("pack"), self.objects.join("pack"));
+        let entries = fs::read_dir(&from).map_err(GitError::file(&from))?.flatten();
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        files.sort_by_key(|path| path.extension().is_some_and(|end| end == "idx"));
+        let mut bytes = 0;
+        for path in files {
+            bytes += path.metadata().map_or(0, |data| data.len());
+            let name = path.file_name().unwrap_or_default();
+            fs::rename(&path, to.join(name)).map_err(GitError::file(&path))?;
+        }
+        durable::sync(&to)?;
+        Ok(bytes)
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Those of some objects that a repository does not have.
+async fn missing(command: &mut Command, objects: Vec<Box<[u8]>>) -> Result<Vec<Box<[u8]>>, GitError> {
+    command.args(["cat-file", "--batch-check=%(objectname)", "--buffer"]);
+    let answers = answered("cat-file", command, &objects).await?;
+    let lines = answers.split(|byte| *byte == b'\n');
+    // `ID missing`
+    Ok(lines.filter_map(|line| line.strip_suffix(b" missing")).map(Box::from).collect())
+}
+
+/// Sees to it that everything is there that some objects need, but for what the refs that are there need.
+async fn connected(command: &mut Command, objects: Vec<Box<[u8]>>) -> Result<(), GitError> {
+    command.args(["rev-list", "--objects", "--stdin", "--quiet", "--not", "--all"]);
+    answered("rev-list", command, &objects).await.map(drop)
+}
+
+/// Runs a command that is given objects, one on a line.
+async fn answered(what: &'static str, command: &mut Command, objects: &[Box<[u8]>]) -> Result<Vec<u8>, GitError> {
+    let (process, mut stdin, mut stdout) = Process::start(what, command)?;
+    let mut question = objects.join(&b'\n');
+    question.push(b'\n');
+    let mut answers = Vec::new();
+    let (asked, read) = tokio::join!(
+        async {
+            let asked = stdin.write_all(&question).await;
+            drop(stdin);
+            asked
+        },
+        stdout.read_to_end(&mut answers)
+    );
+    let (status, stderr) = process.wait_with_complaints().await?;
+    if !status.success() {
+        return Err(GitError::Failed { what, stderr });
+    }
+    asked.and(read.map(drop)).map_err(GitError::run(what))?;
+    Ok(answers)
+}
+
+/// Puts a file in the place of another, under git's own lock for it.
+fn replace(directory: &Path, name: &str, content: &[u8]) -> Result<(), GitError> {
+    let (path, lock) = (directory.join(name), directory.join(format!("{name}.lock")));
+    let mut file = File::create_new(&lock).map_err(GitError::file(&lock))?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    written.and_then(|()| fs::rename(&lock, &path)).map_err(|error| {
+        let _ = fs::remove_file(&lock);
+        GitError::file(&lock)(error)
+    })?;
+    durable::sync(directory)
+}
+
+/// How old a mirror must be that was begun and never finished, to be removed.
+const UNFINISHED: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
