@@ -1,0 +1,184 @@
+//! Credentials of the gateway's own, for jobs that present a token of this server: where they come from, and which one is used.
+
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
+
+use crate::caller::PrintKey;
+use crate::{Caller, Forms, Print, Unanswered, Upstream};
+
+/// Where a credential comes from: `USER:SECRET`, or a secret alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// An environment variable of the server.
+    Environment(String),
+    /// A file.
+    File(PathBuf),
+    /// What a command writes, run by a shell.
+    Command(String),
+}
+
+/// The credentials of an upstream, and which of them is used.
+#[derive(Debug, Default)]
+pub(crate) struct Broker {
+    state: Mutex<State>,
+    /// Held by whoever reads a source.
+    reading: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Which source is used.
+    place: usize,
+    /// What was read of it, and when.
+    read: Option<(Caller, Instant)>,
+    /// When none could be read, and why.
+    failed: Option<(Unanswered, Instant)>,
+}
+
+impl std::str::FromStr for Source {
+    type Err = String;
+
+    /// `env:NAME`, `file:PATH` or `command:LINE`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("env", name)) if !name.is_empty() => Ok(Self::Environment(name.into())),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("command", line)) if !line.is_empty() => Ok(Self::Command(line.into())),
+            _ => Err("env:NAME, file:PATH or command:LINE".into()),
+        }
+    }
+}
+
+/// As it is written. What a command line says is not shown: it may have a secret in it.
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Environment(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Command(_) => f.write_str("command:…"),
+        }
+    }
+}
+
+impl Upstream {
+    /// The credential of the gateway's own that is used now. Sources are read again after a while, so that one can be replaced while
+    /// the server runs.
+    ///
+    /// # Errors
+    /// [`Unanswered`] if none can be had. That is no refusal of whoever asks.
+    pub async fn brokered(&self) -> Result<Caller, Unanswered> {
+        let sources = &self.settings().credentials;
+        if let Some(known) = self.broker().known() {
+            return known;
+        }
+        let _reading = self.broker().reading.lock().await;
+        // Somebody else may have read it meanwhile.
+        if let Some(known) = self.broker().known() {
+            return known;
+        }
+        let mut place = self.broker().lock().place;
+        let mut trouble = "no credential is set for it".to_owned();
+        for _ in 0..sources.len() {
+            let source = &sources[place % sources.len()];
+            match source.read().await.and_then(|text| caller(&text, self.settings().forms, self.key())) {
+                Ok(caller) => {
+                    let mut state = self.broker().lock();
+                    (state.place, state.read) = (place % sources.len(), Some((caller.clone(), Instant::now())));
+                    return Ok(caller);
+                }
+                Err(why) => {
+                    tracing::error!(upstream = self.settings().name, %source, why, "a credential cannot be read");
+                    trouble = format!("its credential cannot be read from {source}");
+                    place += 1;
+                }
+            }
+        }
+        let why = format!("{} cannot be asked: {trouble}", self.settings().name);
+        let unanswered = Unanswered { why, limited: false, unsure: false, retry_after: SOON };
+        self.broker().lock().failed = Some((unanswered.clone(), Instant::now()));
+        Err(unanswered)
+    }
+
+    /// Goes on to the next credential, since this one was refused; whether there is another one.
+    pub fn replace(&self, refused: Print) -> bool {
+        let count = self.settings().credentials.len();
+        let mut state = self.broker().lock();
+        // Somebody else may have gone on already.
+        if state.read.as_ref().is_some_and(|(caller, _)| caller.print() == refused) {
+            (state.place, state.read) = ((state.place + 1) % count.max(1), None);
+            tracing::warn!(upstream = self.settings().name, credential = %refused.id(), "it was refused; the next one is used");
+        }
+        count > 1
+    }
+}
+
+impl Broker {
+    /// What is known from a moment ago.
+    fn known(&self) -> Option<Result<Caller, Unanswered>> {
+        let state = self.lock();
+        if let Some((caller, _)) = state.read.as_ref().filter(|(_, at)| at.elapsed() < AGAIN) {
+            return Some(Ok(caller.clone()));
+        }
+        state.failed.as_ref().filter(|(_, at)| at.elapsed() < SOON).map(|(unanswered, _)| Err(unanswered.clone()))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source {
+    async fn read(&self) -> Result<SecretString, String> {
+        match self {
+            Self::Environment(name) => std::env::var(name).map(SecretString::from).map_err(|error| error.to_string()),
+            Self::File(path) => {
+                let text = tokio::fs::read_to_string(path).await;
+                text.map(SecretString::from).map_err(|error| error.to_string())
+            }
+            Self::Command(line) => {
+                let mut command = tokio::process::Command::new("/bin/sh");
+                command.arg("-c").arg(line).stdin(std::process::Stdio::null()).kill_on_drop(true);
+                command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
+                let mut child = command.spawn().map_err(|error| error.to_string())?;
+                let mut text = String::new();
+                let work = async {
+                    if let Some(output) = child.stdout.take() {
+                        output.take(LONGEST).read_to_string(&mut text).await.map_err(|error| error.to_string())?;
+                    }
+                    child.wait().await.map_err(|error| error.to_string())
+                };
+                let status = timeout(PATIENCE, work).await.map_err(|_| "it takes too long".to_owned())??;
+                if status.success() { Ok(text.into()) } else { Err(format!("it ended with {status}")) }
+            }
+        }
+    }
+}
+
+/// The credential that a text is.
+fn caller(text: &SecretString, forms: Forms, key: &PrintKey) -> Result<Caller, String> {
+    let text = text.expose_secret().trim();
+    if text.is_empty() || text.contains(char::is_control) {
+        return Err("it is empty, or has more than one line".into());
+    }
+    let (user, secret) = match text.split_once(':') {
+        Some((user, secret)) => (Some(user), SecretString::from(secret)),
+        None => (None, SecretString::from(text)),
+    };
+    let header = crate::caller::authorization(user, &secret)?;
+    let read = Caller::read([&header].into_iter(), forms, key).map_err(|error| error.to_string())?;
+    read.ok_or_else(|| "it is empty".to_owned())
+}
+
+/// After how long a source is read again.
+const AGAIN: Duration = Duration::from_secs(60);
+/// How long it is left alone when none can be read.
+const SOON: Duration = Duration::from_secs(5);
+/// How long a command may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Bytes of what a command writes.
+const LONGEST: u64 = 64 * 1024;

@@ -1,0 +1,115 @@
+//! Tries an upstream: whether it can be reached, and what a credential is good for on each of its surfaces.
+
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use doorward_rules::{Reason, Surface, Timestamp};
+use doorward_wire::RepositoryName;
+use http::{HeaderMap, Method};
+use secrecy::SecretString;
+
+use crate::agent::{Agent, NoAnswer, whole};
+use crate::caller::{Caller, PrintKey, authorization};
+use crate::look::{request, turned};
+use crate::{Turned, UpstreamSettings};
+
+/// What was found on one surface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was tried: `git fetch`, `git push` or `REST`.
+    pub surface: &'static str,
+    /// How the credential was presented; none without one.
+    pub form: Option<String>,
+    /// Whether it works.
+    pub works: bool,
+    /// What the upstream said, or what it took.
+    pub told: String,
+    /// The scopes of the credential, as the upstream names them.
+    pub scopes: Option<String>,
+    /// The kind of the credential, as the upstream names it.
+    pub kind: Option<String>,
+}
+
+/// Tries each surface once, with the user name and secret that a job would send (as Bearer, if there is no name) or without any; git
+/// and REST of a repository, if one is named.
+pub async fn check(
+    settings: &UpstreamSettings,
+    credential: Option<(Option<&str>, &SecretString)>,
+    repository: Option<&RepositoryName>,
+    now: Timestamp,
+) -> Result<Vec<Finding>, String> {
+    let agent = Agent::new(settings.quiet)?;
+    let header = credential.map(|(user, secret)| authorization(user, secret)).transpose()?;
+    let caller = Caller::read(header.iter(), settings.forms, &PrintKey::new());
+    let caller = caller.map_err(|error| error.to_string())?;
+    let mut asked = Vec::new();
+    match repository {
+        Some(name) => {
+            let git = |service: &str| format!("{}/{name}.git/info/refs?service={service}", settings.git);
+            asked.push(("git fetch", Surface::Git, git("git-upload-pack")));
+            asked.push(("git push", Surface::Git, git("git-receive-pack")));
+        }
+        None => asked.push(("git", Surface::Git, format!("{}/", settings.git))),
+    }
+    if let Some(rest) = &settings.rest {
+        let path = repository.map_or_else(|| "/user".to_owned(), |name| format!("/repositories/{name}"));
+        asked.push(("REST", Surface::Rest, format!("{rest}{path}")));
+    }
+    let mut findings = Vec::new();
+    for (what, surface, url) in asked {
+        findings.push(try_one(&agent, what, surface, &url, caller.as_ref(), now).await);
+    }
+    Ok(findings)
+}
+
+async fn try_one(
+    agent: &Agent,
+    what: &'static str,
+    surface: Surface,
+    url: &str,
+    caller: Option<&Caller>,
+    now: Timestamp,
+) -> Finding {
+    let finding = |form, works, told| Finding { surface: what, form, works, told, scopes: None, kind: None };
+    let presented = match caller.map(|caller| caller.present(surface, now)).transpose() {
+        Ok(presented) => presented,
+        Err(reason) => return finding(None, false, refused_here(&reason)),
+    };
+    let form =
+        presented.as_ref().map(|presented| presented.form.map_or("as it was sent".into(), |form| form.to_string()));
+    let made = request(Method::GET, url, presented.as_ref().map(|presented| &presented.header), whole(""));
+    let request = match made {
+        Ok(request) => request,
+        Err(error) => return finding(form, false, error.to_string()),
+    };
+    let began = Instant::now();
+    let sent = tokio::time::timeout(PATIENCE, agent.send(request, &AtomicBool::new(false))).await;
+    let late = || NoAnswer { why: format!("it did not answer within {} s", PATIENCE.as_secs()), unsent: false };
+    let response = match sent.unwrap_or_else(|_| Err(late())) {
+        Ok(response) => response,
+        Err(no) => return finding(form, false, format!("it cannot be reached: {}", no.why)),
+    };
+    let (status, took) = (response.status(), began.elapsed().as_millis());
+    let header = |headers: &HeaderMap, name: &str| {
+        headers.get(name).and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty()).map(str::to_owned)
+    };
+    let (scopes, kind) =
+        (header(response.headers(), "x-oauth-scopes"), header(response.headers(), "x-credential-type"));
+    // Of the host alone no more is asked than that it answers.
+    let works = status.is_success() || (what == "git" && !status.is_server_error());
+    let told = match works {
+        true => format!("{} in {took} ms", status.as_u16()),
+        false => match turned(response).await {
+            Turned::There { said, .. } if !said.is_empty() => format!("{}: {said}", status.as_u16()),
+            _ => status.as_u16().to_string(),
+        },
+    };
+    Finding { scopes, kind, ..finding(form, works, told) }
+}
+
+fn refused_here(reason: &Reason) -> String {
+    format!("{reason}; {}", reason.remedy())
+}
+
+/// How long one surface may take.
+const PATIENCE: Duration = Duration::from_secs(30);

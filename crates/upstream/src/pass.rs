@@ -1,0 +1,143 @@
+//! What is passed on as it is, but for the credential: REST, Git LFS, and fetches that are not answered from a mirror.
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::AtomicBool;
+
+use doorward_rules::{RepositoryId, Surface, Timestamp};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+};
+use http::header::{SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use uuid::Uuid;
+
+use crate::agent::{Answer, Bytes, file, whole};
+use crate::ask::{Effect, Question};
+use crate::budget::Bucket;
+use crate::upstream::Subject;
+use crate::{Caller, Turned, Unanswered, Upstream};
+
+/// A request to be passed on.
+#[derive(Debug)]
+pub struct Passing {
+    /// Where it is presented.
+    pub surface: Surface,
+    /// The repository that it is about, by the id of its mirror, if it is about one.
+    pub repository: Option<RepositoryId>,
+    /// Its method.
+    pub method: Method,
+    /// The whole address at the upstream.
+    pub url: String,
+    /// Its headers, as they came.
+    pub headers: HeaderMap,
+    /// What it brings.
+    pub content: Content,
+}
+
+/// What a request brings.
+#[derive(Debug)]
+pub enum Content {
+    /// A little.
+    Bytes(Bytes),
+    /// More, and how much.
+    File(File, u64),
+}
+
+impl Upstream {
+    /// Passes a request on with the credential in its right form. What changes nothing is tried again until patience is over;
+    /// what may change something only as long as it is certain that it has not.
+    ///
+    /// # Errors
+    /// [`Unanswered`] if there is no answer.
+    pub async fn pass(
+        &self,
+        passing: &Passing,
+        caller: Option<&Caller>,
+        now: Timestamp,
+    ) -> Result<Result<http::Response<Answer>, Turned>, Unanswered> {
+        let Passing { surface, repository, method, url, headers, content } = passing;
+        let authorization = match self.authorization(caller, *surface, now) {
+            Ok(header) => header,
+            Err(reason) => return Ok(Err(Turned::Here(reason))),
+        };
+        let (bucket, effect) = match (surface, method) {
+            (Surface::Git, _) => (Bucket::Git, Effect::Reads),
+            (Surface::Lfs, _) => (Bucket::Git, effect_of(method)),
+            _ => (Bucket::Rest, effect_of(method)),
+        };
+        let subject =
+            Subject { repository: repository.unwrap_or(RepositoryId(Uuid::nil())), print: caller.map(Caller::print) };
+        let make = || {
+            let (body, length) = match content {
+                Content::Bytes(bytes) => (whole(bytes.clone()), bytes.len() as u64),
+                Content::File(content, length) => (file(content, *length)?, *length),
+            };
+            let mut request = http::Request::new(body);
+            *request.method_mut() = method.clone();
+            *request.uri_mut() = url.parse().map_err(io::Error::other)?;
+            *request.headers_mut() = onward(headers);
+            if length > 0 || headers.contains_key(CONTENT_LENGTH) {
+                request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+            }
+            if let Some(authorization) = &authorization {
+                request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+            }
+            Ok(request)
+        };
+        let arrived = AtomicBool::new(false);
+        self.ask(Question { caller, subject, bucket, effect, arrived: &arrived }, make).await.map(Ok)
+    }
+}
+
+/// Whether a method promises to change nothing (RFC 9110, section 9.2.1).
+fn effect_of(method: &Method) -> Effect {
+    if method.is_safe() { Effect::Reads } else { Effect::Changes }
+}
+
+/// The headers that are meant for whoever gets the message at last (RFC 9110, section 7.6.1), without the credential.
+pub fn onward(headers: &HeaderMap) -> HeaderMap {
+    let named: Vec<HeaderName> = (headers.get_all(CONNECTION).iter())
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    let is_onward = |name: &HeaderName| {
+        let hop = [CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+        // A cookie is another server's, and what says that it is another method would not be asked about as that.
+        let ours = [HOST, AUTHORIZATION, CONTENT_LENGTH, COOKIE, SET_COOKIE];
+        let overrides = ["x-http-method-override", "x-http-method", "x-method-override"].contains(&name.as_str());
+        let forwarded =
+            name.as_str().starts_with("x-forwarded-") || ["forwarded", "keep-alive", "expect"].contains(&name.as_str());
+        !hop.contains(name) && !ours.contains(name) && !named.contains(name) && !forwarded && !overrides
+    };
+    headers.iter().filter(|(name, _)| is_onward(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_the_connection_and_the_credential_stay_here() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("accept", "application/json"),
+            ("authorization", "Bearer x"),
+            ("connection", "close, X-Own"),
+            ("x-own", "1"),
+            ("cookie", "session=1"),
+            ("x-http-method-override", "DELETE"),
+            ("host", "gateway"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("transfer-encoding", "chunked"),
+            ("accept-encoding", "gzip"),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let onward = onward(&headers);
+        let mut names: Vec<&str> = onward.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["accept", "accept-encoding"]);
+    }
+}

@@ -1,0 +1,219 @@
+//! A push, passed on: sent again only if it is certain that nothing of it was done, and looked after if nobody knows.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use doorward_git::Listing;
+use doorward_rules::{Surface, Timestamp};
+use doorward_wire::{ObjectId, RefUpdate, RepositoryName};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method};
+
+use crate::agent::{Answer, Bytes, collect, file};
+use crate::ask::{Effect, Question, is_trouble};
+use crate::budget::Bucket;
+use crate::look::{request, turned};
+use crate::upstream::Subject;
+use crate::waits::Waits;
+use crate::{Caller, Hindered, Seen, Turned, Unanswered, Upstream};
+
+/// A push that was received whole.
+#[derive(Debug)]
+pub struct Push {
+    /// All of it, as it was sent.
+    pub content: File,
+    /// How long it is.
+    pub length: u64,
+    /// What it asks for.
+    pub updates: Vec<RefUpdate>,
+}
+
+/// What became of a push.
+#[derive(Debug)]
+pub enum Pushed {
+    /// What the upstream said of it.
+    Answered(Bytes),
+    /// It was not taken from this caller.
+    Turned(Turned),
+    /// The upstream broke off; what its refs are now tells which updates were made. For each update that was not, why.
+    Settled(Vec<Option<String>>),
+}
+
+/// What refs tell of a push.
+enum Found {
+    /// Nothing of it was done.
+    Nothing,
+    /// For each update, whether it was made; and if not, why not.
+    Something(Vec<Option<String>>),
+}
+
+impl Upstream {
+    /// What the upstream says before a push, to this caller.
+    ///
+    /// # Errors
+    /// [`Unanswered`] if it cannot be asked now.
+    pub async fn before_push(
+        &self,
+        name: &RepositoryName,
+        caller: Option<&Caller>,
+        now: Timestamp,
+    ) -> Result<Result<http::Response<Answer>, Turned>, Unanswered> {
+        let header = match self.authorization(caller, Surface::Git, now) {
+            Ok(header) => header,
+            Err(reason) => return Ok(Err(Turned::Here(reason))),
+        };
+        let url = self.url_of(name, "info/refs?service=git-receive-pack");
+        let arrived = AtomicBool::new(false);
+        let question = self.question(name, caller, Effect::Reads, &arrived);
+        let get = || {
+            let mut request = request(Method::GET, &url, header.as_ref(), crate::agent::whole(""))?;
+            request.headers_mut().remove("git-protocol");
+            Ok(request)
+        };
+        let response = self.ask(question, get).await?;
+        if response.status().is_success() { Ok(Ok(response)) } else { Ok(Err(turned(response).await)) }
+    }
+
+    /// Passes a push on.
+    ///
+    /// # Errors
+    /// [`Unanswered`] if it could not be passed on; or, if `unsure`, if nobody knows whether it was done.
+    pub async fn push(
+        &self,
+        name: &RepositoryName,
+        caller: Option<&Caller>,
+        push: &Push,
+        now: Timestamp,
+    ) -> Result<Pushed, Unanswered> {
+        let header = match self.authorization(caller, Surface::Git, now) {
+            Ok(header) => header,
+            Err(reason) => return Ok(Pushed::Turned(Turned::Here(reason))),
+        };
+        let url = self.url_of(name, "git-receive-pack");
+        let arrived = AtomicBool::new(false);
+        let question = self.question(name, caller, Effect::Changes, &arrived);
+        let post = || {
+            let mut request = request(Method::POST, &url, header.as_ref(), file(&push.content, push.length)?)?;
+            let headers = request.headers_mut();
+            headers.remove("git-protocol");
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-git-receive-pack-request"));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(push.length));
+            Ok(request)
+        };
+        let deadline = Instant::now() + self.settings().patience;
+        let (mut waits, mut again) = (Waits::default(), false);
+        loop {
+            let broken = match self.ask(question, post).await {
+                Ok(response) if response.status().is_success() => {
+                    match collect(response.into_body(), LONGEST_REPORT).await {
+                        // One that was sent twice may be refused because the first was done after all.
+                        Ok(report) if again => {
+                            return Ok(match self.find_out(name, caller, push, now).await {
+                                Ok(Found::Something(made)) => Pushed::Settled(made),
+                                _ => Pushed::Answered(report.into()),
+                            });
+                        }
+                        Ok(report) => return Ok(Pushed::Answered(report.into())),
+                        Err(no) => no.why,
+                    }
+                }
+                Ok(response) if is_trouble(response.status()) => {
+                    format!("{} had trouble of its own ({})", self.settings().name, response.status().as_u16())
+                }
+                Ok(response) => return Ok(Pushed::Turned(turned(response).await)),
+                Err(unanswered) if unanswered.unsure => unanswered.why,
+                Err(unanswered) => return Err(unanswered),
+            };
+            let _notice = self.notice(question.subject, &format!("{broken}; looking what was done"), deadline, None);
+            match self.find_out(name, caller, push, now).await? {
+                Found::Something(made) => return Ok(Pushed::Settled(made)),
+                Found::Nothing => {}
+            }
+            let wait = self.schedule().place(waits.next(None));
+            if Instant::now() + wait > deadline {
+                // What has arrived whole may be at work still, however long that takes.
+                let unsure = arrived.load(Ordering::Relaxed);
+                let end =
+                    if unsure { "nothing was changed so far; it may still be done" } else { "nothing was changed" };
+                return Err(Unanswered { why: format!("{broken}; {end}"), limited: false, unsure, retry_after: wait });
+            }
+            again = true;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Looks what became of a push of which nobody has said it.
+    async fn find_out(
+        &self,
+        name: &RepositoryName,
+        caller: Option<&Caller>,
+        push: &Push,
+        now: Timestamp,
+    ) -> Result<Found, Unanswered> {
+        match self.look(name, caller, now).await {
+            Seen::Refs(refs) => self.found(name, caller, &refs, &push.updates, now).await,
+            Seen::Old => Err(unsure("the upstream does not list refs in a way that is known")),
+            Seen::Turned(turned) => Err(unsure(&turned.to_string())),
+            Seen::Unanswered(unanswered) => Err(unsure(&Arc::unwrap_or_clone(unanswered).why)),
+        }
+    }
+
+    /// What refs tell of updates. One that was moved on since may have been made all the same: then what it was moved to leads back.
+    async fn found(
+        &self,
+        name: &RepositoryName,
+        caller: Option<&Caller>,
+        refs: &Listing,
+        updates: &[RefUpdate],
+        now: Timestamp,
+    ) -> Result<Found, Unanswered> {
+        let (mut made, mut untouched) = (Vec::new(), true);
+        for update in updates {
+            let there = refs.find(update.name.as_bytes());
+            let is = |id: &ObjectId| match there {
+                Some(there) => there == id.as_str().as_bytes(),
+                None => id.is_null(),
+            };
+            untouched &= is(&update.old) && !is(&update.new);
+            let is_ancestor = || async {
+                let (Some(there), false) = (there, update.new.is_null()) else { return Ok(false) };
+                let ready = self.ready(name, caller, refs, vec![there.into()], now).await;
+                ready.map_err(|hindered| match hindered {
+                    Hindered::Unanswered(unanswered) => unanswered,
+                    Hindered::Turned(turned) => unsure(&turned.to_string()),
+                })?;
+                let (mirror, new) = (self.mirror_of(name), update.new.as_str().as_bytes());
+                self.mirrors().leads_back(mirror, there, new).await.map_err(|error| self.trouble(&error))
+            };
+            made.push(match () {
+                () if is(&update.new) => None,
+                () if is(&update.old) => Some("it was not done; push again to hear why".to_owned()),
+                () if is_ancestor().await? => None,
+                () => Some("whether it was done is not known: it was moved since; fetch, and look".to_owned()),
+            });
+        }
+        Ok(if untouched { Found::Nothing } else { Found::Something(made) })
+    }
+
+    fn question<'a>(
+        &self,
+        name: &RepositoryName,
+        caller: Option<&'a Caller>,
+        effect: Effect,
+        arrived: &'a AtomicBool,
+    ) -> Question<'a> {
+        let subject = Subject { repository: self.mirror_of(name), print: caller.map(Caller::print) };
+        Question { caller, subject, bucket: Bucket::Git, effect, arrived }
+    }
+}
+
+/// Nobody knows what became of a push.
+fn unsure(why: &str) -> Unanswered {
+    let why = format!("{why}; whether the push was done is not known");
+    Unanswered { why, limited: false, unsure: true, retry_after: Waits::default().next(None) }
+}
+
+/// Bytes of what an upstream says of a push.
+const LONGEST_REPORT: u64 = 16 * 1024 * 1024;
