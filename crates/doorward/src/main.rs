@@ -51,6 +51,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Up(_) => command::up::run(configuration, json).await,
         Command::Serve(_) => command::serve::run(configuration, json).await,
         Command::Sandbox(flags) => command::sandbox::run(flags, configuration, json).await,
+        Command::Upstream(command) => command::upstream::run(command, &configuration, json).await,
         Command::Config(config) => command::config::run(&config, &configuration, json),
         // The others were dealt with before.
         _ => Ok(()),

@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use doorward_git::Repositories;
 use doorward_rules::{CredentialId, Timestamp};
 use doorward_store::{Recorder, Store};
+use doorward_upstream::Upstream;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::ServerSettings;
 use crate::attempts::{Attempts, PerMinute};
 use crate::clock::Clock;
+use crate::gateway::Gateway;
 use crate::keyed::Keyed;
 use crate::metrics::Metrics;
 use crate::sandbox::Sandbox;
@@ -36,6 +38,8 @@ pub(crate) struct Inner {
     /// The counts of refusals that were begun in this minute, by their tags.
     counted: PerMinute<u32>,
     pub(crate) sandbox: Option<Sandbox>,
+    /// The upstreams, if there are any.
+    pub(crate) gateway: Option<Gateway>,
     /// Uploads under the keys of their callers.
     pub(crate) uploads: Keyed,
     /// Says that there is something to be sent to webhooks.
@@ -58,13 +62,20 @@ pub(crate) struct InFlight {
 }
 
 impl App {
-    pub(crate) fn new(settings: ServerSettings, store: Store, repositories: Repositories, recorder: Recorder) -> Self {
+    pub(crate) fn new(
+        settings: ServerSettings,
+        store: Store,
+        repositories: Repositories,
+        upstreams: Vec<Upstream>,
+        recorder: Recorder,
+    ) -> Self {
         let clock = Clock::default();
         if let Some(at) = settings.sandbox.as_ref().and_then(|sandbox| sandbox.at) {
             clock.set(at);
         }
         Self(Arc::new(Inner {
             sandbox: settings.sandbox.as_ref().map(Sandbox::new),
+            gateway: Gateway::new(upstreams),
             clock,
             attempts: Attempts::default(),
             refused: PerMinute::default(),

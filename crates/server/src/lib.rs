@@ -11,6 +11,7 @@ mod attempts;
 mod clock;
 mod context;
 mod diagnostics;
+mod gateway;
 mod git;
 mod health;
 mod keyed;

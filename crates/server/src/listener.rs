@@ -23,6 +23,7 @@ use tower_service::Service;
 
 use crate::activity::{Activity, MOMENT};
 use crate::app::App;
+use crate::gateway::Visit;
 use crate::observe::Connection;
 use crate::tls::Tls;
 
@@ -152,7 +153,7 @@ async fn serve_one(
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let limits = &app.settings.limits;
     let activity = Activity::new();
-    let connection = Connection { peer, activity: activity.clone() };
+    let connection = Connection { peer, activity: activity.clone(), visit: Visit::default() };
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(connection.clone());
         let mut router = router.clone();

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use doorward_git::{AnswerCounts, Repositories};
+use doorward_upstream::Upstream;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -27,6 +28,33 @@ pub(crate) struct Metrics {
     waiting: Gauge,
     answers: Family<AnsweredHow, Counter>,
     answer_bytes: Gauge,
+    upstreams: Upstreams,
+}
+
+/// What became of what was asked of upstreams, by their names.
+#[derive(Debug, Default)]
+struct Upstreams {
+    requests: Family<Asked, Counter>,
+    hidden: Family<Named, Counter>,
+    shared: Family<Named, Counter>,
+    looks: Family<Named, Counter>,
+    packs: Family<Named, Counter>,
+    bytes: Family<Named, Counter>,
+    served: Family<Named, Counter>,
+    worst: Family<Named, Gauge>,
+    left: Family<Asked, Gauge>,
+    rests: Family<Named, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Named {
+    upstream: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    upstream: String,
+    surface: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -64,6 +92,7 @@ impl Metrics {
             waiting: Gauge::default(),
             answers: Family::default(),
             answer_bytes: Gauge::default(),
+            upstreams: Upstreams::default(),
         };
         let mut registry = metrics.registry.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register("requests", "Requests answered, by route and status", metrics.requests.clone());
@@ -85,6 +114,7 @@ impl Metrics {
             "Bytes of answers to fetches, kept or on their way",
             metrics.answer_bytes.clone(),
         );
+        metrics.upstreams.register(&mut registry);
         drop(registry);
         metrics
     }
@@ -112,7 +142,8 @@ impl Metrics {
     }
 
     /// Everything in the text format of OpenMetrics.
-    pub(crate) fn render(&self, repositories: &Repositories) -> String {
+    pub(crate) fn render(&self, repositories: &Repositories, upstreams: &[Upstream]) -> String {
+        upstreams.iter().for_each(|upstream| self.upstreams.set(upstream));
         let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let (slots, answers) = (repositories.slots(), repositories.answers());
         self.places.set(whole(slots.long_free()));
@@ -127,6 +158,53 @@ impl Metrics {
         // Writing to a string does not fail.
         let _ = encode(&mut text, &registry);
         text
+    }
+}
+
+impl Upstreams {
+    fn register(&self, registry: &mut Registry) {
+        let about = "Requests to an upstream";
+        registry.register("upstream_requests", about, self.requests.clone());
+        let about = "Refusals of good credentials by an upstream that no job has seen";
+        registry.register("upstream_hidden_refusals", about, self.hidden.clone());
+        let about = "Questions about an upstream's refs that were answered with the look of another";
+        registry.register("upstream_shared_looks", about, self.shared.clone());
+        registry.register("upstream_looks", "Looks at an upstream's refs", self.looks.clone());
+        registry.register("upstream_packs", "Packs that were fetched from an upstream", self.packs.clone());
+        registry.register("upstream_fetched_bytes", "Bytes of them", self.bytes.clone());
+        let about = "Bytes of answers to fetches from an upstream's mirrors";
+        registry.register("upstream_served_bytes", about, self.served.clone());
+        let about = "The longest time that a request to an upstream took to be answered, with all its attempts";
+        registry.register("upstream_worst_wait_milliseconds", about, self.worst.clone());
+        let about = "Requests that the credential may still make in this hour that has made most";
+        registry.register("upstream_budget_left", about, self.left.clone());
+        let about = "1 while an upstream is left alone because it does not answer";
+        registry.register("upstream_resting", about, self.rests.clone());
+    }
+
+    fn set(&self, upstream: &Upstream) {
+        let counts = upstream.counts();
+        let name = upstream.settings().name.clone();
+        let named = Named { upstream: name.clone() };
+        for (family, count) in [
+            (&self.hidden, counts.hidden),
+            (&self.shared, counts.shared),
+            (&self.looks, counts.looks),
+            (&self.packs, counts.packs),
+            (&self.bytes, counts.fetched_bytes),
+            (&self.served, counts.served_bytes),
+        ] {
+            family.get_or_create(&named).inner().store(count, Ordering::Relaxed);
+        }
+        for (surface, asked, left) in
+            [("git", counts.git_asked, counts.git_left), ("rest", counts.rest_asked, counts.rest_left)]
+        {
+            let asked_of = Asked { upstream: name.clone(), surface };
+            self.requests.get_or_create(&asked_of).inner().store(asked, Ordering::Relaxed);
+            self.left.get_or_create(&asked_of).set(left.into());
+        }
+        self.worst.get_or_create(&named).set(i64::try_from(counts.worst_wait_ms).unwrap_or(i64::MAX));
+        self.rests.get_or_create(&named).set(counts.rests.into());
     }
 }
 

@@ -14,6 +14,7 @@ use axum::middleware::Next;
 use bytes::Bytes;
 use doorward_rules::{OwnFault, Surface};
 use doorward_store::Decision;
+use doorward_upstream::Upstream;
 use doorward_wire::{RequestId, redact};
 use futures_util::FutureExt;
 use http_body::{Body as _, Frame, SizeHint};
@@ -23,6 +24,7 @@ use crate::address::client_address;
 use crate::app::{App, InFlight};
 use crate::context::Context;
 use crate::diagnostics::Diagnostics;
+use crate::gateway::Visit;
 use crate::refusal::Refusal;
 use crate::sandbox;
 
@@ -40,11 +42,17 @@ pub(crate) struct Noted {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FoundAs(pub(crate) RequestId);
 
+/// The upstream from whose mirror an answer is. Travels with the response.
+#[derive(Debug, Clone)]
+pub(crate) struct Served(pub(crate) Upstream);
+
 /// The connection that a request came on. Travels with the request.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     pub(crate) activity: Activity,
+    /// What the gateway has seen for it.
+    pub(crate) visit: Visit,
 }
 
 impl Noted {
@@ -75,6 +83,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let started = Instant::now();
     let connection = request.extensions_mut().remove::<Connection>();
     let peer = connection.as_ref().map_or(IpAddr::from([0; 4]), |connection| connection.peer.ip());
+    let visit = connection.as_ref().map(|connection| connection.visit.clone());
     let mut busy = connection.map(|connection| connection.activity.begin());
     let address = client_address(peer, request.headers(), &app.settings.trusted_proxies);
     if let Some(sandbox) = app.sandbox.as_ref().filter(|_| !is_operation(request.uri().path())) {
@@ -96,6 +105,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let in_flight = app.begin(address);
     let mut response = if in_flight.is_some() {
         request.extensions_mut().insert(context.clone());
+        visit.map(|visit| request.extensions_mut().insert(visit));
         // A mistake of ours must not look like a connection that was cut off: git takes that for a refusal when it
         // comes between its first request and the one with the credential.
         AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
@@ -123,11 +133,12 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         let status = response.status();
         sandbox::dress(&line.path, status, id, response.headers_mut());
     }
+    let served = response.extensions_mut().remove::<Served>();
     let line = Line { id, noted, status: response.status(), ..line };
     if let Some(busy) = &mut busy {
         busy.set_waiting(true);
     }
-    response.map(|body| Body::new(Observed { body, bytes: 0, ended: false, line, app, in_flight, busy }))
+    response.map(|body| Body::new(Observed { body, bytes: 0, ended: false, line, app, in_flight, busy, served }))
 }
 
 /// HTTP/2 has the name of the host in another place.
@@ -153,6 +164,7 @@ struct Observed {
     #[expect(dead_code, reason = "held for its Drop")]
     in_flight: Option<InFlight>,
     busy: Option<Busy>,
+    served: Option<Served>,
 }
 
 /// What the log line of a request says, apart from how its answer went.
@@ -201,6 +213,9 @@ impl Drop for Observed {
         let seconds = self.line.started.elapsed().as_secs_f64();
         let ended = self.ended || self.body.is_end_stream();
         let line = &self.line;
+        if let Some(Served(upstream)) = &self.served {
+            upstream.count_served(self.bytes);
+        }
         self.app.metrics.answered(line.route, line.status.as_u16(), seconds, self.bytes);
         tracing::info!(
             request = %line.id,

@@ -9,7 +9,7 @@ use axum::{Extension, Router};
 use crate::app::App;
 use crate::context::Context;
 use crate::refusal::{Refusal, shown};
-use crate::{git, health, observe, rest, sandbox};
+use crate::{gateway, git, health, observe, rest, sandbox};
 
 pub(crate) fn router(app: &App) -> Router {
     let controls = if app.sandbox.is_some() { sandbox::routes() } else { Router::new() };
@@ -32,6 +32,7 @@ pub(crate) fn router(app: &App) -> Router {
         // Everything else
         .fallback(fallback)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(app.clone(), gateway::divert))
         .layer(from_fn_with_state(app.clone(), observe::observe))
         .with_state(app.clone())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use doorward_git::Repositories;
 use doorward_rules::RepositoryId;
 use doorward_store::{Recorder, Store};
+use doorward_upstream::Upstream;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::timeout;
@@ -68,10 +69,16 @@ impl Server {
     }
 
     /// Serves until `stop` resolves and requests in flight have finished, with their records written.
-    pub async fn run(self, store: Store, repositories: Repositories, stop: impl Future<Output = ()>) {
+    pub async fn run(
+        self,
+        store: Store,
+        repositories: Repositories,
+        upstreams: Vec<Upstream>,
+        stop: impl Future<Output = ()>,
+    ) {
         let grace = self.settings.grace;
         let (recorder, recorder_task) = Recorder::start(store.clone());
-        let app = App::new(self.settings, store.clone(), repositories.clone(), recorder);
+        let app = App::new(self.settings, store.clone(), repositories.clone(), upstreams, recorder);
         let upkeep = tokio::spawn(keep_up(app.clone()));
         let webhooks = tokio::spawn(webhook::deliver(app.clone()));
         listener::serve(self.listener, self.tls, router(&app), app.clone(), stop).await;

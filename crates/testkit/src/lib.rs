@@ -2,6 +2,7 @@
 //!
 //! Nothing of the machine's own configuration reaches what is started here, and everything that is started is stopped.
 
+mod backend;
 mod command;
 mod git;
 mod history;
@@ -9,6 +10,7 @@ mod http;
 mod sandbox;
 mod server;
 
+pub use backend::{Backend, Request, What};
 pub use command::command;
 pub use git::{Git, Outcome};
 pub use history::{History, write_history};

@@ -118,8 +118,20 @@ impl Server {
     /// # Panics
     /// If it does not start; with what it said.
     pub fn start_with(program: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_configured(program, "", environment)
+    }
+
+    /// The same with a configuration file in its data directory.
+    ///
+    /// # Panics
+    /// If it does not start; with what it said.
+    pub fn start_configured(program: &str, configuration: &str, environment: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a directory");
         let cli = Cli::new(program, &directory.path().join("data"));
+        if !configuration.is_empty() {
+            fs::create_dir(cli.data()).expect("the data directory");
+            fs::write(cli.data().join("doorward.toml"), configuration).expect("the configuration");
+        }
         let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let (child, up) = launch(&cli, directory.path(), &["up", "--listen", "127.0.0.1:0"], &environment);
         let text = |key: &str| up[key].as_str().unwrap_or_default().to_owned();

@@ -2,6 +2,7 @@
 
 mod client;
 mod server;
+mod upstream;
 mod value;
 
 use std::ffi::OsString;
@@ -13,6 +14,7 @@ use doorward_client::Place;
 
 pub(crate) use client::*;
 pub(crate) use server::*;
+pub(crate) use upstream::*;
 pub(crate) use value::*;
 
 /// A Git server with Bitbucket Cloud's interfaces that never refuses a valid credential.
@@ -122,6 +124,9 @@ pub(crate) enum Command {
         /// The question, as git puts it
         prompt: String,
     },
+    /// Git hosts elsewhere, for whose repositories this server is a gateway
+    #[command(subcommand, after_help = UPSTREAM_EXAMPLES)]
+    Upstream(UpstreamCommand),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),

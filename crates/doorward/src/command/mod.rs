@@ -18,6 +18,7 @@ pub(crate) mod sandbox;
 pub(crate) mod serve;
 mod token;
 pub(crate) mod up;
+pub(crate) mod upstream;
 mod why;
 mod workspace;
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use doorward_git::Repositories;
 use doorward_server::{Server, Tls};
+use doorward_upstream::Upstream;
 use doorward_wire::TokenShape;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
@@ -41,6 +42,7 @@ pub(super) struct Ready {
     pub(super) repositories: Repositories,
     pub(super) shape: TokenShape,
     server: Server,
+    upstreams: Vec<Upstream>,
     stop: Pin<Box<dyn Future<Output = ()>>>,
     _lock: ServerLock,
 }
@@ -51,20 +53,48 @@ impl Ready {
         let lock = data.lock()?;
         raise_open_files();
         let repositories = data.repositories(configuration)?;
+        let upstreams = upstreams(configuration, &data, &repositories)?;
         let server = Server::bind(configuration.server()).await?;
         let address = address(configuration, server.address());
         reload_on_hangup(server.tls())?;
         let stop = Box::pin(stop_signal()?);
-        Ok(Self { address, data, repositories, shape: configuration.token_shape(), server, stop, _lock: lock })
+        Ok(Self {
+            address,
+            data,
+            repositories,
+            shape: configuration.token_shape(),
+            server,
+            upstreams,
+            stop,
+            _lock: lock,
+        })
     }
 
     /// Serves until it is told to stop.
     pub(super) async fn serve(self) -> Result<(), Failure> {
         tracing::info!(address = self.address, data = %self.data.directory.display(), "serving");
-        self.server.run(self.data.store, self.repositories, self.stop).await;
+        self.server.run(self.data.store, self.repositories, self.upstreams, self.stop).await;
         tracing::info!("stopped");
         Ok(())
     }
+}
+
+/// The upstreams of the configuration, with their mirrors.
+fn upstreams(
+    configuration: &Configuration,
+    data: &Data,
+    repositories: &Repositories,
+) -> Result<Vec<Upstream>, Failure> {
+    if configuration.upstreams().is_empty() {
+        return Ok(Vec::new());
+    }
+    hide_memory();
+    let mirrors = repositories.mirrors(&data.directory)?;
+    let made = configuration
+        .upstreams()
+        .iter()
+        .map(|settings| Upstream::new(settings.clone(), mirrors.clone(), &data.directory));
+    made.map(|made| made.map_err(|error| Failure::new(Code::Configuration, error))).collect()
 }
 
 /// The address that people use.
@@ -115,6 +145,19 @@ fn reload_on_hangup(tls: Option<Tls>) -> Result<(), Failure> {
     });
     Ok(())
 }
+
+/// Jobs' credentials are in memory: no core file, and no other process of the same user, gets to see them.
+#[cfg(target_os = "linux")]
+fn hide_memory() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "the memory of this process can be dumped");
+    }
+}
+
+/// Elsewhere that is for the system's own settings.
+#[cfg(not(target_os = "linux"))]
+fn hide_memory() {}
 
 /// Each connection and each git process takes open files, and the usual limit of 1,024 is for other programs.
 pub(super) fn raise_open_files() {

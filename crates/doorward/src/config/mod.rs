@@ -6,17 +6,19 @@
 mod file;
 mod reference;
 mod settings;
+mod upstream;
 mod value;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use doorward_git::{CacheSettings, GitSettings, SlotSettings};
 use doorward_rules::RuleSet;
 use doorward_server::{LimitSettings, ServerSettings, TlsSettings, WebhookSettings};
+use doorward_upstream::UpstreamSettings;
 use doorward_wire::{PushLimits, TokenShape, nearest, parse_ranges};
 use ipnet::IpNet;
 
@@ -28,7 +30,11 @@ use crate::failure::{Code, Failure};
 
 /// The effective configuration.
 #[derive(Debug)]
-pub(crate) struct Configuration(Vec<Effective>);
+pub(crate) struct Configuration {
+    settings: Vec<Effective>,
+    upstreams: Vec<UpstreamSettings>,
+    file: PathBuf,
+}
 
 /// One setting with its value.
 #[derive(Debug)]
@@ -55,7 +61,8 @@ impl Configuration {
         variables: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Self, Failure> {
         refuse_unknown_variables(variables)?;
-        let mut all = Self(SETTINGS.iter().map(Effective::default_of).collect());
+        let settings = SETTINGS.iter().map(Effective::default_of).collect();
+        let mut all = Self { settings, upstreams: Vec::new(), file: PathBuf::new() };
         let named = flags.config.clone().or_else(|| variable("DOORWARD_CONFIG").map(PathBuf::from));
         let read_environment = |all: &mut Self| {
             SETTINGS.iter().try_for_each(|setting| match variable(&setting.variable()) {
@@ -79,19 +86,34 @@ impl Configuration {
             read_flags(&mut all)?;
         }
         let path = named.unwrap_or_else(|| PathBuf::from(all.text("data")).join("doorward.toml"));
-        for entry in file::read(&path, found)? {
+        let (entries, upstreams) = file::read(&path, found)?;
+        all.upstreams = upstreams;
+        for entry in entries {
             let origin = Origin::File { path: path.clone(), line: entry.line };
             all.set(entry.setting, entry.value, origin)?;
         }
+        all.file = path;
         read_environment(&mut all)?;
         read_flags(&mut all)?;
         all.check_together()?;
+        let quiet = all.duration("limits.idle_time");
+        all.upstreams.iter_mut().for_each(|upstream| upstream.quiet = quiet);
         Ok(all)
     }
 
     /// Every setting, in the order of the table.
     pub(crate) fn all(&self) -> &[Effective] {
-        &self.0
+        &self.settings
+    }
+
+    /// The upstreams, as the file has them.
+    pub(crate) fn upstreams(&self) -> &[UpstreamSettings] {
+        &self.upstreams
+    }
+
+    /// The file, whether it is there or not.
+    pub(crate) fn file(&self) -> &Path {
+        &self.file
     }
 
     /// The value of a setting as text.
@@ -99,7 +121,7 @@ impl Configuration {
     /// # Panics
     /// If there is no such setting: keys are written in this program alone.
     pub(crate) fn text(&self, key: &str) -> &str {
-        let effective = self.0.iter().find(|effective| effective.setting.key == key);
+        let effective = self.settings.iter().find(|effective| effective.setting.key == key);
         &effective.unwrap_or_else(|| panic!("`{key}` is not in the table of settings")).value
     }
 
@@ -195,7 +217,7 @@ impl Configuration {
             let sentence = format!("{origin}: `{value}` is no value for {}", setting.key);
             return Err(Failure::new(Code::Configuration, sentence).hint(format!("it takes {expected}")));
         }
-        if let Some(effective) = self.0.iter_mut().find(|effective| effective.setting.key == setting.key) {
+        if let Some(effective) = self.settings.iter_mut().find(|effective| effective.setting.key == setting.key) {
             *effective = Effective { setting, value, origin };
         }
         Ok(())
@@ -230,6 +252,14 @@ impl Configuration {
     fn ranges(&self, key: &str) -> Vec<IpNet> {
         self.checked(key, |text| parse_ranges(text).ok())
     }
+}
+
+/// The upstreams of a file that would have this text.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check_file(path: &Path, text: &str) -> Result<Vec<UpstreamSettings>, Failure> {
+    file::parse(path, text, false).map(|(_, upstreams)| upstreams)
 }
 
 impl Effective {

@@ -5,6 +5,7 @@ mod tests {
     use std::fmt::Write;
 
     use super::super::SETTINGS;
+    use super::super::upstream::KEYS;
     use crate::print::check_document;
 
     #[test]
@@ -30,6 +31,14 @@ mod tests {
                 setting.kind.phrase(),
                 setting.variable()
             );
+        }
+        text.push_str(
+            "\n## `[[upstream]]`\n\nA host that this server is a gateway for; there may be several. `doorward upstream add` writes one.\n",
+        );
+        for key in KEYS {
+            let default = if key.default.is_empty() { "not set".into() } else { format!("`{}`", key.default) };
+            let _ =
+                write!(text, "\n### `{}`\n\n{} Takes {}. Default: {default}.\n", key.key, key.about, key.kind.phrase());
         }
         check_document("docs/settings.md", &text);
     }

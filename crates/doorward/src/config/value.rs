@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use doorward_upstream::Source;
 use doorward_wire::{parse_duration, parse_ranges};
 
 /// What a setting takes.
@@ -10,6 +11,14 @@ use doorward_wire::{parse_duration, parse_ranges};
 pub(crate) enum Kind {
     Path,
     Url,
+    /// A URL that may go on with a path.
+    Place,
+    /// A short name.
+    Name,
+    /// Workspaces, or all of them.
+    Names,
+    /// Where credentials come from.
+    Sources,
     Address,
     Switch,
     Count,
@@ -28,6 +37,10 @@ impl Kind {
         let fits = match self {
             Self::Path => true,
             Self::Url => text.is_empty() || is_base_url(text),
+            Self::Place => is_place(text),
+            Self::Name => is_name(text),
+            Self::Names => text == "*" || text.split(',').all(|name| is_name(&name.trim().to_lowercase())),
+            Self::Sources => text.split(',').all(|source| source.trim().parse::<Source>().is_ok()),
             Self::Address => text.parse::<SocketAddr>().is_ok(),
             Self::Switch => matches!(text, "true" | "false"),
             Self::Count => text.parse::<u32>().is_ok_and(|count| count > 0),
@@ -47,6 +60,10 @@ impl Kind {
         match self {
             Self::Path => "a path".into(),
             Self::Url => "a URL such as https://git.example.org, without a path".into(),
+            Self::Place => "a URL such as https://bitbucket.org or https://api.bitbucket.org/2.0".into(),
+            Self::Name => "small letters, digits, `-` and `_`".into(),
+            Self::Sources => "env:NAME, file:PATH or command:LINE, or several with commas between them".into(),
+            Self::Names => "names with commas between them, or *".into(),
             Self::Address => "an address and port such as 127.0.0.1:7990 or [::1]:7990".into(),
             Self::Switch => "true or false".into(),
             Self::Count => "a whole number above 0".into(),
@@ -82,6 +99,18 @@ pub(super) fn size(text: &str) -> Option<u64> {
 fn is_base_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.is_some_and(|host| !host.is_empty() && !host.contains(['/', '@', ' ']))
+}
+
+fn is_place(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        !rest.is_empty() && !rest.starts_with('/') && !rest.contains(['@', '?', '#', ' ', '"', '\\']) && rest.is_ascii()
+    })
+}
+
+fn is_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    (1..=63).contains(&text.len()) && text.bytes().all(fits)
 }
 
 #[cfg(test)]

@@ -12,7 +12,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("doorward-store", &["doorward-rules", "doorward-wire"]),
     ("doorward-git", &["doorward-rules", "doorward-wire", "doorward-lookout"]),
     ("doorward-admin", &["doorward-rules", "doorward-wire", "doorward-store", "doorward-git"]),
-    ("doorward-server", &["doorward-rules", "doorward-wire", "doorward-store", "doorward-git", "doorward-admin"]),
+    ("doorward-upstream", &["doorward-rules", "doorward-wire", "doorward-git", "doorward-lookout"]),
+    (
+        "doorward-server",
+        &["doorward-rules", "doorward-wire", "doorward-store", "doorward-git", "doorward-upstream", "doorward-admin"],
+    ),
     ("doorward-client", &["doorward-rules", "doorward-wire"]),
     ("doorward-testkit", &[]),
     (
@@ -24,6 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "doorward-git",
             "doorward-admin",
             "doorward-server",
+            "doorward-upstream",
             "doorward-client",
         ],
     ),

@@ -12,6 +12,7 @@ mod dependencies;
 mod doctor;
 mod doctor_cases;
 mod fetches;
+mod gateway;
 mod hostile;
 mod keyring;
 mod kill;

@@ -48,7 +48,7 @@ pub(crate) async fn info_refs(
 }
 
 /// The service in a query; a query without one is what dumb clients send.
-fn service(query: Option<&str>) -> Result<Service, crate::refusal::Refusal> {
+pub(crate) fn service(query: Option<&str>) -> Result<Service, crate::refusal::Refusal> {
     let asked = query.unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("service="));
     match asked {
         None => Err(unsupported::dumb_protocol()),

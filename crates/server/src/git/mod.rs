@@ -1,14 +1,15 @@
 //! Git over HTTPS (gitprotocol-http): one file per endpoint.
 
 mod info_refs;
+pub(crate) mod question;
 mod receive_pack;
 mod unsupported;
 mod upload_pack;
 
-pub(crate) use info_refs::info_refs;
-pub(crate) use receive_pack::receive_pack;
+pub(crate) use info_refs::{info_refs, service};
+pub(crate) use receive_pack::{asked, read_head, receive_pack, report};
 pub(crate) use unsupported::{dumb, upload_archive};
-pub(crate) use upload_pack::upload_pack;
+pub(crate) use upload_pack::{QUIET, upload_pack};
 
 use std::pin::Pin;
 use std::task::Poll;
@@ -43,7 +44,7 @@ pub(crate) fn named(segments: Segments) -> Result<RepositoryName, Refusal> {
 }
 
 /// The client's `Git-Protocol` header, if it is one that git may see.
-fn protocol(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn protocol(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get("git-protocol")?.to_str().ok()?;
     let harmless = value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"=:._-".contains(&byte));
     (harmless && value.len() <= 200).then_some(value)
@@ -69,13 +70,24 @@ fn open(
     limit: u64,
     idle: Duration,
 ) -> Result<(RepositoryName, RequestBody), Refusal> {
-    check_media_type(headers, service)?;
     let name = named(segments)?;
-    Ok((name, request_body::open(body, headers, limit, idle)?))
+    Ok((name, open_named(service, headers, body, limit, idle)?))
+}
+
+/// The same of a repository whose name is known.
+pub(crate) fn open_named(
+    service: Service,
+    headers: &HeaderMap,
+    body: Body,
+    limit: u64,
+    idle: Duration,
+) -> Result<RequestBody, Refusal> {
+    check_media_type(headers, service)?;
+    request_body::open(body, headers, limit, idle)
 }
 
 /// What git says, as a body.
-fn body_of(output: Output) -> Body {
+pub(crate) fn body_of(output: Output) -> Body {
     output.into_whole().map_or_else(|output| Body::new(OutputBody(output)), Body::from)
 }
 
@@ -99,7 +111,7 @@ impl http_body::Body for OutputBody {
 }
 
 /// A successful answer of a service: `kind` is `advertisement` or `result`.
-fn answer(service: Service, kind: &str, body: Body, id: RequestId, noted: Noted) -> Response<Body> {
+pub(crate) fn answer(service: Service, kind: &str, body: Body, id: RequestId, noted: Noted) -> Response<Body> {
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     if let Ok(media_type) = HeaderValue::from_str(&format!("application/x-{}-{kind}", service.name())) {

@@ -121,7 +121,7 @@ fn moved(outcome: &PushOutcome, asked: &HashMap<String, RefUpdate>) -> Vec<Moved
 }
 
 /// Reads up to the pack; the head, and the bytes that git shall have of what was read.
-async fn read_head(request: &mut RequestBody, limits: PushLimits) -> Result<(PushHead, Bytes), Refusal> {
+pub(crate) async fn read_head(request: &mut RequestBody, limits: PushLimits) -> Result<(PushHead, Bytes), Refusal> {
     let mut reader = PushHeadReader::new(limits);
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -154,16 +154,25 @@ fn unreadable(error: PushError) -> Refusal {
     Refusal::new(status, "push_unreadable", error.to_string(), "push with git, which sends what can be read")
 }
 
-/// A report that refuses every ref for one reason, as `git receive-pack` would write it.
+/// A report that refuses every ref for one reason.
 fn report_refused(head: &PushHead, refused: &PushRefusal) -> Vec<u8> {
+    report(head, "not tried", head.updates.iter().map(|_| Some(refused.to_string())))
+}
+
+/// A report as `git receive-pack` would write it: what became of the pack, and of each update why it was refused if it was.
+pub(crate) fn report(head: &PushHead, unpack: &str, refused: impl Iterator<Item = Option<String>>) -> Vec<u8> {
     if !head.report_status() {
         return Vec::new();
     }
     let mut report = Vec::new();
-    PktLine::write(b"unpack not tried\n", &mut report);
-    for update in &head.updates {
+    PktLine::write(format!("unpack {unpack}\n").as_bytes(), &mut report);
+    for (update, refused) in head.updates.iter().zip(refused) {
         let name = &update.name[..update.name.len().min(NAME_LENGTH)];
-        PktLine::write(&[b"ng ", name, b" ", refused.to_string().as_bytes(), b"\n"].concat(), &mut report);
+        let line = match refused {
+            None => [b"ok ", name, b"\n"].concat(),
+            Some(why) => [b"ng ", name, b" ", why.as_bytes(), b"\n"].concat(),
+        };
+        PktLine::write(&line, &mut report);
     }
     report.extend_from_slice(b"0000");
     if !head.side_band() {
@@ -191,7 +200,7 @@ fn push_record(context: &Context, subject: &str, decision: Decision, event: &str
 }
 
 /// What a push asks for, in words.
-fn asked(updates: &[RefUpdate]) -> String {
+pub(crate) fn asked(updates: &[RefUpdate]) -> String {
     let lines: Vec<String> = updates
         .iter()
         .take(REFS_NAMED)

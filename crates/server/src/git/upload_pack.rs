@@ -1,7 +1,6 @@
 //! `POST …/git-upload-pack`: a question of clone or fetch, answered as a stream.
 
 use std::io::Cursor;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Extension;
@@ -11,9 +10,8 @@ use axum::http::{HeaderMap, Response};
 use doorward_git::{Asked, GitError, Output, Service, protocol_version};
 use doorward_wire::{RepositoryName, UploadQuestion};
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Segments, answer, body_of, open, protocol};
+use super::{Segments, answer, body_of, open, protocol, question};
 use crate::admit::{Admitted, TurnedAway, Wish};
 use crate::app::App;
 use crate::context::Context;
@@ -67,7 +65,7 @@ impl Call {
     async fn version_2(&self, mut request: impl AsyncRead + Send + Unpin + 'static) -> Result<Response<Body>, Away> {
         let admitted = self.app.admit(&self.context, &self.headers, self.wish()).await?;
         let (began, mut begin) = (Instant::now(), Vec::new());
-        let (asked, large) = self.asked(&mut request, &mut begin).await;
+        let (asked, large) = question::read(&self.app, &mut request, &mut begin).await;
         let admitted = self.still(admitted, began).await?;
         match asked {
             UploadQuestion::Refs(asked) => {
@@ -159,54 +157,5 @@ impl From<GitError> for Away {
     }
 }
 
-impl Call {
-    /// Reads as much of a request as tells what it asks; all of it, if it is something that is not git's to answer. What is read is
-    /// in `bytes`. A large one has leave to be held in memory until what comes with it is dropped.
-    async fn asked(
-        &self,
-        request: &mut (impl AsyncRead + Unpin),
-        bytes: &mut Vec<u8>,
-    ) -> (UploadQuestion, Option<OwnedSemaphorePermit>) {
-        let (began, patience) = (Instant::now(), self.app.settings.limits.head_time);
-        let mut large = None;
-        loop {
-            let begin = bytes.len();
-            bytes.resize(begin + PIECE, 0);
-            let read = request.read(&mut bytes[begin..]).await;
-            bytes.truncate(begin + *read.as_ref().unwrap_or(&0));
-            // What breaks off is met again by whoever reads on.
-            let Ok(read) = read else { return (UploadQuestion::Other, None) };
-            if large.is_none() && bytes.len() > PIECE {
-                // So many at once are git's to answer, which reads them as they come.
-                match Arc::clone(&self.app.large_questions).try_acquire_owned() {
-                    Ok(leave) => large = Some(leave),
-                    Err(_) => return (UploadQuestion::Other, None),
-                }
-            }
-            // It is looked at again only at its end: who sends it byte by byte must not cost a look at all of it each time.
-            let may_be_told = begin < COMMAND || read == 0 || bytes.len() > LONGEST;
-            if !may_be_told && began.elapsed() < patience {
-                continue;
-            }
-            match UploadQuestion::read(bytes) {
-                // Git has to say what is wrong with one that ends too soon, or is longer than any that is meant.
-                UploadQuestion::More if read == 0 || bytes.len() > LONGEST || began.elapsed() >= patience => {
-                    return (UploadQuestion::Other, None);
-                }
-                UploadQuestion::More => {}
-                // What comes after the end of a question makes it another.
-                UploadQuestion::Refs(_) | UploadQuestion::Objects(_) if read > 0 => {}
-                asked => return (asked, large),
-            }
-        }
-    }
-}
-
-/// Bytes that tell what is asked for.
-const COMMAND: usize = 20;
-/// Bytes of a question; a longer one is git's to answer. Some ten thousand objects are named in so many.
-const LONGEST: usize = 512 * 1024;
 /// How long a client that can be told that it waits is left in silence.
-const QUIET: Duration = Duration::from_secs(1);
-/// Bytes that are read at once.
-const PIECE: usize = 16 * 1024;
+pub(crate) const QUIET: Duration = Duration::from_secs(1);

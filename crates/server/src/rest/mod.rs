@@ -114,7 +114,7 @@ async fn wrong_method(
 }
 
 /// The address under which the caller reached the server: `https://host`.
-fn base(app: &App, headers: &HeaderMap) -> String {
+pub(crate) fn base(app: &App, headers: &HeaderMap) -> String {
     if let Some(url) = &app.settings.public_url {
         return url.trim_end_matches('/').to_owned();
     }

@@ -56,7 +56,7 @@ pub(crate) async fn run(flags: SandboxFlags, configuration: Configuration, json:
     let started = Started::new(server.address(), at, seed, authority.as_ref(), &world);
     let stop = Box::pin(stop_signal()?);
     if json { print::json(&started) } else { started.tell() }?;
-    server.run(store, repositories, stop).await;
+    server.run(store, repositories, Vec::new(), stop).await;
     drop(scratch);
     Ok(())
 }

@@ -1,0 +1,269 @@
+//! Clones and fetches: let in by the upstream, answered from the mirror.
+
+use std::io::Cursor;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{Method, Response};
+use doorward_git::{Listing, Output, Repository, Service, protocol_version};
+use doorward_rules::{OwnFault, Surface};
+use doorward_upstream::{Content, Partial, Passing, Seen};
+use doorward_wire::{FetchRequest, RepositoryName, UploadQuestion};
+use futures_util::StreamExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
+
+use super::Call;
+use super::told::{Work, line, said, telling};
+use crate::git::{QUIET, answer, body_of, open_named, protocol, question, service};
+use crate::observe::{Noted, Served};
+use crate::refusal::Refusal;
+
+impl Call {
+    /// `info/refs`: where every command of git begins, and where it shows why it is refused.
+    pub(super) async fn info_refs(
+        &self,
+        name: &RepositoryName,
+        query: Option<&str>,
+    ) -> Result<Response<Body>, Refusal> {
+        match service(query)? {
+            Service::ReceivePack => self.before_push(name).await,
+            Service::UploadPack => match self.look(name).await {
+                Seen::Refs(refs) => {
+                    self.keep(name, &refs);
+                    let version = protocol_version(protocol(&self.headers));
+                    let refs = self.upstream.mirrors().advertise(&refs, protocol(&self.headers)).await?;
+                    let body = match refs.into_whole() {
+                        // What may be passed on must be understood there.
+                        Ok(ours) if self.upstream.settings().partial == Partial::Passed && version == 2 => {
+                            self.upstream.common(name, &ours).map_or_else(|| Body::from(ours), Body::from)
+                        }
+                        Ok(ours) => Body::from(ours),
+                        Err(refs) => body_of(refs),
+                    };
+                    Ok(self.done(Service::UploadPack, "advertisement", body, name))
+                }
+                Seen::Old => {
+                    self.pass_git(
+                        name,
+                        Method::GET,
+                        "info/refs?service=git-upload-pack",
+                        Content::Bytes(Default::default()),
+                    )
+                    .await
+                }
+                Seen::Turned(turned) => Err(self.turned(&turned, Surface::Git)),
+                Seen::Unanswered(unanswered) => Err(Self::unanswered(&unanswered)),
+            },
+        }
+    }
+
+    /// `git-upload-pack`: a question for refs or for objects.
+    pub(super) async fn fetch(&self, name: &RepositoryName, request: Request) -> Result<Response<Body>, Refusal> {
+        let limits = &self.app.settings.limits;
+        let mut body =
+            open_named(Service::UploadPack, &self.headers, request.into_body(), limits.fetch_bytes, limits.idle_time)?;
+        let mut begin = Vec::new();
+        let asked = match protocol_version(protocol(&self.headers)) {
+            2 => question::read(&self.app, &mut body, &mut begin).await,
+            _ => (UploadQuestion::Other, None),
+        };
+        match asked {
+            (UploadQuestion::Refs(list), _) => {
+                let refs = match self.seen(name).await {
+                    Seen::Refs(refs) => refs,
+                    other => return self.other(name, other, begin, body).await,
+                };
+                match self.upstream.mirrors().list(&refs, &list) {
+                    Some(output) => Ok(self.done(Service::UploadPack, "result", body_of(output), name)),
+                    None => self.leave_to_git(name, refs, begin, body).await,
+                }
+            }
+            (UploadQuestion::Objects(asked), _large) => self.objects(name, *asked, begin).await,
+            (UploadQuestion::Other | UploadQuestion::More, _) => match self.seen(name).await {
+                Seen::Refs(refs) => self.leave_to_git(name, refs, begin, body).await,
+                other => self.other(name, other, begin, body).await,
+            },
+        }
+    }
+
+    /// A question for objects: brought into the mirror if they are not there, and answered as all such questions are.
+    async fn objects(
+        &self,
+        name: &RepositoryName,
+        asked: FetchRequest,
+        begin: Vec<u8>,
+    ) -> Result<Response<Body>, Refusal> {
+        let refs = match self.seen(name).await {
+            Seen::Refs(refs) => refs,
+            other => return self.other(name, other, begin, tokio::io::empty()).await,
+        };
+        if asked.is_partial() && self.upstream.settings().partial == Partial::Passed {
+            let wants: Vec<Box<[u8]>> = asked.wants().map(Box::from).collect();
+            let missing = self.upstream.mirrors().missing(self.upstream.mirror_of(name), wants).await?;
+            if !missing.is_empty() {
+                return self.pass_git(name, Method::POST, "git-upload-pack", Content::Bytes(begin.into())).await;
+            }
+        }
+        let is_told = asked.takes_side_band_anywhere();
+        let hint = if is_told { self.hint(Surface::Git) } else { None };
+        let (call, named) = (self.clone(), name.clone());
+        let mut work: Work<Output> = Box::pin(async move { call.made(&named, refs, asked, begin).await });
+        let body = match timeout(QUIET, &mut work).await {
+            Ok(Ok(output)) => match hint {
+                None => body_of(output),
+                Some(hint) => {
+                    let first = futures_util::stream::iter([Ok(line(&hint))]);
+                    Body::from_stream(first.chain(output))
+                }
+            },
+            Ok(Err(refusal)) => said(refusal, is_told)?,
+            Err(_) if is_told => {
+                let (call, named) = (self.clone(), name.clone());
+                let weather = move || {
+                    let weather = call.upstream.weather(&named, call.caller.as_ref());
+                    Some(
+                        weather
+                            .unwrap_or_else(|| format!("Bringing what is new from {}", call.upstream.settings().name)),
+                    )
+                };
+                telling(hint, work, weather)
+            }
+            Err(_) => body_of(work.await?),
+        };
+        Ok(self.done(Service::UploadPack, "result", body, name))
+    }
+
+    /// The answer to a question for objects, by whoever may see these refs.
+    async fn made(
+        &self,
+        name: &RepositoryName,
+        refs: Listing,
+        asked: FetchRequest,
+        begin: Vec<u8>,
+    ) -> Result<Output, Refusal> {
+        let caller = self.caller.as_ref();
+        let wants = asked.wants().map(Box::from).collect();
+        let began = Instant::now();
+        let ready = self.upstream.ready(name, caller, &refs, wants, self.app.clock.now()).await;
+        ready.map_err(|hindered| self.hindered(&hindered))?;
+        let Some(mut answer) = self.mirror(name).ask(&asked).await? else {
+            let place = self.mirror(name).place().await?;
+            self.still(name, began).await?;
+            return Ok(place.fetch(protocol(&self.headers), Cursor::new(begin)).await?);
+        };
+        if asked.takes_side_band_anywhere() {
+            if answer.called(LONG).await? {
+                self.still(name, began).await?;
+                return Ok(answer.output());
+            }
+            let (call, name) = (self.clone(), name.clone());
+            let may = async move {
+                let still = call.still(&name, began).await;
+                still.map_err(|refusal| format!("{}; {}", refusal.sentence, refusal.remedy))
+            };
+            return Ok(answer.output_when_called(may));
+        }
+        let patience = self.app.repositories.slots().patience();
+        if !answer.called(patience).await? {
+            return Err(doorward_git::GitError::Busy(patience).into());
+        }
+        self.still(name, began).await?;
+        Ok(answer.output())
+    }
+
+    /// Asks the upstream again about whoever was let in, if that was long ago: what had to be brought may have taken its time, and
+    /// somebody else's credential may have brought it.
+    async fn still(&self, name: &RepositoryName, began: Instant) -> Result<(), Refusal> {
+        if began.elapsed() < LONG {
+            return Ok(());
+        }
+        self.allowed_still(name).await?;
+        match self.look(name).await {
+            Seen::Refs(_) => Ok(()),
+            Seen::Turned(turned) => Err(self.turned(&turned, Surface::Git)),
+            Seen::Unanswered(unanswered) => Err(Self::unanswered(&unanswered)),
+            Seen::Old => Err(Refusal::unavailable(OwnFault::Busy)),
+        }
+    }
+
+    /// Lets git answer from the mirror, for this client alone, when all is there that it may ask for.
+    async fn leave_to_git(
+        &self,
+        name: &RepositoryName,
+        refs: Listing,
+        begin: Vec<u8>,
+        rest: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Result<Response<Body>, Refusal> {
+        let (caller, began) = (self.caller.as_ref(), Instant::now());
+        let ready = self.upstream.ready(name, caller, &refs, refs.ids(), self.app.clock.now()).await;
+        ready.map_err(|hindered| self.hindered(&hindered))?;
+        let place = self.mirror(name).place().await?;
+        self.still(name, began).await?;
+        let output = place.fetch(protocol(&self.headers), Cursor::new(begin).chain(rest)).await?;
+        Ok(self.done(Service::UploadPack, "result", body_of(output), name))
+    }
+
+    /// What is answered when refs were not seen.
+    async fn other(
+        &self,
+        name: &RepositoryName,
+        seen: Seen,
+        begin: Vec<u8>,
+        rest: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Result<Response<Body>, Refusal> {
+        match seen {
+            Seen::Turned(turned) => Err(self.turned(&turned, Surface::Git)),
+            Seen::Unanswered(unanswered) => Err(Self::unanswered(&unanswered)),
+            Seen::Old | Seen::Refs(_) => {
+                let content = self.spool(Cursor::new(begin).chain(rest)).await?;
+                self.pass_git(name, Method::POST, "git-upload-pack", content).await
+            }
+        }
+    }
+
+    /// Passes a request of git's on as it is.
+    async fn pass_git(
+        &self,
+        name: &RepositoryName,
+        method: Method,
+        rest: &str,
+        content: Content,
+    ) -> Result<Response<Body>, Refusal> {
+        let passing = Passing {
+            surface: Surface::Git,
+            repository: Some(self.upstream.mirror_of(name)),
+            method,
+            url: format!("{}/{name}.git/{rest}", self.upstream.settings().git),
+            headers: self.plain_headers(),
+            content,
+        };
+        let response = self.passed(passing).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let (parts, body) = response.into_parts();
+        let said = axum::body::to_bytes(body, 16 * 1024).await.unwrap_or_default();
+        let said = doorward_wire::redact(String::from_utf8_lossy(&said).trim()).chars().take(500).collect();
+        let turned = doorward_upstream::Turned::There { status: parts.status, said };
+        Err(self.turned(&turned, Surface::Git))
+    }
+
+    /// The mirror, for whoever was let in.
+    fn mirror(&self, name: &RepositoryName) -> Repository {
+        let asker = self.caller.as_ref().map(|caller| caller.print().id());
+        self.upstream.mirrors().open(self.upstream.mirror_of(name), asker)
+    }
+
+    pub(super) fn done(&self, service: Service, kind: &str, body: Body, name: &RepositoryName) -> Response<Body> {
+        let mut response = answer(service, kind, body, self.context.id, Noted::about(name.to_string()));
+        if (service, kind) == (Service::UploadPack, "result") {
+            response.extensions_mut().insert(Served(self.upstream.clone()));
+        }
+        response
+    }
+}
+
+/// How long ago a look may be before whoever waited is asked about again.
+const LONG: Duration = Duration::from_millis(500);

@@ -1,0 +1,225 @@
+//! The gateway: what is asked of workspaces whose repositories are at an upstream.
+//!
+//! A layer before all routes: it takes what is about such a workspace, and passes everything else on. It asks no kernel who may do
+//! what, but the upstream itself, with the credential that the job has sent.
+
+mod address;
+mod broker;
+mod fetch;
+mod hosted;
+mod pass;
+mod push;
+mod refusal;
+mod told;
+mod visit;
+
+pub(crate) use visit::Visit;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, Response};
+use axum::middleware::Next;
+use doorward_git::Listing;
+use doorward_rules::{Action, Fault, Presented, Surface};
+use doorward_store::Named;
+use doorward_upstream::{Caller, Seen, Upstream, Workspaces};
+use doorward_wire::{Authorization, Passwords, RepositoryName};
+
+use crate::app::App;
+use crate::context::Context;
+use crate::observe::FoundAs;
+use crate::refusal::Refusal;
+use address::Address;
+use hosted::Hosted;
+
+/// All upstreams.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    upstreams: Vec<Upstream>,
+    hosted: Hosted,
+    hints: told::Hints,
+    mirrored: broker::Mirrored,
+}
+
+/// One request to an upstream.
+#[derive(Clone)]
+struct Call {
+    app: App,
+    upstream: Upstream,
+    context: Context,
+    visit: Visit,
+    headers: HeaderMap,
+    caller: Option<Caller>,
+    /// What a job with a token of this server wants to do, and what it presented.
+    asked: Option<(Action, HeaderMap)>,
+}
+
+impl Gateway {
+    /// `None` if there are no upstreams.
+    pub(crate) fn new(upstreams: Vec<Upstream>) -> Option<Self> {
+        (!upstreams.is_empty()).then(|| Self {
+            upstreams,
+            hosted: Hosted::default(),
+            hints: told::Hints::default(),
+            mirrored: broker::Mirrored::default(),
+        })
+    }
+
+    pub(crate) fn upstreams(&self) -> &[Upstream] {
+        &self.upstreams
+    }
+
+    /// Where the repositories of a workspace are; `None` if they are here.
+    async fn upstream_of(&self, app: &App, workspace: &str) -> Result<Option<&Upstream>, Refusal> {
+        let named = |upstream: &&Upstream| {
+            upstream.settings().workspaces != Workspaces::All && upstream.settings().has(workspace)
+        };
+        if let Some(upstream) = self.upstreams.iter().find(named) {
+            return Ok(Some(upstream));
+        }
+        let Some(all) = self.upstreams.iter().find(|upstream| upstream.settings().workspaces == Workspaces::All) else {
+            return Ok(None);
+        };
+        Ok((!self.hosted.has(app, workspace).await?).then_some(all))
+    }
+
+    /// Who is asked for what is about no workspace, such as `/2.0/user`: the one upstream with REST to which jobs present its own
+    /// credentials, if something was presented.
+    fn upstream_for(&self, headers: &HeaderMap) -> Option<&Upstream> {
+        let is_asked = |upstream: &&Upstream| upstream.settings().rest.is_some() && !upstream.settings().is_brokered();
+        let mut with_rest = self.upstreams.iter().filter(is_asked);
+        let upstream = with_rest.next().filter(|_| headers.contains_key(AUTHORIZATION))?;
+        with_rest.next().is_none().then_some(upstream)
+    }
+}
+
+/// Whether a credential is one of this server's, or was before it was damaged. It goes to nobody else.
+async fn is_ours(app: &App, headers: &HeaderMap) -> Result<bool, Refusal> {
+    let values = headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
+    Ok(match Authorization::read(values, Passwords::Refused) {
+        read @ Authorization::Token(_) => {
+            // One that could not be ours is not looked up.
+            let is_foreign = matches!(&read, Authorization::Token(token) if token.token.foreign.is_some());
+            !is_foreign && matches!(app.store.find(&read, Named::Nothing).await?.facts.presented, Presented::Proven(_))
+        }
+        Authorization::Unreadable(fault, _) => matches!(fault, Fault::Truncated | Fault::Altered),
+        Authorization::Nothing => false,
+    })
+}
+
+/// Takes what is for an upstream.
+pub(crate) async fn divert(State(app): State<App>, mut request: Request, next: Next) -> Response<Body> {
+    let Some(gateway) = &app.gateway else { return next.run(request).await };
+    let (Some(address), Some(context)) = (Address::of(request.uri()), request.extensions().get::<Context>().cloned())
+    else {
+        return next.run(request).await;
+    };
+    let upstream = match address.workspace() {
+        Some(workspace) => gateway.upstream_of(&app, workspace).await,
+        None => Ok(gateway.upstream_for(request.headers())),
+    };
+    let upstream = match upstream {
+        Ok(Some(upstream)) => upstream.clone(),
+        Ok(None) => return next.run(request).await,
+        Err(refusal) => return refusal.on(address.surface()).respond(context.id),
+    };
+    let visit = request.extensions_mut().remove::<Visit>().unwrap_or_default();
+    let headers = request.headers().clone();
+    let call = Call { app: app.clone(), upstream, context, visit, headers, caller: None, asked: None };
+    if call.upstream.settings().is_brokered() {
+        return call.brokered(&address, request).await;
+    }
+    match is_ours(&app, &call.headers).await {
+        // What is about no workspace is about the account whose token it is.
+        Ok(true) if address.workspace().is_none() => next.run(request).await,
+        Ok(true) => call.refuse(&address, refusal::of_this_server(&call.upstream.settings().name)).await,
+        Ok(false) => call.transparent(&address, request).await,
+        Err(refusal) => refusal.on(address.surface()).respond(call.context.id),
+    }
+}
+
+impl Call {
+    /// Answers who presents a credential of the upstream.
+    async fn transparent(mut self, address: &Address, request: Request) -> Response<Body> {
+        let answered = match self.upstream.caller(&self.headers) {
+            Ok(caller) => {
+                self.caller = caller;
+                self.answer(address, request).await
+            }
+            Err(error) => Err(refusal::unreadable(error)),
+        };
+        match answered {
+            Ok(response) => response,
+            Err(refusal) => self.refuse(address, refusal).await,
+        }
+    }
+
+    /// Answers who presents a token of this server.
+    async fn brokered(mut self, address: &Address, request: Request) -> Response<Body> {
+        let Some(action) = broker::action(address, request.method(), request.uri().query()) else {
+            return self.refuse(address, broker::not_passed()).await;
+        };
+        let id = match self.let_in(address, action).await {
+            Ok(id) => id,
+            Err(response) => return response,
+        };
+        match self.answer(address, request).await {
+            Ok(mut response) => {
+                response.extensions_mut().insert(FoundAs(id));
+                response
+            }
+            Err(refusal) => refusal.on(address.surface()).respond_recorded(id),
+        }
+    }
+
+    async fn answer(&self, address: &Address, request: Request) -> Result<Response<Body>, Refusal> {
+        match address {
+            Address::Refs { name, .. } => self.info_refs(name, request.uri().query()).await,
+            Address::Fetch { name, .. } => self.fetch(name, request).await,
+            Address::Push { name, .. } => self.push(name, request).await,
+            Address::Lfs { name, rest } => self.lfs(name, rest, request).await,
+            Address::Rest { rest, .. } => self.rest(rest, request).await,
+        }
+    }
+
+    /// What the upstream says of a repository: as it was seen for this connection a moment ago, or else now.
+    async fn seen(&self, name: &RepositoryName) -> Seen {
+        let repository = self.upstream.mirror_of(name);
+        let print = self.caller.as_ref().map(Caller::print);
+        if let Some(refs) = self.visit.recall(repository, print) {
+            return Seen::Refs(refs);
+        }
+        self.look(name).await
+    }
+
+    /// What the upstream says of a repository now.
+    async fn look(&self, name: &RepositoryName) -> Seen {
+        let mut seen = self.upstream.look(name, self.caller.as_ref(), self.app.clock.now()).await;
+        if let (true, Seen::Turned(turned), Some(caller)) =
+            (self.upstream.settings().is_brokered(), &seen, &self.caller)
+            && turned.is_of_credential()
+            && self.upstream.replace(caller.print())
+            && let Ok(next) = self.upstream.brokered().await
+        {
+            seen = self.upstream.look(name, Some(&next), self.app.clock.now()).await;
+        }
+        seen
+    }
+
+    /// Keeps what was seen for the requests that follow on this connection.
+    fn keep(&self, name: &RepositoryName, refs: &Listing) {
+        self.visit.keep(self.upstream.mirror_of(name), self.caller.as_ref().map(Caller::print), refs);
+    }
+
+    /// What the job is told once: how it should have sent its credential.
+    fn hint(&self, surface: Surface) -> Option<String> {
+        let gateway = self.app.gateway.as_ref().filter(|_| !self.upstream.settings().is_brokered())?;
+        let caller = self.caller.as_ref()?;
+        let form = self.upstream.should_be(Some(caller), surface, self.app.clock.now())?;
+        let kind = caller.kind()?.phrase();
+        let name = &self.upstream.settings().name;
+        let hint = format!("hint: {name} takes this {kind} {form}; it was passed on like that");
+        gateway.hints.is_new(caller.print()).then_some(hint)
+    }
+}

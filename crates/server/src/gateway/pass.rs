@@ -1,0 +1,226 @@
+//! REST and Git LFS: passed on with the credential in its right form, and answered as they are.
+
+use std::io;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use bytes::Bytes;
+use doorward_rules::{OwnFault, Reason, Surface};
+use doorward_upstream::{Content, Passing, Seen, onward};
+use doorward_wire::RepositoryName;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+
+use super::Call;
+use crate::observe::Noted;
+use crate::refusal::Refusal;
+use crate::request_body;
+
+impl Call {
+    /// A call of REST.
+    pub(super) async fn rest(&self, rest: &str, request: Request) -> Result<Response<Body>, Refusal> {
+        let settings = self.upstream.settings();
+        let Some(base) = &settings.rest else {
+            let sentence = format!("REST is not passed on to {}", settings.name);
+            let remedy = "set `rest` of this upstream, or call the upstream itself";
+            return Err(Refusal::new(StatusCode::NOT_FOUND, "upstream_without_rest", sentence, remedy));
+        };
+        let (url, method) = (format!("{base}{rest}"), request.method().clone());
+        if !method.is_safe() && self.caller.is_none() {
+            return Err(Refusal::of_reason(&Reason::NothingPresented, Surface::Rest));
+        }
+        let content = self.content(request).await?;
+        let headers = self.headers.clone();
+        self.passed(Passing { surface: Surface::Rest, repository: None, method, url, headers, content }).await
+    }
+
+    /// A call of Git LFS. Addresses in the answer that lead to the upstream itself lead here.
+    pub(super) async fn lfs(
+        &self,
+        name: &RepositoryName,
+        rest: &str,
+        request: Request,
+    ) -> Result<Response<Body>, Refusal> {
+        let base = &self.upstream.settings().git;
+        let (url, method) = (format!("{base}/{name}.git/{rest}"), request.method().clone());
+        if !method.is_safe() {
+            self.known_to_upstream(name).await?;
+        }
+        let content = self.content(request).await?;
+        let mut headers = self.headers.clone();
+        let is_batch = rest == "info/lfs/objects/batch";
+        if is_batch {
+            headers.remove(ACCEPT_ENCODING);
+        }
+        let repository = Some(self.upstream.mirror_of(name));
+        let response =
+            self.passed(Passing { surface: Surface::Lfs, repository, method, url, headers, content }).await?;
+        if !is_batch || !response.status().is_success() || response.headers().contains_key(CONTENT_ENCODING) {
+            return Ok(response);
+        }
+        let (mut parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, LONGEST_BATCH).await.map_err(|error| broken(&error))?;
+        let ours = crate::rest::base(&self.app, &self.headers);
+        let bytes = led_here(&bytes, base, &ours).unwrap_or(bytes);
+        parts.headers.remove(CONTENT_LENGTH);
+        Ok(Response::from_parts(parts, Body::from(bytes)))
+    }
+
+    /// Passes a request on. One that changes something is carried out to its end, also when its caller goes.
+    pub(super) async fn passed(&self, passing: Passing) -> Result<Response<Body>, Refusal> {
+        let call = self.clone();
+        let surface = passing.surface;
+        let work = async move {
+            let now = call.app.clock.now();
+            match call.upstream.pass(&passing, call.caller.as_ref(), now).await {
+                Ok(Ok(response)) if response.status() == StatusCode::UNAUTHORIZED && call.asked.is_some() => {
+                    Err(call.refuse_brokered())
+                }
+                Ok(Ok(response)) => Ok(response),
+                Ok(Err(turned)) => Err(call.turned(&turned, surface)),
+                Err(unanswered) => Err(Self::unanswered(&unanswered)),
+            }
+        };
+        let done = self.app.tasks.spawn(work).await;
+        let response = done.map_err(|error| broken(&error))??;
+        let (parts, body) = response.into_parts();
+        let mut response = Response::new(Body::new(body));
+        *response.status_mut() = parts.status;
+        *response.headers_mut() = onward(&parts.headers);
+        if let Some(length) = parts.headers.get(CONTENT_LENGTH) {
+            response.headers_mut().insert(CONTENT_LENGTH, length.clone());
+        }
+        if let Ok(name) = HeaderValue::from_str(&self.upstream.settings().name) {
+            response.headers_mut().insert(HeaderName::from_static("x-doorward-upstream"), name);
+        }
+        response.extensions_mut().insert(Noted::default());
+        Ok(response)
+    }
+
+    /// Sees to it that the upstream lets whoever asks read at least.
+    pub(super) async fn known_to_upstream(&self, name: &RepositoryName) -> Result<(), Refusal> {
+        match self.seen(name).await {
+            Seen::Refs(_) | Seen::Old if self.caller.is_some() => Ok(()),
+            Seen::Refs(_) | Seen::Old => Err(Refusal::of_reason(&Reason::NothingPresented, Surface::Git)),
+            Seen::Turned(turned) => Err(self.turned(&turned, Surface::Git)),
+            Seen::Unanswered(unanswered) => Err(Self::unanswered(&unanswered)),
+        }
+    }
+
+    /// The headers of a request whose body was decompressed here.
+    pub(super) fn plain_headers(&self) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        headers.remove(CONTENT_ENCODING);
+        headers
+    }
+
+    /// What a request brings, as it came.
+    async fn content(&self, request: Request) -> Result<Content, Refusal> {
+        if request.method() == Method::GET || request.method() == Method::HEAD {
+            return Ok(Content::Bytes(Bytes::new()));
+        }
+        let limits = &self.app.settings.limits;
+        // It is passed on compressed if it came so.
+        let headers =
+            HeaderMap::from_iter(self.headers.get(CONTENT_LENGTH).map(|length| (CONTENT_LENGTH, length.clone())));
+        let most = if self.caller.is_some() { limits.push_bytes } else { LITTLE };
+        let body = request_body::open(request.into_body(), &headers, most, limits.idle_time)?;
+        self.spool(body).await
+    }
+
+    /// Keeps what comes, in memory if it is little, until it has been passed on.
+    pub(super) async fn spool(&self, mut body: impl AsyncRead + Unpin) -> Result<Content, Refusal> {
+        let mut bytes = Vec::new();
+        (&mut body).take(LITTLE).read_to_end(&mut bytes).await.map_err(|error| came_badly(&error))?;
+        if (bytes.len() as u64) < LITTLE {
+            return Ok(Content::Bytes(bytes.into()));
+        }
+        // So many at once, and each as long as it may be, have room on the disk.
+        let Ok(_place) = self.app.large_questions.try_acquire() else {
+            return Err(Refusal::unavailable(OwnFault::Busy));
+        };
+        let (file, length) = self.spool_file(io::Cursor::new(bytes).chain(body)).await?;
+        Ok(Content::File(file, length))
+    }
+
+    /// Keeps what comes in a file without a name.
+    pub(super) async fn spool_file(&self, mut body: impl AsyncRead + Unpin) -> Result<(std::fs::File, u64), Refusal> {
+        let no_room = |error: io::Error| {
+            tracing::error!(%error, "what came for an upstream cannot be kept");
+            Refusal::unavailable(OwnFault::Git)
+        };
+        let file = tempfile::tempfile_in(self.app.repositories.root()).map_err(no_room)?;
+        let mut writer = tokio::fs::File::from_std(file.try_clone().map_err(no_room)?);
+        let (mut buffer, mut length) = (vec![0; 64 * 1024], 0);
+        loop {
+            let read = body.read(&mut buffer).await.map_err(|error| came_badly(&error))?;
+            if read == 0 {
+                break;
+            }
+            writer.write_all(&buffer[..read]).await.map_err(no_room)?;
+            length += read as u64;
+        }
+        writer.flush().await.map_err(no_room)?;
+        Ok((file, length))
+    }
+}
+
+/// The answer to a batch in which addresses below one lead to another; `None` if it is none.
+fn led_here(bytes: &[u8], theirs: &str, ours: &str) -> Option<Bytes> {
+    let mut batch: Value = serde_json::from_slice(bytes).ok()?;
+    for object in batch.get_mut("objects")?.as_array_mut()? {
+        let Some(actions) = object.get_mut("actions").and_then(Value::as_object_mut) else { continue };
+        for action in actions.values_mut() {
+            let Some(Value::String(href)) = action.get_mut("href") else { continue };
+            let rest = href.strip_prefix(theirs).filter(|rest| rest.starts_with('/'));
+            if let Some(led) = rest.map(|rest| format!("{ours}{rest}")) {
+                *href = led;
+            }
+        }
+    }
+    serde_json::to_vec(&batch).ok().map(Bytes::from)
+}
+
+/// A request that broke off, or is longer than it may be.
+fn came_badly(error: &io::Error) -> Refusal {
+    let (status, remedy) = match error.kind() {
+        io::ErrorKind::FileTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "send less at once"),
+        _ => (StatusCode::BAD_REQUEST, "send it again; nothing was passed on"),
+    };
+    Refusal::new(status, "request_broken_off", format!("the request cannot be passed on: {error}"), remedy)
+}
+
+fn broken(error: &dyn std::fmt::Display) -> Refusal {
+    tracing::error!(%error, "an answer of an upstream cannot be passed on");
+    Refusal::unavailable(OwnFault::Bug)
+}
+
+/// Bytes that are kept in memory.
+const LITTLE: u64 = 256 * 1024;
+/// Bytes of the answer to a batch of LFS.
+const LONGEST_BATCH: usize = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_at_the_upstream_lead_here_and_others_stay() {
+        let batch = serde_json::json!({ "transfer": "basic", "objects": [
+            { "oid": "1", "actions": { "download": { "href": "https://bitbucket.org/acme/site/info/lfs/1", "header": { "A": "b" } } } },
+            { "oid": "2", "actions": { "upload": { "href": "https://media.example/2" } } },
+            { "oid": "3", "actions": { "upload": { "href": "https://bitbucket.org.evil.example/3" } } },
+            { "oid": "4" },
+        ] });
+        let led = led_here(batch.to_string().as_bytes(), "https://bitbucket.org", "http://gateway").expect("a batch");
+        let led: Value = serde_json::from_slice(&led).expect("JSON");
+        let href = |place: usize, action: &str| led["objects"][place]["actions"][action]["href"].clone();
+        assert_eq!(href(0, "download"), "http://gateway/acme/site/info/lfs/1");
+        assert_eq!(href(1, "upload"), "https://media.example/2");
+        assert_eq!(href(2, "upload"), "https://bitbucket.org.evil.example/3");
+        assert_eq!(led["objects"][0]["actions"]["download"]["header"]["A"], "b");
+        assert!(led_here(b"<html>", "a", "b").is_none());
+    }
+}
