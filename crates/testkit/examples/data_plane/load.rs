@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use crate::peers::Peer;
+use crate::scenarios::Round;
 
 /// A connection that is kept.
 pub(crate) struct Caller {
@@ -142,6 +143,36 @@ fn own() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(4);
     fields.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / CLOCK_TICKS
+}
+
+/// Time, or rate, and processor time of each operation: the median, and the least and the greatest of the rounds.
+pub(crate) fn cell(rounds: &[Round]) -> String {
+    if rounds.is_empty() {
+        return "–".into();
+    }
+    let failed: usize = rounds.iter().map(|round| round.failed).sum();
+    let failed = if failed == 0 { String::new() } else { format!(", {failed} failed") };
+    if rounds[0].late.is_some() {
+        return format!("p99 {} ms{failed}", spread(rounds.iter().filter_map(|round| round.late).collect()));
+    }
+    let wall = rounds.iter().map(|round| round.taken.wall * 1e3 / round.count as f64).collect();
+    let cpu = rounds.iter().map(|round| round.taken.cpu * 1e3 / round.count as f64).collect();
+    if rounds[0].count > 1000 {
+        let rate = rounds.iter().map(|round| round.count as f64 / round.taken.wall).collect();
+        return format!("{}/s, CPU {} ms{failed}", spread(rate), spread(cpu));
+    }
+    format!("{} ms, CPU {} ms{failed}", spread(wall), spread(cpu))
+}
+
+/// The median, and the least and the greatest.
+pub(crate) fn spread(mut values: Vec<f64>) -> String {
+    values.sort_by(f64::total_cmp);
+    let shown = |value: f64| match value {
+        value if value >= 100.0 => format!("{value:.0}"),
+        value if value >= 1.0 => format!("{value:.1}"),
+        value => format!("{value:.3}"),
+    };
+    format!("{} ({}–{})", shown(values[values.len() / 2]), shown(values[0]), shown(values[values.len() - 1]))
 }
 
 const CLOCK_TICKS: f64 = 100.0;

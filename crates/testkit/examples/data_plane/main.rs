@@ -4,6 +4,7 @@
 //! Prints a table, and writes it to `bench/RESULTS.md`. All that is served lies on one disk, over loopback; load and server share
 //! the machine.
 
+mod gateway;
 mod load;
 mod peers;
 mod scenarios;
@@ -16,7 +17,7 @@ use std::process::{Command, Stdio};
 
 use doorward_testkit::{Git, History, write_history};
 
-use load::command;
+use load::{cell, command};
 use peers::Peer;
 use scenarios::{Round, World, fetches, good, nothing_new, pushes, refs, updates};
 
@@ -29,7 +30,12 @@ type Scenario<'a> = (&'static str, &'static str, bool, Box<dyn Fn(&Peer) -> Roun
 
 fn main() {
     let program = std::env::args().nth(1).expect("the path of the built server");
+    // Some of what is started works in a directory of its own.
+    let program = fs::canonicalize(program).expect("it is there").display().to_string();
     let only = std::env::args().nth(2);
+    if only.as_deref() == Some("--gateway") {
+        return gateway::run(&program);
+    }
     let directory = tempfile::tempdir().expect("a directory");
     let git = Git::new(directory.path());
     let source = directory.path().join("source");
@@ -128,36 +134,6 @@ fn main() {
         let text = text.replace("@MACHINE@", &machine(&world.git)).replace("@SIZES@", &sizes(&world.git, &source));
         fs::write("bench/RESULTS.md", text).expect("written");
     }
-}
-
-/// Time, or rate, and processor time of each operation: the median, and the least and the greatest of the rounds.
-fn cell(rounds: &[Round]) -> String {
-    if rounds.is_empty() {
-        return "–".into();
-    }
-    let failed: usize = rounds.iter().map(|round| round.failed).sum();
-    let failed = if failed == 0 { String::new() } else { format!(", {failed} failed") };
-    if rounds[0].late.is_some() {
-        return format!("p99 {} ms{failed}", spread(rounds.iter().filter_map(|round| round.late).collect()));
-    }
-    let wall = rounds.iter().map(|round| round.taken.wall * 1e3 / round.count as f64).collect();
-    let cpu = rounds.iter().map(|round| round.taken.cpu * 1e3 / round.count as f64).collect();
-    if rounds[0].count > 1000 {
-        let rate = rounds.iter().map(|round| round.count as f64 / round.taken.wall).collect();
-        return format!("{}/s, CPU {} ms{failed}", spread(rate), spread(cpu));
-    }
-    format!("{} ms, CPU {} ms{failed}", spread(wall), spread(cpu))
-}
-
-/// The median, and the least and the greatest.
-fn spread(mut values: Vec<f64>) -> String {
-    values.sort_by(f64::total_cmp);
-    let shown = |value: f64| match value {
-        value if value >= 100.0 => format!("{value:.0}"),
-        value if value >= 1.0 => format!("{value:.1}"),
-        value => format!("{value:.3}"),
-    };
-    format!("{} ({}–{})", shown(values[values.len() / 2]), shown(values[0]), shown(values[values.len() - 1]))
 }
 
 /// The repositories: a few commits, thousands, many thousands with large files, and a hundred thousand refs.

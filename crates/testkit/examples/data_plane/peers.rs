@@ -59,6 +59,34 @@ impl Peer {
         }
     }
 
+    /// This server as the gateway before another peer, with a data directory of its own.
+    pub(crate) fn gateway(program: &str, name: &'static str, upstream: &Self) -> Self {
+        let configuration = format!(
+            "[[upstream]]\nname = \"upstream\"\nworkspaces = \"home\"\ngit = \"http://{}\"\nforms = \"as-sent\"\n\
+             git_per_hour = 4000000000\n",
+            upstream.host
+        );
+        let server = Server::start_configured(program, &configuration, &[("DOORWARD_LOG_LEVEL", "warn")]);
+        Self {
+            name,
+            host: server.host().to_owned(),
+            user: upstream.user.clone(),
+            authorization: upstream.authorization.clone(),
+            files: PathBuf::new(),
+            is_static: false,
+            server: Some(server),
+            _running: Running::default(),
+        }
+    }
+
+    /// How many requests a gateway has made of its upstream.
+    pub(crate) fn asked_upstream(&self) -> u64 {
+        let Some(server) = &self.server else { return 0 };
+        let text = server.http().get("/metrics", &[]).text();
+        let lines = text.lines().filter(|line| line.starts_with("doorward_upstream_requests_total{"));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
     /// nginx, which hands requests to `git http-backend` in fcgiwrap.
     pub(crate) fn nginx(directory: &Path, source: &Path) -> Self {
         let home = directory.join("nginx");
