@@ -31,7 +31,7 @@ pub struct Server {
 }
 
 /// The first line of `doorward up --json`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "the fields of the line")]
 pub struct Up {
     pub address: String,
@@ -144,6 +144,17 @@ impl Server {
             clone_url: text("clone_url"),
         };
         Self { cli, child, up, directory, environment }
+    }
+
+    /// Serves a data directory that commands have prepared.
+    ///
+    /// # Panics
+    /// If it does not start; with what it said.
+    pub fn serve(cli: Cli, directory: TempDir) -> Self {
+        let (child, started) = launch(&cli, directory.path(), &["serve", "--listen", "127.0.0.1:0"], &[]);
+        let address = started["address"].as_str().unwrap_or_default().to_owned();
+        let up = Up { address, ..Up::default() };
+        Self { cli, child, up, directory, environment: Vec::new() }
     }
 
     /// What it printed when it started first.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use thiserror::Error;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout_at};
 
 use crate::agent::{Answer, Body, NoAnswer};
 use crate::budget::Bucket;
@@ -104,7 +104,12 @@ impl Upstream {
                 unsure: false,
                 retry_after: SOON,
             })?;
-            let answer = self.agent().send(request, &whole).await;
+            let sent = self.agent().send(request, &whole);
+            let answer = match question.effect {
+                // Whoever waits is not kept longer for an upstream that says nothing.
+                Effect::Reads => timeout_at(deadline.into(), sent).await.unwrap_or_else(|_| Err(silent())),
+                Effect::Changes => sent.await,
+            };
             question.arrived.fetch_or(whole.load(Ordering::Relaxed), Ordering::Relaxed);
             match &answer {
                 Ok(response) if !is_trouble(response.status()) => leave.answered(),
@@ -132,8 +137,11 @@ impl Upstream {
                 true => *doubted.get_or_insert_with(Instant::now) + settings.doubt,
                 false => deadline,
             };
+            let left = until.min(deadline).saturating_duration_since(Instant::now());
             let wait = self.schedule().place(waits.next(at_least));
-            if Instant::now() + wait > until.min(deadline) {
+            // It is tried once more at the end, unless it was told to come later.
+            let wait = if at_least.is_none_or(|at_least| at_least < left) { wait.min(left) } else { wait };
+            if wait > left || left < LAST {
                 if let (true, Some(print)) = (refused, print) {
                     self.known().refused(print, question.bucket);
                 }
@@ -211,6 +219,12 @@ fn retry_after(response: &http::Response<Answer>) -> Option<Duration> {
     Some(wait.min(FAR))
 }
 
+fn silent() -> NoAnswer {
+    NoAnswer { why: "it has not answered in time".into(), unsent: false }
+}
+
+/// What is left when it is not worth another try.
+const LAST: Duration = Duration::from_millis(100);
 /// When to come again to an upstream that has trouble.
 const SOON: Duration = Duration::from_secs(15);
 /// How long an upstream is left alone that asked for fewer requests and did not say for how long.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use doorward_rules::{Reason, Surface, Timestamp};
 use doorward_wire::RepositoryName;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use secrecy::SecretString;
 
 use crate::agent::{Agent, NoAnswer, whole};
@@ -96,8 +96,12 @@ async fn try_one(
     let (scopes, kind) =
         (header(response.headers(), "x-oauth-scopes"), header(response.headers(), "x-credential-type"));
     // Of the host alone no more is asked than that it answers.
-    let works = status.is_success() || (what == "git" && !status.is_server_error());
+    let is_host = what == "git" && !status.is_server_error();
+    let wants_one = caller.is_none() && status == StatusCode::UNAUTHORIZED;
+    let works = status.is_success() || is_host || wants_one;
     let told = match works {
+        true if is_host => format!("it answers, in {took} ms; name a repository to try a credential on git"),
+        true if wants_one => format!("it wants a credential, {} in {took} ms", status.as_u16()),
         true => format!("{} in {took} ms", status.as_u16()),
         false => match turned(response).await {
             Turned::There { said, .. } if !said.is_empty() => format!("{}: {said}", status.as_u16()),
@@ -108,7 +112,7 @@ async fn try_one(
 }
 
 fn refused_here(reason: &Reason) -> String {
-    format!("{reason}; {}", reason.remedy())
+    format!("{reason}; create an API token there, and use it in place of this one")
 }
 
 /// How long one surface may take.

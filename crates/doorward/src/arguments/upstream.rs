@@ -23,7 +23,7 @@ pub(crate) enum UpstreamCommand {
     Check {
         /// Its name
         name: String,
-        /// The user name that jobs send with the secret; without one it is tried as Bearer
+        /// The user name that jobs send with the secret, if they send one
         #[arg(long)]
         user: Option<String>,
         /// Try it with this repository

@@ -23,8 +23,12 @@ struct Started {
 }
 
 pub(crate) async fn run(configuration: Configuration, json: bool) -> Result<(), Failure> {
-    // A name that is mistyped must not become an empty server, which would refuse every valid token.
-    let data = Data::open(&configuration).await?;
+    // A name that is mistyped must not become an empty server, which would refuse every valid token. A gateway has no accounts of its
+    // own, and where its upstreams are named is no slip.
+    let data = match configuration.upstreams() {
+        [] => Data::open(&configuration).await?,
+        _ => Data::open_or_create(&configuration).await?,
+    };
     let ready = Ready::prepare(&configuration, data).await?;
     let started = Started { address: ready.address.clone(), data: ready.data.directory.display().to_string() };
     if json {

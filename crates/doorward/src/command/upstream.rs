@@ -33,7 +33,7 @@ pub(crate) async fn run(command: UpstreamCommand, configuration: &Configuration,
                 Some(name) => named(configuration, name)?,
                 None => only(configuration)?,
             };
-            snippet(job, upstream, &gateway_address(gateway, configuration)?)
+            snippet(job, upstream, &gateway_address(gateway, configuration)?, json)
         }
     }
 }
@@ -278,7 +278,7 @@ fn status(configuration: &Configuration, json: bool) -> Result<(), Failure> {
     let scheme = if configuration.text("server.tls_certificate").is_empty() { "http" } else { "https" };
     let text = metrics(&format!("{scheme}://{listen}/metrics")).map_err(|why| {
         Failure::new(Code::State, format!("the server at {listen} does not tell: {why}"))
-            .hint("start it, name its address with --listen, or read /metrics where `server.metrics_from` allows it")
+            .hint("start it; name its address in DOORWARD_SERVER_LISTEN if that was a flag; or read /metrics yourself")
     })?;
     let rows: Vec<Status> =
         configuration.upstreams().iter().map(|upstream| Status::read(&upstream.name, &text)).collect();
@@ -337,11 +337,17 @@ fn gateway_address(given: Option<String>, configuration: &Configuration) -> Resu
         Failure::new(Code::Usage, "it is not known how jobs reach this gateway")
             .hint("name its address with --gateway, or set server.public_url")
     })?;
+    let is_url =
+        ["http://", "https://"].iter().any(|scheme| address.len() > scheme.len() && address.starts_with(scheme));
+    if !is_url || address.contains([' ', '"', '\'', '@']) {
+        return Err(Failure::new(Code::Usage, format!("`{address}` is no address of a gateway"))
+            .hint("write it as https://gateway.example.org"));
+    }
     Ok(address.trim_end_matches('/').to_owned())
 }
 
 /// What sends jobs through the gateway.
-fn snippet(job: JobKind, upstream: &UpstreamSettings, gateway: &str) -> Result<(), Failure> {
+fn snippet(job: JobKind, upstream: &UpstreamSettings, gateway: &str, json: bool) -> Result<(), Failure> {
     let host = format!("{}/", upstream.git);
     let places: Vec<String> = match &upstream.workspaces {
         Workspaces::All => vec![String::new()],
@@ -387,24 +393,36 @@ fn snippet(job: JobKind, upstream: &UpstreamSettings, gateway: &str) -> Result<(
             indented(as_env(&variables(": ")), "  ")
         ),
         JobKind::Flux => {
-            let place = places.first().cloned().unwrap_or_default();
-            format!(
-                "# In each GitRepository; the secret stays as it is:\nspec:\n  url: {gateway}/{}REPOSITORY.git",
-                if place.is_empty() { "WORKSPACE/".into() } else { place }
-            )
+            let url = |place: &String| {
+                let place = if place.is_empty() { "WORKSPACE/" } else { place };
+                format!("  url: {gateway}/{place}REPOSITORY.git")
+            };
+            let urls: Vec<String> = places.iter().map(url).collect();
+            format!("# In each GitRepository; the secret stays as it is:\nspec:\n{}", urls.join("\n  # or\n"))
         }
     };
+    if json {
+        return print::json(&serde_json::json!({ "text": text }));
+    }
     print::line(&text)?;
-    let with_credential = |url: &str| {
+    // What Flux fetches with has its credential beside the address.
+    if job == JobKind::Flux {
+        return Ok(());
+    }
+    let with_credential = |url: &str, place: &str| {
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
-        format!("{scheme}://USER:TOKEN@{}/", rest.trim_end_matches('/'))
+        format!("{scheme}://USER:TOKEN@{}/{place}", rest.trim_end_matches('/'))
     };
-    let (ours, theirs) = (with_credential(gateway), with_credential(&host));
+    let mark = if job == JobKind::Jenkins { "//" } else { "#" };
     print::line(&format!(
-        "\n# git looks credentials up under the gateway's host: store the same one for\n\
-         # {gateway} as well. Where addresses have user name and token in them:\n\
-         #   git config --global url.{ours}.insteadOf {theirs}"
-    ))
+        "\n{mark} git looks credentials up under the gateway's host: store the same one for\n\
+         {mark} {gateway} as well. Where addresses have user name and token in them:"
+    ))?;
+    for place in &places {
+        let (ours, theirs) = (with_credential(gateway, place), with_credential(&host, place));
+        print::line(&format!("{mark}   git config --global url.{ours}.insteadOf {theirs}"))?;
+    }
+    Ok(())
 }
 
 /// `NAME = value` with the value in quotes.

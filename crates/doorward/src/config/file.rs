@@ -60,6 +60,10 @@ pub(super) fn parse(path: &Path, text: &str, found: bool) -> Result<(Vec<Entry>,
             continue;
         }
         let Some(setting) = Setting::named(&key) else {
+            if key.starts_with("upstream") {
+                let sentence = format!("there is no setting `{key}`");
+                return Err(fault(line, sentence).hint("an upstream is written below [[upstream]]"));
+            }
             let near = nearest(&key, SETTINGS.iter().map(|setting| setting.key));
             return Err(fault(line, format!("there is no setting `{key}`")).hint(did_you_mean(&near)));
         };

@@ -609,6 +609,13 @@ fn when_patience_is_over_the_answer_is_503_and_no_credential_is_lost() {
     assert!(!answer.header("retry-after").is_empty() && answer.text().contains("your credential was not refused"));
     let rest = world.gateway.http().get("/2.0/repositories/acme/site", &[&header]);
     rest.refused(503, "upstream_unanswered");
+    // One that takes the question and says nothing is waited for no longer.
+    world.backend.mend();
+    world.backend.fault("", usize::MAX, What::Late(Duration::from_secs(20)));
+    let began = Instant::now();
+    let answer = world.gateway.http().get("/acme/site.git/info/refs?service=git-upload-pack", &[&header]);
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
     world.backend.mend();
     world.backend.fault("", usize::MAX, What::Status(429, vec!["Retry-After: 600".into()]));
     let answer = world.gateway.http().get("/2.0/repositories/acme/site", &[&header]);
@@ -777,8 +784,9 @@ fn large_histories_come_whole_and_waiting_jobs_are_told() {
     world.backend.add(&world.git, "acme/big", &big);
     // So late that whoever waits hears of it.
     world.backend.fault("POST /acme/big.git/git-upload-pack", 2, What::Late(Duration::from_secs(7)));
-    let outcome =
-        world.git.run(world.directory.path(), &["clone", &world.gateway.url("ada", "good", "acme/big"), "clone"]);
+    let outcome = world
+        .git
+        .run(world.directory.path(), &["clone", "--progress", &world.gateway.url("ada", "good", "acme/big"), "clone"]);
     assert!(outcome.ok, "{}", outcome.stderr);
     assert!(outcome.stderr.contains("remote: Bringing what is new from bitbucket"), "{}", outcome.stderr);
     let count = |path: &Path| world.git.ok(path, &["rev-list", "--all", "--count"]);
@@ -865,6 +873,17 @@ fn jobs_with_tokens_of_this_server_use_the_gateways_own_credential() {
 }
 
 #[test]
+fn a_gateway_needs_nothing_but_its_upstream() {
+    let world = World::new("");
+    let directory = TempDir::new().expect("a directory");
+    let cli = doorward_testkit::Cli::new(PROGRAM, &directory.path().join("data"));
+    cli.ok(&["upstream", "add", "--git", &world.backend.url(), "--as-sent"]);
+    let gateway = Server::serve(cli, directory);
+    let url = gateway.url("ada", "good", "acme/site");
+    assert_eq!(world.git.ok(world.directory.path(), &["ls-remote", &url, "HEAD"]), format!("{}\tHEAD", world.head()));
+}
+
+#[test]
 fn an_upstream_is_added_tried_watched_and_removed_by_commands() {
     let sandbox = Sandbox::start(PROGRAM, &[]);
     let directory = TempDir::new().expect("a directory");
@@ -906,7 +925,7 @@ fn an_upstream_is_added_tried_watched_and_removed_by_commands() {
     let (works, rows) = check(sandbox.secret("api_token", "read_only"), &wanted);
     assert!(!works && rows[0]["works"] == true && rows[1]["works"] == false, "{rows}");
     let (works, rows) = check("", &["--anonymous"]);
-    assert!(!works && rows[0]["works"] == true, "REST without a credential is refused: {rows}");
+    assert!(works, "it answers, and wants a credential: {rows}");
     cli.ok(&["upstream", "remove", "other"]);
     assert_eq!(cli.json(&["upstream", "list"]).as_array().map(Vec::len), Some(1));
     let gone = cli.run(&["upstream", "remove", "other"]);

@@ -106,7 +106,7 @@ impl Call {
                 return self.pass_git(name, Method::POST, "git-upload-pack", Content::Bytes(begin.into())).await;
             }
         }
-        let is_told = asked.takes_side_band_anywhere();
+        let (is_told, wants_progress) = (asked.takes_side_band_anywhere(), asked.wants_progress());
         let hint = if is_told { self.hint(Surface::Git) } else { None };
         let (call, named) = (self.clone(), name.clone());
         let mut work: Work<Output> = Box::pin(async move { call.made(&named, refs, asked, begin).await });
@@ -123,10 +123,9 @@ impl Call {
                 let (call, named) = (self.clone(), name.clone());
                 let weather = move || {
                     let weather = call.upstream.weather(&named, call.caller.as_ref());
-                    Some(
-                        weather
-                            .unwrap_or_else(|| format!("Bringing what is new from {}", call.upstream.settings().name)),
-                    )
+                    let usual = || format!("Bringing what is new from {}", call.upstream.settings().name);
+                    // Trouble is told also to a job without a terminal, which wants no progress.
+                    weather.or_else(|| wants_progress.then(usual))
                 };
                 telling(hint, work, weather)
             }

@@ -59,6 +59,7 @@ impl Call {
         let hint = if head.side_band() { self.hint(Surface::Git) } else { None };
         let (call, named) = (self.clone(), name.clone());
         let is_told = head.side_band() && !updates.is_empty();
+        let wants_progress = !head.capabilities.iter().any(|capability| capability == "quiet");
         // It goes on when its client goes, as it does at the upstream.
         let done = self.app.tasks.spawn(async move {
             let push = Push { content, length, updates };
@@ -88,7 +89,8 @@ impl Call {
                 let (call, named) = (self.clone(), name.clone());
                 let weather = move || {
                     let weather = call.upstream.weather(&named, call.caller.as_ref());
-                    Some(weather.unwrap_or_else(|| format!("Passing it on to {}", call.upstream.settings().name)))
+                    let usual = || format!("Passing it on to {}", call.upstream.settings().name);
+                    weather.or_else(|| wants_progress.then(usual))
                 };
                 telling(hint, work, weather)
             }

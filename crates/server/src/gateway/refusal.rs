@@ -32,7 +32,10 @@ impl Call {
             return self.refuse_brokered();
         }
         let (status, said) = match turned {
-            Turned::Here(reason) => return Refusal::of_reason(reason, surface),
+            Turned::Here(reason) => {
+                let remedy = format!("create an API token at {name}, and send it in place of this one");
+                return Refusal { remedy, ..Refusal::of_reason(reason, surface) };
+            }
             Turned::There { status, said } => (*status, said),
         };
         let quoted = if said.is_empty() { String::new() } else { format!("\n{name} says: {said}") };
@@ -44,7 +47,7 @@ impl Call {
                 (status, "upstream_refused", sentence, refused_remedy(caller))
             }
             (StatusCode::FORBIDDEN, _) => {
-                let remedy = "ask whoever administers the repository there, or use a credential with more scopes";
+                let remedy = "check the name; ask whoever administers it there, or use a credential with more scopes";
                 (status, "upstream_forbidden", format!("{name} does not allow it{quoted}"), remedy.to_owned())
             }
             (StatusCode::NOT_FOUND, _) => {
@@ -138,9 +141,7 @@ impl Call {
 /// What to do about a credential that was presented in its right form and refused all the same.
 fn refused_remedy(caller: &Caller) -> String {
     match caller.kind() {
-        Some(kind) => {
-            format!("make a new {} there: this one has ended, was revoked, or is for elsewhere", kind.phrase())
-        }
+        Some(kind) => format!("make a new {} there, with scopes for repositories, if it has ended", kind.phrase()),
         None => "check user name and secret; `doorward doctor` says more".into(),
     }
 }
