@@ -1,8 +1,7 @@
 //! Makes repositories: empty, with first content, or from another repository. And removes them.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
@@ -162,16 +161,7 @@ impl Repositories {
     /// Writes HEAD as git does, under its lock, but durably: git itself renames it without having fsynced it.
     async fn point_head(&self, directory: &Path, branch: &str) -> Result<(), GitError> {
         let (directory, text) = (directory.to_path_buf(), format!("ref: {branch}\n"));
-        let write = move || {
-            let lock = directory.join("HEAD.lock");
-            let mut file = File::create_new(&lock).map_err(GitError::file(&lock))?;
-            let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-            written.and_then(|()| fs::rename(&lock, directory.join("HEAD"))).map_err(|error| {
-                let _ = fs::remove_file(&lock);
-                GitError::file(&lock)(error)
-            })?;
-            durable::sync(&directory)
-        };
+        let write = move || durable::replace(&directory, "HEAD", text.as_bytes());
         tokio::task::spawn_blocking(write).await.map_err(|error| GitError::run("HEAD")(std::io::Error::other(error)))?
     }
 

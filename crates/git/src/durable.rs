@@ -5,7 +5,8 @@
 //! acknowledged. So the directories that a push touched are fsynced before its report goes out.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::GitError;
@@ -23,6 +24,18 @@ pub(crate) fn sync(path: &Path) -> Result<(), GitError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(GitError::file(path)(error)),
     }
+}
+
+/// Puts a file of a repository in the place of another, under git's own lock for it, and makes it durable.
+pub(crate) fn replace(directory: &Path, name: &str, content: &[u8]) -> Result<(), GitError> {
+    let (path, lock) = (directory.join(name), directory.join(format!("{name}.lock")));
+    let mut file = File::create_new(&lock).map_err(GitError::file(&lock))?;
+    let written = file.write_all(content).and_then(|()| file.sync_all());
+    written.and_then(|()| fs::rename(&lock, &path)).map_err(|error| {
+        let _ = fs::remove_file(&lock);
+        GitError::file(&lock)(error)
+    })?;
+    sync(directory)
 }
 
 /// The directories of new packs, of loose refs up to the repository, and of `packed-refs`, each once.

@@ -3,8 +3,7 @@
 //! Nothing here asks who may have what: whoever opens a mirror for a caller has seen the other server say yes to that caller. What a
 //! caller is told of refs comes from a [`Listing`] of that very moment; a mirror has the objects.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use doorward_rules::{CredentialId, RepositoryId};
@@ -67,6 +66,24 @@ impl Mirrors {
             return Ok(Vec::new());
         }
         Ok(self.0.snapshot(id).await?.map(|refs| Listing(refs).ids()).unwrap_or_default())
+    }
+
+    /// Whether each of some objects is what one of these refs leads to, and what one of the mirror's leads to.
+    ///
+    /// # Errors
+    /// [`GitError`] if the mirror cannot be read.
+    pub async fn leads_to_all(
+        &self,
+        id: RepositoryId,
+        refs: &Listing,
+        objects: &[Box<[u8]>],
+    ) -> Result<bool, GitError> {
+        if !self.0.directory(id).exists() {
+            return Ok(false);
+        }
+        let Some(ours) = self.0.snapshot(id).await? else { return Ok(false) };
+        let objects = || objects.iter().map(|id| &**id);
+        Ok(ours.leads_to_all(objects()).await? && refs.0.leads_to_all(objects()).await?)
     }
 
     /// Those of some objects that are not there.
@@ -197,8 +214,8 @@ impl Mirrors {
     async fn write(&self, id: RepositoryId, refs: &Listing) -> Result<(), GitError> {
         let (directory, refs) = (self.0.directory(id), refs.clone());
         let written = tokio::task::spawn_blocking(move || {
-            replace(&directory, "packed-refs", refs.packed_file())?;
-            replace(&directory, "HEAD", refs.head_file().as_bytes())
+            durable::replace(&directory, "packed-refs", refs.packed_file())?;
+            durable::replace(&directory, "HEAD", refs.head_file().as_bytes())
         });
         written.await.map_err(|error| GitError::run("refs")(std::io::Error::other(error)))??;
         self.0.snapshots.touch(id, std::iter::empty());
@@ -286,18 +303,6 @@ async fn answered(what: &'static str, command: &mut Command, objects: &[Box<[u8]
     }
     asked.and(read.map(drop)).map_err(GitError::run(what))?;
     Ok(answers)
-}
-
-/// Puts a file in the place of another, under git's own lock for it.
-fn replace(directory: &Path, name: &str, content: &[u8]) -> Result<(), GitError> {
-    let (path, lock) = (directory.join(name), directory.join(format!("{name}.lock")));
-    let mut file = File::create_new(&lock).map_err(GitError::file(&lock))?;
-    let written = file.write_all(content).and_then(|()| file.sync_all());
-    written.and_then(|()| fs::rename(&lock, &path)).map_err(|error| {
-        let _ = fs::remove_file(&lock);
-        GitError::file(&lock)(error)
-    })?;
-    durable::sync(directory)
 }
 
 /// How old a mirror must be that was begun and never finished, to be removed.

@@ -30,6 +30,13 @@ pub struct Unanswered {
     pub retry_after: Duration,
 }
 
+impl Unanswered {
+    /// One of which it is certain that nothing was carried out.
+    pub(crate) fn new(why: String, retry_after: Duration) -> Self {
+        Self { why, limited: false, unsure: false, retry_after }
+    }
+}
+
 /// What a request may do at the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -95,15 +102,11 @@ impl Upstream {
             // The last thing to wait for: whoever has leave to find out whether the upstream is back must not wait for anything else.
             let Some(leave) = self.breaker(question.bucket).leave(deadline).await else {
                 let why = format!("{} does not answer", settings.name);
-                return Err(Unanswered { why, limited: false, unsure: false, retry_after: SOON });
+                return Err(Unanswered::new(why, SOON));
             };
             self.counters().asked(question.bucket);
-            let request = make().map_err(|error| Unanswered {
-                why: format!("the request cannot be read again: {error}"),
-                limited: false,
-                unsure: false,
-                retry_after: SOON,
-            })?;
+            let request =
+                make().map_err(|error| Unanswered::new(format!("the request cannot be read again: {error}"), SOON))?;
             let sent = self.agent().send(request, &whole);
             let answer = match question.effect {
                 // Whoever waits is not kept longer for an upstream that says nothing.

@@ -99,7 +99,7 @@ impl Upstream {
             }
         }
         let why = format!("{} cannot be asked: {trouble}", self.settings().name);
-        let unanswered = Unanswered { why, limited: false, unsure: false, retry_after: SOON };
+        let unanswered = Unanswered::new(why, SOON);
         self.broker().lock().failed = Some((unanswered.clone(), Instant::now()));
         Err(unanswered)
     }

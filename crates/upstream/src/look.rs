@@ -126,7 +126,7 @@ impl Upstream {
                         return Ok(Ok(Seen::Old));
                     }
                     let why = format!("{} did not answer as a Git server does", self.settings().name);
-                    return Err(Unanswered { why, limited: false, unsure: false, retry_after: AGAIN });
+                    return Err(Unanswered::new(why, AGAIN));
                 };
                 self.set_dialect(subject.repository, Some(dialect.clone()));
                 dialect
@@ -134,13 +134,7 @@ impl Upstream {
         };
         let url = self.url_of(name, "git-upload-pack");
         let command = dialect.list();
-        let post = || {
-            let mut request = request(Method::POST, &url, header.as_ref(), whole(command.clone()))?;
-            request
-                .headers_mut()
-                .insert(CONTENT_TYPE, HeaderValue::from_static("application/x-git-upload-pack-request"));
-            Ok(request)
-        };
+        let post = || command_of(&url, header.as_ref(), &command);
         let answer = self.said(question, post).await;
         let listing = match answer {
             Ok(Ok(answer)) => Listing::read(&answer, dialect.format),
@@ -153,7 +147,7 @@ impl Upstream {
                 // It may speak otherwise than it did.
                 self.set_dialect(subject.repository, None);
                 let why = format!("{} listed refs in a way that cannot be read", self.settings().name);
-                Err(Unanswered { why, limited: false, unsure: false, retry_after: AGAIN })
+                Err(Unanswered::new(why, AGAIN))
             }
         }
     }
@@ -177,7 +171,7 @@ impl Upstream {
             };
             let wait = self.schedule().place(waits.next(None));
             if Instant::now() + wait > deadline {
-                return Err(Unanswered { why, limited: false, unsure: false, retry_after: AGAIN });
+                return Err(Unanswered::new(why, AGAIN));
             }
             let _notice = self.notice(question.subject, &why, deadline, None);
             tokio::time::sleep(wait).await;
@@ -217,6 +211,17 @@ pub(crate) fn request(
     if let Some(authorization) = authorization {
         headers.insert(AUTHORIZATION, authorization.clone());
     }
+    Ok(request)
+}
+
+/// A command to `git-upload-pack`.
+pub(crate) fn command_of(
+    url: &str,
+    authorization: Option<&HeaderValue>,
+    command: &[u8],
+) -> std::io::Result<http::Request<Body>> {
+    let mut request = request(Method::POST, url, authorization, whole(command.to_vec()))?;
+    request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-git-upload-pack-request"));
     Ok(request)
 }
 

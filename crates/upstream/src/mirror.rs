@@ -7,14 +7,12 @@ use std::time::{Duration, Instant};
 use doorward_git::{GitError, Listing};
 use doorward_rules::{RepositoryId, Surface, Timestamp};
 use doorward_wire::{PktLine, RepositoryName};
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method};
 use tokio::time::timeout_at;
 
-use crate::agent::{reader_of, whole};
+use crate::agent::reader_of;
 use crate::ask::{Effect, Question};
 use crate::budget::Bucket;
-use crate::look::{AGENT, request, turned};
+use crate::look::{AGENT, command_of, turned};
 use crate::pack::{SAID, pack};
 use crate::upstream::Subject;
 use crate::waits::Waits;
@@ -72,7 +70,7 @@ impl Upstream {
         now: Timestamp,
     ) -> Result<(), Hindered> {
         let id = self.mirror_of(name);
-        if self.leads_to_all(id, &refs.ids(), &wants).await? {
+        if self.has_all(id, refs, &wants).await.map_err(|error| self.trouble(&error))? {
             return Ok(());
         }
         let deadline = Instant::now() + self.settings().patience;
@@ -82,7 +80,7 @@ impl Upstream {
             let updating = upstream.updating(id);
             let Ok(_alone) = timeout_at(deadline.into(), updating.lock()).await else {
                 let why = format!("others still bring what is new from {}", upstream.settings().name);
-                return Err(Unanswered { why, limited: false, unsure: false, retry_after: SOON }.into());
+                return Err(Unanswered::new(why, SOON).into());
             };
             let (name, caller, wants) = (&name, caller.as_ref(), &wants[..]);
             upstream.bring(&Wanted { id, name, caller, wants, deadline, now }, refs).await
@@ -91,15 +89,8 @@ impl Upstream {
     }
 
     /// Whether what is wanted is listed now, and the mirror has it.
-    async fn leads_to_all(
-        &self,
-        id: RepositoryId,
-        listed: &[Box<[u8]>],
-        wants: &[Box<[u8]>],
-    ) -> Result<bool, Unanswered> {
-        let tips = self.mirrors().tips(id).await.map_err(|error| self.trouble(&error))?;
-        let (tips, listed): (HashSet<_>, HashSet<_>) = (tips.iter().collect(), listed.iter().collect());
-        Ok(!wants.is_empty() && wants.iter().all(|want| tips.contains(want) && listed.contains(want)))
+    async fn has_all(&self, id: RepositoryId, refs: &Listing, wants: &[Box<[u8]>]) -> Result<bool, GitError> {
+        Ok(!wants.is_empty() && self.mirrors().leads_to_all(id, refs, wants).await?)
     }
 
     async fn bring(&self, wanted: &Wanted<'_>, mut refs: Listing) -> Result<(), Hindered> {
@@ -132,7 +123,7 @@ impl Upstream {
             let wait = self.schedule().place(waits.next(None));
             if Instant::now() + wait > wanted.deadline {
                 let why = format!("what is new could not be fetched from {}: {why}", self.settings().name);
-                return Err(Unanswered { why, limited: false, unsure: false, retry_after: SOON }.into());
+                return Err(Unanswered::new(why, SOON).into());
             }
             tracing::info!(upstream = self.settings().name, repository = %wanted.name, why, "a fetch is tried again");
             notice = Some(self.notice(subject, &why, wanted.deadline, notice));
@@ -141,15 +132,14 @@ impl Upstream {
     }
 
     async fn bring_once(&self, wanted: &Wanted<'_>, refs: &Listing, subject: Subject) -> Result<(), Trouble> {
+        let failed = |error: GitError| self.judged(&error);
         // Somebody else may have brought it meanwhile.
-        let listed = refs.ids();
-        let has_all = self.leads_to_all(wanted.id, &listed, wanted.wants).await;
-        if has_all.map_err(|no| Trouble::Lasting(no.into()))? {
+        if self.has_all(wanted.id, refs, wanted.wants).await.map_err(failed)? {
             return Ok(());
         }
+        let listed = refs.ids();
         let is_listed: HashSet<&[u8]> = listed.iter().map(|id| &**id).collect();
         let others = wanted.wants.iter().filter(|want| !is_listed.contains(&***want)).cloned().collect();
-        let failed = |error: GitError| self.judged(&error);
         // Of what no ref leads to, most was brought when one did.
         let others = self.mirrors().missing(wanted.id, others).await.map_err(failed)?;
         let tips = self.mirrors().tips(wanted.id).await.map_err(failed)?;
@@ -193,12 +183,7 @@ impl Upstream {
         let url = self.url_of(name, "git-upload-pack");
         let arrived = AtomicBool::new(false);
         let question = Question { caller, subject, bucket: Bucket::Git, effect: Effect::Reads, arrived: &arrived };
-        let post = || {
-            let mut request = request(Method::POST, &url, header.as_ref(), whole(asked.to_vec()))?;
-            let media_type = HeaderValue::from_static("application/x-git-upload-pack-request");
-            request.headers_mut().insert(CONTENT_TYPE, media_type);
-            Ok(request)
-        };
+        let post = || command_of(&url, header.as_ref(), asked);
         let response = self.ask(question, post).await.map_err(|no| Trouble::Lasting(no.into()))?;
         if !response.status().is_success() {
             return Err(turned_away(turned(response).await));
@@ -225,7 +210,7 @@ impl Upstream {
     pub(crate) fn trouble(&self, error: &dyn std::fmt::Display) -> Unanswered {
         tracing::error!(upstream = self.settings().name, %error, "a mirror cannot be used");
         let why = "what was fetched before cannot be used at the moment".to_owned();
-        Unanswered { why, limited: false, unsure: false, retry_after: SOON }
+        Unanswered::new(why, SOON)
     }
 }
 

@@ -53,6 +53,16 @@ impl<'a> PktLine<'a> {
         }
     }
 
+    /// One packet of a side band (gitprotocol-pack, "side-band-64k").
+    ///
+    /// # Panics
+    /// If the bytes are more than one packet can hold.
+    pub fn side_band(band: u8, data: &[u8]) -> Vec<u8> {
+        let mut line = Vec::with_capacity(data.len() + 5);
+        Self::write(&[&[band], data].concat(), &mut line);
+        line
+    }
+
     /// Appends a pkt-line with these bytes.
     ///
     /// # Panics

@@ -33,7 +33,7 @@ impl Repository {
         let (answers, slots) = (&self.all.answers, &self.all.slots);
         let Some(snapshot) = self.all.snapshot(self.id).await? else { return Ok(None) };
         let format = request.format().unwrap_or(ObjectFormat::Sha1.word().as_bytes());
-        if format != snapshot.format.word().as_bytes() || !snapshot.leads_to_all(request).await? {
+        if format != snapshot.format.word().as_bytes() || !snapshot.leads_to_all(request.wants()).await? {
             answers.count_passed();
             return Ok(None);
         }
@@ -154,11 +154,9 @@ async fn end(sender: &OutputSender, why: &str) -> std::io::Result<()> {
     sender.send(Ok(error.into())).await
 }
 
-/// One packet of a side band (gitprotocol-pack, "side-band-64k").
+/// One packet of a side band, with as much of a text as is told.
 fn side_band(band: u8, bytes: &[u8]) -> Bytes {
-    let mut line = Vec::new();
-    PktLine::write(&[&[band], &bytes[..bytes.len().min(LONGEST)]].concat(), &mut line);
-    line.into()
+    PktLine::side_band(band, &bytes[..bytes.len().min(LONGEST)]).into()
 }
 
 /// How often a client hears of us that waits.

@@ -10,7 +10,6 @@ use super::loose::{self, Loose, Value};
 use super::packed::Packed;
 use super::stamp::Stamp;
 use crate::{GitError, ObjectFormat};
-use doorward_wire::FetchRequest;
 use sha2::{Digest, Sha256};
 
 /// The refs of a repository at one moment.
@@ -197,13 +196,13 @@ impl Snapshot {
         self.packed.size() + self.loose.size()
     }
 
-    /// Whether a ref leads straight to each object that is wanted.
+    /// Whether a ref leads straight to each of some objects.
     ///
     /// # Errors
     /// [`GitError`] if that cannot be found out.
-    pub(crate) async fn leads_to_all(&self, request: &FetchRequest) -> Result<bool, GitError> {
+    pub(crate) async fn leads_to_all(&self, mut ids: impl Iterator<Item = &[u8]>) -> Result<bool, GitError> {
         self.packed.prepare().await?;
-        Ok(request.wants().all(|id| self.leads_to(id)))
+        Ok(ids.all(|id| self.leads_to(id)))
     }
 
     /// Whether a ref leads straight to an object.

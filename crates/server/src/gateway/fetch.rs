@@ -10,13 +10,11 @@ use doorward_git::{Listing, Output, Repository, Service, protocol_version};
 use doorward_rules::{OwnFault, Surface};
 use doorward_upstream::{Content, Partial, Passing, Seen};
 use doorward_wire::{FetchRequest, RepositoryName, UploadQuestion};
-use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::timeout;
 
 use super::Call;
-use super::told::{Work, line, said, telling};
-use crate::git::{QUIET, answer, body_of, open_named, protocol, question, service};
+use super::told::{Work, told_in_time};
+use crate::git::{answer, body_of, open_named, protocol, question, service};
 use crate::observe::{Noted, Served};
 use crate::refusal::Refusal;
 
@@ -109,28 +107,9 @@ impl Call {
         let (is_told, wants_progress) = (asked.takes_side_band_anywhere(), asked.wants_progress());
         let hint = if is_told { self.hint(Surface::Git) } else { None };
         let (call, named) = (self.clone(), name.clone());
-        let mut work: Work<Output> = Box::pin(async move { call.made(&named, refs, asked, begin).await });
-        let body = match timeout(QUIET, &mut work).await {
-            Ok(Ok(output)) => match hint {
-                None => body_of(output),
-                Some(hint) => {
-                    let first = futures_util::stream::iter([Ok(line(&hint))]);
-                    Body::from_stream(first.chain(output))
-                }
-            },
-            Ok(Err(refusal)) => said(refusal, is_told)?,
-            Err(_) if is_told => {
-                let (call, named) = (self.clone(), name.clone());
-                let weather = move || {
-                    let weather = call.upstream.weather(&named, call.caller.as_ref());
-                    let usual = || format!("Bringing what is new from {}", call.upstream.settings().name);
-                    // Trouble is told also to a job without a terminal, which wants no progress.
-                    weather.or_else(|| wants_progress.then(usual))
-                };
-                telling(hint, work, weather)
-            }
-            Err(_) => body_of(work.await?),
-        };
+        let work: Work<Output> = Box::pin(async move { call.made(&named, refs, asked, begin).await });
+        let weather = self.weather(name, "Bringing what is new from", wants_progress);
+        let body = told_in_time(work, hint, is_told, weather, body_of).await?;
         Ok(self.done(Service::UploadPack, "result", body, name))
     }
 

@@ -212,6 +212,21 @@ impl Call {
         self.visit.keep(self.upstream.mirror_of(name), self.caller.as_ref().map(Caller::print), refs);
     }
 
+    /// What a job that waits is told: what is wrong, or what is being done if it wants to hear of progress. Trouble is told also to a
+    /// job without a terminal, which wants none.
+    fn weather(
+        &self,
+        name: &RepositoryName,
+        doing: &'static str,
+        wants_progress: bool,
+    ) -> impl Fn() -> Option<String> + Send + Sync + use<> {
+        let (upstream, caller, name) = (self.upstream.clone(), self.caller.clone(), name.clone());
+        move || {
+            let usual = || format!("{doing} {}", upstream.settings().name);
+            upstream.weather(&name, caller.as_ref()).or_else(|| wants_progress.then(usual))
+        }
+    }
+
     /// What the job is told once: how it should have sent its credential.
     fn hint(&self, surface: Surface) -> Option<String> {
         let gateway = self.app.gateway.as_ref().filter(|_| !self.upstream.settings().is_brokered())?;

@@ -11,14 +11,12 @@ use doorward_rules::Surface;
 use doorward_store::Record;
 use doorward_upstream::{Push, Pushed};
 use doorward_wire::{PushHead, RefUpdate, RepositoryName, redact};
-use futures_util::StreamExt;
 use futures_util::stream::{Iter, iter};
 use tokio::io::AsyncReadExt;
-use tokio::time::timeout;
 
 use super::Call;
-use super::told::{Work, line, said, telling};
-use crate::git::{QUIET, asked, open_named, read_head, report};
+use super::told::{Work, told_in_time};
+use crate::git::{asked, open_named, read_head, report};
 use crate::refusal::Refusal;
 
 /// An answer of which all is there.
@@ -72,30 +70,15 @@ impl Call {
                 Pushed::Settled(made) => settled(&head, made).into(),
             })
         });
-        let mut work: Work<Whole> = Box::pin(async move {
+        let work: Work<Whole> = Box::pin(async move {
             let report = done.await.unwrap_or_else(|error| {
                 tracing::error!(%error, "a push was not passed on for a mistake in this program");
                 Err(Refusal::unavailable(doorward_rules::OwnFault::Bug))
             })?;
             Ok(iter([Ok(report)]))
         });
-        let body = match timeout(QUIET, &mut work).await {
-            Ok(Err(refusal)) => said(refusal, is_told)?,
-            Ok(Ok(report)) => match hint {
-                None => Body::from_stream(report),
-                Some(hint) => Body::from_stream(iter([Ok(line(&hint))]).chain(report)),
-            },
-            Err(_) if is_told => {
-                let (call, named) = (self.clone(), name.clone());
-                let weather = move || {
-                    let weather = call.upstream.weather(&named, call.caller.as_ref());
-                    let usual = || format!("Passing it on to {}", call.upstream.settings().name);
-                    weather.or_else(|| wants_progress.then(usual))
-                };
-                telling(hint, work, weather)
-            }
-            Err(_) => Body::from_stream(work.await?),
-        };
+        let weather = self.weather(name, "Passing it on to", wants_progress);
+        let body = told_in_time(work, hint, is_told, weather, Body::from_stream).await?;
         Ok(self.done(Service::ReceivePack, "result", body, name))
     }
 

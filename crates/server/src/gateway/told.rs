@@ -15,6 +15,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use crate::git::QUIET;
 use crate::refusal::Refusal;
 
 /// What follows at last: pieces of an answer, or why there is none.
@@ -34,9 +35,35 @@ impl Hints {
     }
 }
 
+/// The answer when the work is done, or a body that tells how it goes on if that takes a while and the client can be told. `whole` makes
+/// a body of an answer that is there at once.
+///
+/// # Errors
+/// The refusal, if the client cannot be told so in the body.
+pub(super) async fn told_in_time<S>(
+    mut work: Work<S>,
+    hint: Option<String>,
+    is_told: bool,
+    weather: impl Fn() -> Option<String> + Send + Sync + 'static,
+    whole: impl FnOnce(S) -> Body,
+) -> Result<Body, Refusal>
+where
+    S: Stream<Item = std::io::Result<Bytes>> + Send + Unpin + 'static,
+{
+    match timeout(QUIET, &mut work).await {
+        Ok(Ok(answer)) => Ok(match hint {
+            None => whole(answer),
+            Some(hint) => Body::from_stream(futures_util::stream::iter([Ok(line(&hint))]).chain(answer)),
+        }),
+        Ok(Err(refusal)) => said(refusal, is_told),
+        Err(_) if is_told => Ok(telling(hint, work, weather)),
+        Err(_) => Ok(whole(work.await?)),
+    }
+}
+
 /// A body that begins at once: with what is told first, then with what `weather` says while the work takes its time, then with the
 /// answer. An error is told, too.
-pub(super) fn telling<S>(
+fn telling<S>(
     first: Option<String>,
     mut work: Work<S>,
     weather: impl Fn() -> Option<String> + Send + Sync + 'static,
@@ -86,7 +113,7 @@ where
 ///
 /// # Errors
 /// The refusal itself, if the client cannot be told so, or must know by its status that the credential is none.
-pub(super) fn said(refusal: Refusal, is_told: bool) -> Result<Body, Refusal> {
+fn said(refusal: Refusal, is_told: bool) -> Result<Body, Refusal> {
     if !is_told || refusal.status == StatusCode::UNAUTHORIZED {
         return Err(refusal);
     }
@@ -99,15 +126,13 @@ fn end(refusal: &Refusal) -> Bytes {
 }
 
 /// A line that git shows.
-pub(super) fn line(text: &str) -> Bytes {
+fn line(text: &str) -> Bytes {
     band(2, format!("{text}\n").as_bytes())
 }
 
-/// One packet of a side band (gitprotocol-pack, "side-band-64k"). An empty one is a sign of life; of the first band git takes none.
-pub(super) fn band(band: u8, bytes: &[u8]) -> Bytes {
-    let mut out = Vec::new();
-    PktLine::write(&[&[band], &bytes[..bytes.len().min(LONGEST)]].concat(), &mut out);
-    out.into()
+/// One packet of a side band. An empty one is a sign of life; of the first band git takes none.
+fn band(band: u8, bytes: &[u8]) -> Bytes {
+    PktLine::side_band(band, &bytes[..bytes.len().min(LONGEST)]).into()
 }
 
 /// How often a client hears of us that waits.

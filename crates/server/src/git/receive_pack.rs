@@ -180,7 +180,7 @@ pub(crate) fn report(head: &PushHead, unpack: &str, refused: impl Iterator<Item 
     }
     let mut banded = Vec::with_capacity(report.len() + 1024);
     for chunk in report.chunks(PktLine::LONGEST - 5) {
-        PktLine::write(&[&[1], chunk].concat(), &mut banded);
+        banded.extend_from_slice(&PktLine::side_band(1, chunk));
     }
     banded.extend_from_slice(b"0000");
     banded
