@@ -72,6 +72,7 @@ fn facts(scopes: Scopes) -> Facts {
         managed: true,
         administrator: false,
         two_step: Some(true),
+        single_sign_on: false,
         form: Form::basic(NameForm::UserName),
     };
     let (id, project) = (RepositoryId(Uuid::from_u128(3)), ProjectId(Uuid::from_u128(4)));

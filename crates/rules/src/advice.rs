@@ -174,6 +174,8 @@ impl Change {
                 credential.form = form;
                 credential.scopes = scopes_for(kind, ask);
                 credential.limit = Limit::Anywhere;
+                // A person is sent through the provider for one.
+                credential.single_sign_on = kind == Kind::OAuthToken;
                 credential.begin_anew(&policy, now);
                 if kind.is_access_token() {
                     credential.owner = None;

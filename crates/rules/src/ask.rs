@@ -168,8 +168,7 @@ impl Surface {
     pub fn actions(self) -> &'static [Action] {
         match self {
             Self::Git | Self::Lfs => &[Action::Fetch, Action::Push],
-            Self::Rest => Action::ALL,
-            Self::Web => &[Action::ReadRepository, Action::ReadAccount, Action::ReadWorkspaces],
+            Self::Rest | Self::Web => Action::ALL,
         }
     }
 }

@@ -179,8 +179,8 @@ fn limit(question: &Question<'_>) -> Finding {
 fn scope(question: &Question<'_>) -> Finding {
     let granted = question.facts.credential().map(|credential| credential.scopes).unwrap_or_default();
     let action = question.ask.action;
-    // A password is not scoped: who signs in with it is the account itself.
-    let scoped = question.facts.credential().is_none_or(|credential| credential.kind != Kind::AccountPassword);
+    // Neither a password nor a session is scoped: who signs in is the account itself.
+    let scoped = question.facts.credential().is_none_or(|credential| !credential.kind.is_sign_in());
     refuse_if(scoped && !action.is_granted_by(granted), Reason::ScopeMissing { action, granted })
 }
 

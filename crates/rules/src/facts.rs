@@ -61,6 +61,8 @@ pub struct Credential {
     pub managed: bool,
     /// Whether that account has two-step verification; `None` where there is no account.
     pub two_step: Option<bool>,
+    /// Whether it comes from a sign-in at an organisation's own provider: a session, or what was granted in one.
+    pub single_sign_on: bool,
     /// How the secret was presented.
     pub form: Form,
 }

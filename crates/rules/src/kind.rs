@@ -22,15 +22,17 @@ pub enum Kind {
     OAuthToken,
     /// A signed statement of an Atlassian Connect app.
     ConnectJwt,
+    /// A person's sign-in to the web pages, which is in a cookie of its browser.
+    WebSession,
 }
 
 /// A set of kinds.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct Kinds(u8);
+pub struct Kinds(u16);
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AccountPassword,
         Self::AppPassword,
         Self::ApiToken,
@@ -39,6 +41,7 @@ impl Kind {
         Self::WorkspaceToken,
         Self::OAuthToken,
         Self::ConnectJwt,
+        Self::WebSession,
     ];
 
     /// The stable name in the store, in JSON and in the audit.
@@ -52,6 +55,7 @@ impl Kind {
             Self::WorkspaceToken => "workspace_access_token",
             Self::OAuthToken => "oauth_access_token",
             Self::ConnectJwt => "connect_jwt",
+            Self::WebSession => "web_session",
         }
     }
 
@@ -71,7 +75,13 @@ impl Kind {
             Self::WorkspaceToken => "workspace access token",
             Self::OAuthToken => "OAuth access token",
             Self::ConnectJwt => "Connect JWT",
+            Self::WebSession => "web session",
         }
+    }
+
+    /// Whether its holder is the account itself, which needs no scopes: who has signed in, or is about to.
+    pub fn is_sign_in(self) -> bool {
+        matches!(self, Self::AccountPassword | Self::WebSession)
     }
 
     /// Whether it belongs to a repository, project or workspace, and acts for no person.

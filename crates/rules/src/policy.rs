@@ -6,13 +6,13 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::{Credential, Kind, Kinds, Reason};
+use crate::{Credential, Kinds, Reason};
 
 /// What a workspace asks of credentials. The default asks nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
-    /// Accounts that the organisation manages sign in by single sign-on: of their credentials only OAuth access tokens
-    /// are accepted, since those come from such a sign-in.
+    /// Accounts that the organisation manages sign in by single sign-on: of their credentials only those are accepted that come
+    /// from such a sign-in: web sessions, and the OAuth access tokens that were granted in one.
     pub sso: bool,
     /// The kinds that are allowed; every kind if none is named.
     pub kinds: Option<Kinds>,
@@ -28,13 +28,15 @@ impl Policy {
     /// Why the workspace refuses a credential for what it is, wherever it is used.
     pub fn against_credential(&self, credential: &Credential) -> Option<Reason> {
         let kind = credential.kind;
-        if self.kinds.is_some_and(|kinds| !kinds.contains(kind)) {
+        // Who signs in is a person, whoever it is. What machines may use says nothing about that, nor how long it may last.
+        let machine = !kind.is_sign_in();
+        if machine && self.kinds.is_some_and(|kinds| !kinds.contains(kind)) {
             return Some(Reason::KindForbidden { kind });
         }
-        if self.sso && credential.managed && matches!(kind, Kind::AppPassword | Kind::ApiToken) {
+        if self.sso && credential.managed && !credential.single_sign_on {
             return Some(Reason::SsoRequired { kind });
         }
-        let longest = self.longest.filter(|longest| !credential.lasts_at_most(*longest))?;
+        let longest = self.longest.filter(|longest| machine && !credential.lasts_at_most(*longest))?;
         Some(Reason::LifetimeTooLong { longest })
     }
 

@@ -11,7 +11,7 @@ pub struct Form {
     pub name: NameForm,
 }
 
-/// A scheme of the `Authorization` header.
+/// How a secret is sent: by a scheme of the `Authorization` header, or as a cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// User name and secret in base 64 (RFC 7617).
@@ -20,6 +20,8 @@ pub enum Scheme {
     Bearer,
     /// A signed statement, as Atlassian Connect apps make it.
     Jwt,
+    /// The cookie of a browser, and no header of its own.
+    Cookie,
 }
 
 /// The form of the user name that came with a secret.
@@ -45,7 +47,7 @@ pub enum NameForm {
 
 impl Form {
     /// Every form: Basic with each user name, and each other scheme.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::basic(NameForm::Empty),
         Self::basic(NameForm::UserName),
         Self::basic(NameForm::Email),
@@ -56,7 +58,11 @@ impl Form {
         Self::basic(NameForm::SomebodyElse),
         Self::BEARER,
         Self { scheme: Scheme::Jwt, name: NameForm::Empty },
+        Self::COOKIE,
     ];
+
+    /// The secret in a browser's cookie.
+    pub const COOKIE: Self = Self { scheme: Scheme::Cookie, name: NameForm::Empty };
 
     /// The secret alone, as Bearer.
     pub const BEARER: Self = Self { scheme: Scheme::Bearer, name: NameForm::Empty };
@@ -72,18 +78,20 @@ impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.scheme {
             Scheme::Basic => write!(f, "as Basic with {}", self.name.phrase()),
+            Scheme::Cookie => f.write_str("as a cookie"),
             scheme => write!(f, "as {}", scheme.word()),
         }
     }
 }
 
 impl Scheme {
-    /// The name, as it stands in the header.
+    /// The name, as it stands in the header `Authorization`; a cookie has a header of its own.
     pub fn word(self) -> &'static str {
         match self {
             Self::Basic => "Basic",
             Self::Bearer => "Bearer",
             Self::Jwt => "JWT",
+            Self::Cookie => "Cookie",
         }
     }
 }

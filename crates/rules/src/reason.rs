@@ -398,6 +398,11 @@ impl fmt::Display for Reason {
             Self::KindForbidden { kind } => {
                 write!(f, "this token is valid, but the workspace does not allow {}s", kind.phrase())
             }
+            Self::SsoRequired { kind: kind @ (Kind::OAuthToken | Kind::WebSession) } => write!(
+                f,
+                "the workspace accepts managed accounts by single sign-on alone, and this {} does not come from one",
+                kind.phrase()
+            ),
             Self::SsoRequired { kind } => write!(
                 f,
                 "this token is valid, but the workspace accepts managed accounts by single sign-on alone, and no {}s",

@@ -29,6 +29,7 @@ impl RuleSet {
     pub fn serves(self, kind: Kind, surface: Surface) -> bool {
         let listed = bitbucket_cloud::FORMS.iter().any(|row| row.kind == kind && row.surface == surface);
         match self {
+            Self::Doorward if kind == Kind::WebSession => surface == Surface::Web,
             Self::Doorward => listed && (kind == Kind::AccountPassword) == (surface == Surface::Web),
             Self::BitbucketCloud => listed,
         }
@@ -37,6 +38,8 @@ impl RuleSet {
     /// Whether a secret of a kind is accepted on a surface in a form.
     pub fn accepts(self, kind: Kind, surface: Surface, form: Form, now: Timestamp) -> bool {
         match self {
+            // A browser sends its cookies without being asked, so nothing else may come as one, nor a session as anything else.
+            Self::Doorward if (kind == Kind::WebSession) != (form == Form::COOKIE) => false,
             Self::Doorward => {
                 self.serves(kind, surface) && form.scheme != Scheme::Jwt && form.name != NameForm::SomebodyElse
             }
@@ -59,6 +62,9 @@ impl Rules<'_> {
 /// What it answers, [`decide`](crate::decide) grants, if nothing else stands against it.
 pub fn present(rules: Rules<'_>, kind: Kind, surface: Surface, now: Timestamp) -> Option<Form> {
     let usable = matches!(rules.phase(kind, surface, now), Phase::On | Phase::Announced);
+    if kind == Kind::WebSession {
+        return Some(Form::COOKIE).filter(|form| usable && rules.set.accepts(kind, surface, *form, now));
+    }
     let preferred = bitbucket_cloud::FORMS.iter().filter(|row| row.kind == kind && row.surface == surface);
     preferred.map(|row| row.form).find(|form| usable && rules.set.accepts(kind, surface, *form, now))
 }

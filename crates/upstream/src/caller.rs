@@ -185,7 +185,7 @@ impl Caller {
     fn sent(&self) -> Option<Form> {
         Some(match (self.scheme, &*self.name) {
             (Scheme::Bearer, _) => Form::BEARER,
-            (Scheme::Jwt, _) => return None,
+            (Scheme::Jwt | Scheme::Cookie, _) => return None,
             (Scheme::Basic, "") => Form::basic(NameForm::Empty),
             (Scheme::Basic, API_TOKEN_AUTH) => Form::basic(NameForm::ApiTokenAuth),
             (Scheme::Basic, TOKEN_AUTH) => Form::basic(NameForm::TokenAuth),
@@ -209,7 +209,9 @@ impl Caller {
 
     fn header(&self, scheme: Scheme, name: &str) -> HeaderValue {
         let text = match scheme {
-            Scheme::Bearer | Scheme::Jwt => format!("{} {}", scheme.word(), self.secret.expose_secret()),
+            Scheme::Bearer | Scheme::Jwt | Scheme::Cookie => {
+                format!("{} {}", scheme.word(), self.secret.expose_secret())
+            }
             Scheme::Basic => {
                 let pair = SecretString::from(format!("{name}:{}", self.secret.expose_secret()));
                 format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair.expose_secret()))

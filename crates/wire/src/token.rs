@@ -196,6 +196,7 @@ fn prefix(kind: Kind) -> &'static str {
         Kind::ProjectToken => "dwj_",
         Kind::WorkspaceToken => "dww_",
         Kind::OAuthToken => "dwo_",
+        Kind::WebSession => "dws_",
         Kind::AccountPassword | Kind::ConnectJwt => "",
     }
 }
@@ -228,14 +229,16 @@ fn letter(bits: u32) -> u8 {
 }
 
 /// What each kind of token begins with, for those who look for tokens in texts.
-pub(crate) const PREFIXES: &[&str] = &["dwa_", "dwp_", "dwr_", "dwj_", "dww_", "dwo_", "ATATT", "ATCTT", "ATBB"];
-const OWN_KINDS: [Kind; 6] = [
+pub(crate) const PREFIXES: &[&str] =
+    &["dwa_", "dwp_", "dwr_", "dwj_", "dww_", "dwo_", "dws_", "ATATT", "ATCTT", "ATBB"];
+const OWN_KINDS: [Kind; 7] = [
     Kind::ApiToken,
     Kind::AppPassword,
     Kind::RepositoryToken,
     Kind::ProjectToken,
     Kind::WorkspaceToken,
     Kind::OAuthToken,
+    Kind::WebSession,
 ];
 const BITBUCKET: &[(&str, &[Kind], Fault)] = &[
     ("ATATT", &[Kind::ApiToken], Fault::ForeignApiToken),

@@ -5,8 +5,8 @@ use core::time::Duration;
 
 use doorward_rules::{
     AccountId, Action, Ask, Brownout, Calendar, Credential, CredentialId, Facts, Fault, Form, Kind, Kinds, Limit,
-    Object, Policy, Presented, Privilege, ProjectId, Repository, RepositoryId, RuleSet, Rules, Scope, Scopes, Surface,
-    Timestamp, Verdict, Workspace, WorkspaceId, decide,
+    Object, Policy, Presented, Privilege, ProjectId, Repository, RepositoryId, RuleSet, Rules, Scheme, Scope, Scopes,
+    Surface, Timestamp, Verdict, Workspace, WorkspaceId, decide,
 };
 use uuid::Uuid;
 
@@ -216,10 +216,11 @@ pub(crate) fn credentials() -> impl Iterator<Item = Credential> {
         (None, Some(Timestamp(NOW.0 + 1)), true),
     ];
     Kind::ALL.into_iter().flat_map(move |kind| {
-        // Nobody can present a JWT but as one, nor anything else as a JWT.
-        let forms = Form::ALL
-            .into_iter()
-            .filter(move |form| (form.scheme == doorward_rules::Scheme::Jwt) == (kind == Kind::ConnectJwt));
+        // Nobody can present a JWT but as one, nor anything else as a JWT; and so it is with a session and a cookie.
+        let forms = Form::ALL.into_iter().filter(move |form| {
+            (form.scheme == Scheme::Jwt) == (kind == Kind::ConnectJwt)
+                && (form.scheme == Scheme::Cookie) == (kind == Kind::WebSession)
+        });
         forms.flat_map(move |form| {
             scope_sets().into_iter().flat_map(move |scopes| {
                 states.into_iter().flat_map(move |state| {
@@ -261,6 +262,7 @@ pub(crate) fn credential(
         administrator: false,
         managed: person,
         two_step: person.then_some(false),
+        single_sign_on: kind == Kind::OAuthToken,
         form,
     }
 }

@@ -20,7 +20,8 @@ const TABLE: &str = "
     project_access_token     x-token-auth                Bearer
     workspace_access_token   x-token-auth                Bearer
     oauth_access_token       x-token-auth                Bearer
-    connect_jwt              -                           -";
+    connect_jwt              -                           -
+    web_session              -                           -";
 
 #[test]
 fn the_form_to_present_each_kind_in_is_bitbucket_clouds_table() {
@@ -36,6 +37,18 @@ fn the_form_to_present_each_kind_in_is_bitbucket_clouds_table() {
         row.trim_end().to_owned()
     });
     assert_eq!(format!("\n    kind                     git                         REST\n{}", rows.join("\n")), TABLE);
+}
+
+#[test]
+fn a_session_is_taken_as_a_cookie_and_nothing_else_is() {
+    let taken = |kind, form| RuleSet::Doorward.accepts(kind, Surface::Web, form, NOW);
+    assert!(taken(Kind::WebSession, Form::COOKIE));
+    for form in Form::ALL.into_iter().filter(|form| *form != Form::COOKIE) {
+        assert!(!taken(Kind::WebSession, form), "{form:?}");
+    }
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::WebSession) {
+        assert!(!taken(kind, Form::COOKIE), "{kind:?}");
+    }
 }
 
 #[test]

@@ -35,6 +35,8 @@ fn told_again(question: Question<'_>) -> Result<(), &'static str> {
         Kind::ConnectJwt => false,
         // Our own server has never taken passwords but for signing in.
         Kind::AccountPassword => web || !doorward,
+        // Only our own server has web pages to be signed in to.
+        Kind::WebSession => web && doorward,
         _ => !web,
     };
     if !useful {
@@ -67,6 +69,9 @@ fn told_again(question: Question<'_>) -> Result<(), &'static str> {
     let (scheme, name) = (credential.form.scheme, credential.form.name);
     if name == NameForm::SomebodyElse {
         return Err("user_name_of_somebody_else");
+    }
+    if doorward && (kind == Kind::WebSession) != (scheme == Scheme::Cookie) {
+        return Err("form_wrong");
     }
     if !doorward && !bitbucket_cloud_takes(kind, ask.surface, scheme, name) {
         return Err("form_wrong");
@@ -150,7 +155,8 @@ fn told_again(question: Question<'_>) -> Result<(), &'static str> {
         Action::ReadSettings | Action::ReadServer => has(&["read:admin:doorward"]),
         Action::ChangeSettings | Action::ChangeServer => has(&["write:admin:doorward"]),
     };
-    if !scope && kind != Kind::AccountPassword {
+    let person = [Kind::AccountPassword, Kind::WebSession].contains(&kind);
+    if !scope && !person {
         return Err("scope_missing");
     }
     if about_account {
@@ -175,14 +181,14 @@ fn told_again(question: Question<'_>) -> Result<(), &'static str> {
     if let Some(workspace) = &facts.workspace {
         let policy = &workspace.policy;
         if doorward {
-            if policy.kinds.is_some() && kind != Kind::ApiToken {
+            if policy.kinds.is_some() && kind != Kind::ApiToken && !person {
                 return Err("policy_kind");
             }
-            if policy.sso && [Kind::AppPassword, Kind::ApiToken].contains(&kind) && credential.managed {
+            if policy.sso && credential.managed && !credential.single_sign_on {
                 return Err("policy_sso");
             }
             // Made in 1970: whatever lasts to this day lasts too long.
-            if policy.longest.is_some() {
+            if policy.longest.is_some() && !person {
                 return Err("policy_lifetime");
             }
         }
