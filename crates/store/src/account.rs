@@ -109,6 +109,14 @@ impl Store {
             Some(row) => account(&Row(row))?,
             None => return Err(StoreError::missing(Noun::Account, name)),
         };
+        if wanted.two_step == Some(false) {
+            // Whoever has lost app and codes is let in by the password alone again.
+            for sql in
+                ["DELETE FROM second_step WHERE account_id = $1", "DELETE FROM recovery_code WHERE account_id = $1"]
+            {
+                sqlx::query(sql).bind(changed.id.to_string()).execute(change.connection()).await?;
+            }
+        }
         // What gives or takes most is what it is called by.
         let event = match (wanted.administrator, wanted.disabled) {
             (Some(true), _) => "account.administrator",

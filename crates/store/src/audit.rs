@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use doorward_rules::{Action, CredentialId, NameForm, Rule, Scheme, Surface, Timestamp};
 use doorward_wire::RequestId;
 use sha2::{Digest, Sha256};
+use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteConnection;
 
 use crate::database::new_id;
@@ -103,6 +104,19 @@ pub struct AuditFilter<'a> {
     pub address: Option<&'a str>,
     /// The stable code of the refusal.
     pub reason: Option<&'a str>,
+    /// Whether the latest come first.
+    pub latest_first: bool,
+}
+
+/// How often something was let in, or refused for one reason, in one part of a span of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimelineCount {
+    /// Which part, counted from 0.
+    pub place: i64,
+    /// The stable code of the refusal; `None` if it was let in.
+    pub reason: Option<String>,
+    /// How often.
+    pub requests: i64,
 }
 
 impl Decision {
@@ -253,12 +267,13 @@ impl Store {
         rows.fetch_all(self.reading()).await?.into_iter().map(|row| record(&Row(row))).collect()
     }
 
-    /// Entries, the oldest first: as many as `most`, after the first `skipped`.
+    /// Entries, the oldest first if nothing else is said: as many as `most`, after the first `skipped`.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
     pub async fn audit(&self, filter: AuditFilter<'_>, skipped: u32, most: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        let rows = sqlx::query(AUDIT)
+        let order = if filter.latest_first { "DESC" } else { "ASC" };
+        let rows = sqlx::query(AssertSqlSafe(AUDIT.replace("{order}", order)))
             .bind(filter.request)
             .bind(filter.since.map_or(i64::MIN, |at| at.0))
             .bind(filter.until.map_or(i64::MAX, |at| at.0))
@@ -279,6 +294,31 @@ impl Store {
             None => record(&row).map(AuditEntry::Record),
         };
         rows.into_iter().map(|row| entry(Row(row))).collect()
+    }
+
+    /// How often something was let in and refused in each part of `each` milliseconds of the span that a filter names.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn timeline(&self, filter: AuditFilter<'_>, each: i64) -> Result<Vec<TimelineCount>, StoreError> {
+        let since = filter.since.map_or(0, |at| at.0);
+        let rows = sqlx::query(TIMELINE)
+            .bind(since)
+            .bind(filter.until.map_or(i64::MAX, |at| at.0))
+            .bind(each.max(1))
+            .bind(filter.within)
+            .bind(filter.account)
+            .bind(filter.credential)
+            .bind(filter.address)
+            .bind(filter.reason)
+            .bind(minute(Timestamp(since)).0)
+            .fetch_all(self.reading())
+            .await?;
+        let count = |row: Row| {
+            let (place, reason) = (row.number("place")?, row.optional_text("reason")?);
+            Ok(TimelineCount { place, reason, requests: row.number("requests")? })
+        };
+        rows.into_iter().map(|row| count(Row(row))).collect()
     }
 
     /// Removes what was recorded before a moment; how much that was.
@@ -323,7 +363,7 @@ const AUDIT: &str = "
            AND ($5 IS NULL OR subject = $5 OR substr(subject, 1, length($5) + 1) = $5 || '/')
            AND ($6 IS NULL OR account = $6) AND ($7 IS NULL OR credential = $7 OR subject = $7)
            AND ($8 IS NULL OR address = $8) AND ($9 IS NULL OR reason = $9)
-         ORDER BY at, id LIMIT $13)
+         ORDER BY at {order}, id {order} LIMIT $13)
       UNION ALL
       SELECT * FROM (
         SELECT last_at AS at, '' AS id, NULL, NULL, subject, account, credential, address, NULL, surface, action, scheme,
@@ -333,8 +373,23 @@ const AUDIT: &str = "
            AND ($5 IS NULL OR subject = $5 OR substr(subject, 1, length($5) + 1) = $5 || '/')
            AND ($6 IS NULL OR account = $6) AND ($7 IS NULL OR credential = $7)
            AND ($8 IS NULL OR address = $8) AND ($9 IS NULL OR reason = $9)
-         ORDER BY last_at, tag LIMIT $13))
-     ORDER BY at, id LIMIT $11 OFFSET $12";
+         ORDER BY last_at {order}, tag LIMIT $13))
+     ORDER BY at {order}, id {order} LIMIT $11 OFFSET $12";
+
+const TIMELINE: &str = "
+    SELECT (at - $1) / $3 AS place, reason, sum(requests) AS requests FROM (
+      SELECT at, reason, 1 AS requests FROM audit
+       WHERE at >= $1 AND at < $2 AND event IN ('refused', 'push.started')
+         AND ($4 IS NULL OR subject = $4 OR substr(subject, 1, length($4) + 1) = $4 || '/')
+         AND ($5 IS NULL OR account = $5) AND ($6 IS NULL OR credential = $6)
+         AND ($7 IS NULL OR address = $7) AND ($8 IS NULL OR reason = $8)
+      UNION ALL
+      SELECT last_at AS at, reason, requests FROM audit_tally
+       WHERE minute >= $9 AND last_at >= $1 AND last_at < $2 AND coalesce(reason, '') <> 'credential_missing'
+         AND ($4 IS NULL OR subject = $4 OR substr(subject, 1, length($4) + 1) = $4 || '/')
+         AND ($5 IS NULL OR account = $5) AND ($6 IS NULL OR credential = $6)
+         AND ($7 IS NULL OR address = $7) AND ($8 IS NULL OR reason = $8))
+     GROUP BY 1, 2";
 
 /// The first moment of the minute.
 pub(crate) fn minute(at: Timestamp) -> Timestamp {

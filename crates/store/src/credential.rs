@@ -37,6 +37,10 @@ pub struct Credential {
     pub replaced_by: Option<CredentialId>,
     /// The credential that it was made with, if it was made from elsewhere.
     pub made_by: Option<CredentialId>,
+    /// Whether it comes from a sign-in at an organisation's own provider.
+    pub single_sign_on: bool,
+    /// What it was given by, if an application was given it.
+    pub grant: Option<String>,
     /// When it was last let in.
     pub last_use: Option<Use>,
 }
@@ -108,13 +112,16 @@ pub struct Rotated {
 
 /// Where a credential belongs, as ids.
 #[derive(Debug, Default)]
-struct Belonging {
-    account: Option<String>,
-    account_name: Option<AccountName>,
-    workspace: Option<String>,
-    project: Option<String>,
-    repository: Option<String>,
-    place: Option<String>,
+pub(crate) struct Belonging {
+    pub(crate) account: Option<String>,
+    pub(crate) account_name: Option<AccountName>,
+    pub(crate) workspace: Option<String>,
+    pub(crate) project: Option<String>,
+    pub(crate) repository: Option<String>,
+    pub(crate) place: Option<String>,
+    pub(crate) grant: Option<String>,
+    /// Of those that an administrator makes, OAuth access tokens are vouched for by that.
+    pub(crate) single_sign_on: Option<bool>,
 }
 
 impl Store {
@@ -159,7 +166,11 @@ impl Store {
         overlap: Duration,
         now: Timestamp,
     ) -> Result<Rotated, StoreError> {
-        let Credential { kind, place, .. } = self.credential(id).await?;
+        let Credential { kind, place, grant, .. } = self.credential(id).await?;
+        if kind == Kind::WebSession || grant.is_some() {
+            let sentence = format!("a {} is renewed by whoever has it, and cannot be rotated", kind.phrase());
+            return Err(StoreError::State(sentence));
+        }
         self.check_kind(kind, now).await?;
         let longest = match place.as_deref().and_then(|place| place.split('/').next()?.parse().ok()) {
             Some(slug) => self.check_allowed(&slug, kind).await?,
@@ -186,6 +197,8 @@ impl Store {
             project: row.optional_text("project_id")?,
             repository: row.optional_text("repository_id")?,
             place: old.place.clone(),
+            single_sign_on: Some(old.single_sign_on),
+            grant: None,
         };
         // The new one lasts as long as the old one was made to last, or as long as anything may by now.
         let lifetime = old.expires_at.map(|at| Duration::from_millis(at.0.abs_diff(old.created_at.0)));
@@ -335,7 +348,8 @@ impl Store {
         };
         let rows = sqlx::query(list(
             "WHERE ($1 IS NULL OR c.account_id = $1) \
-             AND ($2 IS NULL OR (c.workspace_id = $2 AND c.account_id IS NULL)) ORDER BY c.created_at, c.id",
+             AND ($2 IS NULL OR (c.workspace_id = $2 AND c.account_id IS NULL)) \
+             AND c.kind <> 'web_session' AND c.grant_id IS NULL ORDER BY c.created_at, c.id",
         ))
         .bind(account)
         .bind(workspace)
@@ -353,7 +367,7 @@ impl Store {
     ) -> Result<Vec<Credential>, StoreError> {
         let workspace = self.workspace(slug).await?.id.to_string();
         let rows = sqlx::query(list(
-            "WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > $2) \
+            "WHERE c.revoked_at IS NULL AND (c.expires_at IS NULL OR c.expires_at > $2) AND c.kind <> 'web_session' \
              AND (c.workspace_id IS NULL OR c.workspace_id = $1) AND ( \
                (c.account_id IS NULL AND c.workspace_id = $1) OR EXISTS ( \
                  SELECT 1 FROM workspace w WHERE w.id = $1 AND w.owner_id = c.account_id \
@@ -388,6 +402,7 @@ impl Store {
             administrator: account.as_ref().is_some_and(|account| account.administrator),
             managed: account.as_ref().is_some_and(|account| account.managed),
             two_step: account.as_ref().map(|account| account.two_step),
+            single_sign_on: credential.single_sign_on,
             form: Form::basic(NameForm::Empty),
         })
     }
@@ -487,13 +502,13 @@ impl Reach {
 }
 
 impl Belonging {
-    fn owner(&self) -> &str {
+    pub(crate) fn owner(&self) -> &str {
         let place = self.place.as_deref().unwrap_or_default();
         self.account_name.as_ref().map_or(place, AccountName::as_str)
     }
 }
 
-async fn insert(
+pub(crate) async fn insert(
     change: &mut Change,
     new: &NewCredential<'_>,
     belonging: &Belonging,
@@ -507,9 +522,11 @@ async fn insert(
     }
     let maker = change.credential().and_then(CredentialId::parse);
     let minted = MintedToken::mint(new.kind, new.shape, fill_random);
+    let single_sign_on = belonging.single_sign_on.unwrap_or(new.kind == Kind::OAuthToken);
     sqlx::query(
         "INSERT INTO credential (id, kind, account_id, name, scopes, workspace_id, project_id, repository_id, place, \
-         digest, created_at, expires_at, made_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         digest, created_at, expires_at, made_by, grant_id, single_sign_on) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     )
     .bind(minted.id.as_str())
     .bind(new.kind.word())
@@ -524,6 +541,8 @@ async fn insert(
     .bind(at.0)
     .bind(new.expires_at.map(|at| at.0))
     .bind(maker.map(|id| id.to_string()))
+    .bind(&belonging.grant)
+    .bind(single_sign_on)
     .execute(change.connection())
     .await
     .map_err(|error| StoreError::inserting(Noun::Token, minted.id, error))?;
@@ -539,13 +558,15 @@ async fn insert(
         revoked_at: None,
         replaced_by: None,
         made_by: maker,
+        single_sign_on,
+        grant: belonging.grant.clone(),
         last_use: None,
     };
     Ok((credential, minted.secret))
 }
 
 /// Credentials with their accounts' names and their last use.
-fn list(which: &'static str) -> AssertSqlSafe<String> {
+pub(crate) fn list(which: &'static str) -> AssertSqlSafe<String> {
     AssertSqlSafe(format!(
         "SELECT c.*, a.name AS account, u.surface, u.action, u.last_at, u.address, u.subject, u.requests \
          FROM credential c LEFT JOIN account a ON a.id = c.account_id \
@@ -554,7 +575,7 @@ fn list(which: &'static str) -> AssertSqlSafe<String> {
     ))
 }
 
-fn credential(row: &Row) -> Result<Credential, StoreError> {
+pub(crate) fn credential(row: &Row) -> Result<Credential, StoreError> {
     let replaced_by = match row.optional_text("replaced_by")? {
         Some(_) => Some(row.credential_id("replaced_by")?),
         None => None,
@@ -575,6 +596,8 @@ fn credential(row: &Row) -> Result<Credential, StoreError> {
         revoked_at: row.optional_time("revoked_at")?,
         replaced_by,
         made_by,
+        single_sign_on: row.truth("single_sign_on")?,
+        grant: row.optional_text("grant_id")?,
         last_use: if row.optional_number("last_at")?.is_some() { Some(usage(row)?) } else { None },
     })
 }

@@ -20,6 +20,7 @@ use crate::epoch::Epoch;
 use crate::facts::look;
 use crate::known::Known;
 use crate::row::Row;
+use crate::sealed::Seal;
 use crate::{Decision, Finding, Named, Record, StoreError};
 
 /// The database of one data directory. Cheap to clone; all clones are the same database.
@@ -31,6 +32,7 @@ pub struct Store {
     writing: SqlitePool,
     pub(crate) epoch: Arc<Epoch>,
     pub(crate) known: Arc<Known>,
+    pub(crate) seal: Arc<Seal>,
     actor: Option<Arc<Actor>>,
 }
 
@@ -98,7 +100,8 @@ impl Store {
         }
         let reading = pool(4).connect_with(options.pragma("query_only", "ON")).await?;
         let epoch = Epoch::open(directory).map_err(|error| StoreError::Unavailable(error.into()))?;
-        let store = Self { reading, writing, epoch: Arc::new(epoch), known: Arc::default(), actor: None };
+        let seal = Arc::new(Seal::open(directory).map_err(|error| StoreError::Unavailable(error.into()))?);
+        let store = Self { reading, writing, epoch: Arc::new(epoch), known: Arc::default(), seal, actor: None };
         store.settle().await?;
         Ok(store)
     }
@@ -256,12 +259,7 @@ impl Change {
         sentence: String,
     ) -> Result<(), StoreError> {
         sqlx::query("UPDATE epoch SET value = value + 1").execute(self.connection()).await?;
-        let mut record = Record::change(self.at, event, subject, sentence);
-        if let Some(actor) = &self.actor {
-            record.request = Some(actor.request.clone());
-            record.decision = Some(actor.decision.clone());
-        }
-        record.insert(self.connection()).await?;
+        self.record(event, subject, sentence).await?;
         // Whoever cannot be told of the change must not be surprised by it.
         let unsaid = |error: std::io::Error| StoreError::Unavailable(error.into());
         let epoch = self.epoch.clone();
@@ -271,6 +269,45 @@ impl Change {
         drop(committing);
         committed?;
         Ok(())
+    }
+
+    /// Makes the change hold, with its record, where it is something that nobody can have asked about before: there is nothing
+    /// that anybody would have to look up anew.
+    pub(crate) async fn commit_unasked(
+        mut self,
+        event: &'static str,
+        subject: &str,
+        sentence: String,
+    ) -> Result<(), StoreError> {
+        self.record(event, subject, sentence).await?;
+        self.commit_records().await
+    }
+
+    /// Gives the change up, for a reason that is no trouble: its connection is of use to the next one.
+    pub(crate) async fn give_up<T, E>(self, why: E) -> Result<Result<T, E>, StoreError> {
+        self.roll_back().await?;
+        Ok(Err(why))
+    }
+
+    /// The same for an error.
+    pub(crate) async fn give_up_with<T>(self, error: StoreError) -> Result<T, StoreError> {
+        self.roll_back().await?;
+        Err(error)
+    }
+
+    async fn roll_back(mut self) -> Result<(), StoreError> {
+        sqlx::raw_sql("ROLLBACK").execute(self.connection()).await?;
+        self.committed = true;
+        Ok(())
+    }
+
+    async fn record(&mut self, event: &'static str, subject: &str, sentence: String) -> Result<(), StoreError> {
+        let mut record = Record::change(self.at, event, subject, sentence);
+        if let Some(actor) = &self.actor {
+            record.request = Some(actor.request.clone());
+            record.decision = Some(actor.decision.clone());
+        }
+        record.insert(self.connection()).await
     }
 
     /// Makes records hold that no decision depends on.
@@ -327,5 +364,6 @@ fn migrations() -> Migrator {
         migration(4, "webhooks", include_str!("../migrations/0004_webhooks.sql")),
         migration(5, "repository settings", include_str!("../migrations/0005_repository_settings.sql")),
         migration(6, "administering", include_str!("../migrations/0006_administering.sql")),
+        migration(7, "sign-in", include_str!("../migrations/0007_sign_in.sql")),
     ])
 }

@@ -58,6 +58,8 @@ pub enum Noun {
     Webhook,
     Token,
     Request,
+    Consumer,
+    Grant,
 }
 
 /// The noun; with `#`, with its article.
@@ -74,6 +76,8 @@ impl std::fmt::Display for Noun {
             Self::Webhook => ("a", "webhook"),
             Self::Token => ("a", "token"),
             Self::Request => ("a", "record of the request"),
+            Self::Consumer => ("an", "OAuth consumer"),
+            Self::Grant => ("a", "grant"),
         };
         if f.alternate() { write!(f, "{article} {noun}") } else { f.write_str(noun) }
     }

@@ -93,7 +93,8 @@ pub(crate) async fn look(
 }
 
 const FIND: &str = "
-    SELECT c.kind, c.digest, c.scopes, c.created_at, c.expires_at, c.revoked_at, c.id AS credential_id,
+    SELECT c.kind, c.digest, c.scopes, c.created_at, c.expires_at, c.revoked_at, c.single_sign_on,
+           c.id AS credential_id,
            c.workspace_id AS limited_to_workspace, c.project_id AS limited_to_project,
            c.repository_id AS limited_to_repository,
            a.id AS account_id, a.name AS account_name, a.email AS account_email, a.disabled, a.managed,
@@ -160,6 +161,7 @@ fn presented(row: &Row, presentation: &Presentation) -> Result<Presented, StoreE
         administrator: owner.is_some() && row.truth("administrator")?,
         managed: owner.is_some() && row.truth("managed")?,
         two_step: if owner.is_some() { Some(row.truth("account_two_step")?) } else { None },
+        single_sign_on: row.truth("single_sign_on")?,
         form: Form { scheme: presentation.scheme, name },
     }))
 }

@@ -2,6 +2,7 @@
 
 mod administering;
 mod kinds;
+mod sign_in;
 mod upgrade;
 
 use std::path::Path;

@@ -1,0 +1,167 @@
+//! What people sign in with, and what applications are given: good once, for a while, and for whom it was made.
+
+use std::time::Duration;
+
+use doorward_rules::{Presented, Scope, Scopes, Timestamp};
+use doorward_store::{Account, Consumer, Named, NewConsumer, NewGrant, Store, Worthless};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{bearer, parsed};
+
+const NOW: Timestamp = Timestamp(1_000_000_000);
+
+struct Stage {
+    #[expect(dead_code, reason = "held for its Drop")]
+    directory: tempfile::TempDir,
+    store: Store,
+    account: Account,
+    consumer: Consumer,
+}
+
+async fn stage() -> Stage {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(directory.path()).await.expect("opened");
+    let account = store.create_account(&parsed("ada"), &parsed("ada@example.org"), NOW).await.expect("an account");
+    store.create_workspace(&parsed("acme"), &parsed("ada"), NOW).await.expect("a workspace");
+    let new = NewConsumer {
+        workspace: &parsed("acme"),
+        name: "CI",
+        description: "",
+        callback: Some("https://ci.example.com/"),
+        private: true,
+        scopes: Scopes::of(&[Scope::Repository]),
+    };
+    let (consumer, _) = store.create_consumer(new, NOW).await.expect("a consumer");
+    Stage { directory, store, account, consumer }
+}
+
+impl Stage {
+    async fn code(&self, now: Timestamp) -> SecretString {
+        let new = NewGrant {
+            consumer: &self.consumer,
+            account: &self.account,
+            scopes: self.consumer.scopes,
+            single_sign_on: false,
+            redirect_uri: None,
+            challenge: None,
+        };
+        self.store.create_grant(new, now).await.expect("a code")
+    }
+
+    async fn is_good(&self, access: &SecretString) -> bool {
+        let found = self.store.find(&bearer(access), Named::Nothing).await.expect("an answer");
+        matches!(&found.facts.presented, Presented::Proven(credential) if credential.revoked_at.is_none())
+    }
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+#[tokio::test]
+async fn a_code_is_good_for_five_minutes() {
+    let stage = stage().await;
+    let code = stage.code(NOW).await;
+    let redeem = |at| stage.store.redeem_code(&stage.consumer, &code, |_, _| true, at);
+    assert_eq!(redeem(NOW.after(seconds(300))).await.expect("an answer").err(), Some(Worthless::Expired));
+    assert!(redeem(NOW.after(seconds(299))).await.expect("an answer").is_ok());
+}
+
+#[tokio::test]
+async fn of_many_that_bring_one_code_at_once_one_is_given_tokens() {
+    let stage = stage().await;
+    let code = stage.code(NOW).await;
+    let all = (0..8).map(|_| {
+        let (store, consumer, code) = (stage.store.clone(), stage.consumer.clone(), code.clone());
+        tokio::spawn(async move { store.redeem_code(&consumer, &code, |_, _| true, NOW).await.expect("an answer") })
+    });
+    let mut given = Vec::new();
+    for one in all.collect::<Vec<_>>() {
+        given.extend(one.await.expect("it ends"));
+    }
+    assert_eq!(given.len(), 1);
+    // There was one too many, so that it ends for all.
+    assert!(!stage.is_good(&given[0].access).await);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_comes_back_late_was_stolen_and_ends_what_it_was_given_for() {
+    let stage = stage().await;
+    let code = stage.code(NOW).await;
+    let first =
+        stage.store.redeem_code(&stage.consumer, &code, |_, _| true, NOW).await.expect("an answer").expect("tokens");
+    let refresh = first.refresh.expect("a refresh token");
+    let at = |later| stage.store.refresh_grant(&stage.consumer, &refresh, None, NOW.after(seconds(later)));
+    let second = at(10).await.expect("an answer").expect("tokens");
+    // Whoever has not heard the answer asks once more, and hears the same.
+    let third = at(60).await.expect("an answer").expect("tokens");
+    let next =
+        |tokens: &doorward_store::Tokens| tokens.refresh.as_ref().map(|secret| secret.expose_secret().to_owned());
+    assert_eq!(next(&second), next(&third));
+    assert!(stage.is_good(&second.access).await && stage.is_good(&third.access).await);
+    assert_eq!(at(70).await.expect("an answer").err(), Some(Worthless::UsedBefore));
+    for access in [&first.access, &second.access, &third.access] {
+        assert!(!stage.is_good(access).await);
+    }
+    let newest = third.refresh.expect("a refresh token");
+    let ended =
+        stage.store.refresh_grant(&stage.consumer, &newest, None, NOW.after(seconds(80))).await.expect("an answer");
+    assert_eq!(ended.err(), Some(Worthless::Ended));
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_nobody_uses_ends_after_three_months() {
+    let stage = stage().await;
+    let code = stage.code(NOW).await;
+    let first =
+        stage.store.redeem_code(&stage.consumer, &code, |_, _| true, NOW).await.expect("an answer").expect("tokens");
+    let late = NOW.after(seconds(90 * 86_400));
+    let refresh = first.refresh.expect("a refresh token");
+    let ended = stage.store.refresh_grant(&stage.consumer, &refresh, None, late).await.expect("an answer");
+    assert_eq!(ended.err(), Some(Worthless::Expired));
+}
+
+#[tokio::test]
+async fn what_has_ended_long_ago_is_removed_and_what_has_not_stays() {
+    let stage = stage().await;
+    let (store, account) = (&stage.store, &stage.account);
+    let day = seconds(86_400);
+    let code = stage.code(NOW).await;
+    let tokens = store.redeem_code(&stage.consumer, &code, |_, _| true, NOW).await.expect("an answer").expect("tokens");
+    let itself = store.grant_itself(&stage.consumer, None, NOW).await.expect("tokens");
+    store.open_session(account, "Firefox", false, NOW.after(day), NOW).await.expect("a session");
+    let (link, _) = store.create_sign_in_link(&account.name, day, NOW).await.expect("a link");
+    assert_eq!(store.prune_sign_ins(NOW.before(day), NOW).await.expect("pruned"), 0);
+    assert!(store.sign_in_link(&link, NOW).await.expect("an answer").is_some());
+    let later = NOW.after(40 * day);
+    // A code, a link, a session, and two access tokens; the grant lives on by its refresh token.
+    assert_eq!(store.prune_sign_ins(later.before(30 * day), later).await.expect("pruned"), 5);
+    for access in [&tokens.access, &itself.access] {
+        let found = store.find(&bearer(access), Named::Nothing).await.expect("an answer");
+        assert_eq!(found.facts.presented, Presented::Unknown);
+    }
+    let refresh = tokens.refresh.expect("a refresh token");
+    assert!(store.refresh_grant(&stage.consumer, &refresh, None, later).await.expect("an answer").is_ok());
+    assert!(store.grant_itself(&stage.consumer, None, later).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_second_step_is_bound_to_its_account_and_each_code_is_good_once() {
+    let stage = stage().await;
+    let (store, ada) = (&stage.store, &stage.account);
+    let bob = store.create_account(&parsed("bob"), &parsed("bob@example.org"), NOW).await.expect("an account");
+    let (session, _) = store.open_session(ada, "Firefox", false, NOW.after(seconds(60)), NOW).await.expect("a session");
+    store.begin_second_step(ada, b"a secret of twenty b", NOW).await.expect("begun");
+    assert!(!store.take_step(ada.id, 5, NOW).await.expect("an answer"), "it is not confirmed yet");
+    let codes = store.confirm_second_step(ada, 5, session.id, NOW).await.expect("confirmed");
+    assert!(store.begin_second_step(ada, b"another", NOW).await.is_err());
+    for (step, taken) in [(5, false), (4, false), (6, true), (6, false), (7, true)] {
+        assert_eq!(store.take_step(ada.id, step, NOW).await.expect("an answer"), taken, "{step}");
+    }
+    assert!(!store.take_recovery_code(&bob, &codes[0], NOW).await.expect("an answer"));
+    assert!(store.take_recovery_code(ada, &codes[0], NOW).await.expect("an answer"));
+    assert!(!store.take_recovery_code(ada, &codes[0], NOW).await.expect("an answer"));
+    let renewed = store.renew_recovery_codes(ada, NOW).await.expect("renewed");
+    assert!(!store.take_recovery_code(ada, &codes[1], NOW).await.expect("an answer"));
+    assert!(store.take_recovery_code(ada, &renewed[1], NOW).await.expect("an answer"));
+}
