@@ -1,10 +1,14 @@
 //! Accounts: people and bots.
 
+use std::time::Duration;
+
 use doorward_store::{Account, AccountChange};
 use doorward_wire::{AccountName, Email};
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::token::{heard, told};
 use crate::{AdminError, Call, Desk, Operation};
 
 /// An account.
@@ -48,6 +52,42 @@ pub struct ChangeAccount {
     pub name: AccountName,
     /// What is said.
     pub change: AccountChange,
+}
+
+/// Makes a link by which whoever has it chooses the account's password, once.
+#[derive(Debug)]
+pub struct CreateSignInLink {
+    /// The user name.
+    pub name: AccountName,
+    /// How long it is good.
+    pub lifetime: Duration,
+}
+
+/// A link to choose a password by.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LinkRow {
+    /// Whose password.
+    pub account: String,
+    /// The path of the page, with its secret, which is told this once.
+    #[serde(serialize_with = "told", deserialize_with = "heard")]
+    pub path: SecretString,
+    /// When it ends.
+    pub expires_at: String,
+}
+
+impl Operation for CreateSignInLink {
+    type Answer = LinkRow;
+
+    fn call(&self) -> Call {
+        let body = json!({ "lifetime": format!("{}s", self.lifetime.as_secs()) });
+        Call::post(format!("/accounts/{}/link", self.name), body)
+    }
+
+    async fn carry_out(self, desk: &Desk) -> Result<LinkRow, AdminError> {
+        let (secret, expires_at) = desk.store.create_sign_in_link(&self.name, self.lifetime, desk.now).await?;
+        let path = format!("/account/welcome/{}", secret.expose_secret());
+        Ok(LinkRow { account: self.name.to_string(), path: path.into(), expires_at: expires_at.to_string() })
+    }
 }
 
 impl Operation for CreateAccount {

@@ -55,6 +55,8 @@ pub struct SearchAudit {
     pub address: Option<String>,
     /// The stable code of the refusal.
     pub reason: Option<String>,
+    /// Whether the latest come first.
+    pub latest_first: bool,
     /// How many to pass over.
     pub skip: u32,
     /// How many are wanted.
@@ -75,8 +77,24 @@ impl SearchAudit {
             credential: None,
             address: None,
             reason: None,
+            latest_first: false,
             skip: 0,
             most: 100,
+        }
+    }
+}
+
+impl SearchAudit {
+    /// What it lies in, if it is to lie in anything; `None` if nothing can: what lies in a workspace that is named lies there,
+    /// whatever else is named.
+    pub fn place(&self) -> Option<Option<&str>> {
+        match (&self.workspace, &self.within) {
+            (Some(workspace), Some(within)) => {
+                let inside = within.strip_prefix(workspace.as_str());
+                inside.filter(|rest| rest.is_empty() || rest.starts_with('/')).map(|_| Some(within.as_str()))
+            }
+            (Some(workspace), None) => Some(Some(workspace.as_str())),
+            (None, within) => Some(within.as_deref()),
         }
     }
 }
@@ -96,6 +114,7 @@ impl Operation for SearchAudit {
             .with("credential", self.credential.as_ref())
             .with("address", self.address.as_ref())
             .with("reason", self.reason.as_ref())
+            .with("latest_first", self.latest_first.then_some(true))
             .with("page", Some(self.skip / self.most.max(1) + 1))
             .with("pagelen", Some(self.most));
         Call { answered: Answered::Page, ..call }
@@ -103,18 +122,7 @@ impl Operation for SearchAudit {
 
     async fn carry_out(self, desk: &Desk) -> Result<Vec<AuditRow>, AdminError> {
         let request = self.request.map(|request| request.to_string());
-        // What lies in a workspace that is named lies there, whatever else is named.
-        let within = match (&self.workspace, &self.within) {
-            (Some(workspace), Some(within)) => {
-                let inside = within.strip_prefix(workspace.as_str());
-                if inside.is_none_or(|rest| !rest.is_empty() && !rest.starts_with('/')) {
-                    return Ok(Vec::new());
-                }
-                Some(within.as_str())
-            }
-            (Some(workspace), None) => Some(workspace.as_str()),
-            (None, within) => within.as_deref(),
-        };
+        let Some(within) = self.place() else { return Ok(Vec::new()) };
         let filter = AuditFilter {
             request: request.as_deref(),
             since: self.since,
@@ -125,6 +133,7 @@ impl Operation for SearchAudit {
             credential: self.credential.as_deref(),
             address: self.address.as_deref(),
             reason: self.reason.as_deref(),
+            latest_first: self.latest_first,
         };
         let found = desk.store.audit(filter, self.skip, self.most).await?;
         let mut rows: Vec<AuditRow> = found.iter().map(AuditRow::of).collect();

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use doorward_git::{GitError, Repositories};
-use doorward_rules::{Credential, Kind, Limit, Scope, Scopes, Timestamp};
+use doorward_rules::{Credential, Limit, Scope, Scopes, Timestamp};
 use doorward_store::{Reach, Store};
 use doorward_wire::TokenShape;
 
@@ -47,16 +47,16 @@ impl Desk {
         }
     }
 
-    /// When whatever is made must end: with the credential of whoever makes it.
+    /// When whatever is made must end: with the token of whoever makes it. What a person makes outlives its session.
     pub(crate) fn latest(&self) -> Option<Timestamp> {
-        self.maker.as_ref().and_then(|maker| maker.expires_at)
+        self.maker.as_ref().filter(|maker| !maker.kind.is_sign_in()).and_then(|maker| maker.expires_at)
     }
 
     /// Refuses to make a token for somebody else, or in somebody else's workspace, with one that is not for administering: an
     /// administrator's token for tokens alone would be everybody's.
     pub(crate) async fn check_holder(&self, account: Option<&str>, place: Option<&str>) -> Result<(), AdminError> {
         let Some(maker) = self.maker.as_ref().filter(|maker| maker.administrator) else { return Ok(()) };
-        if maker.scopes.contains(Scope::WriteAdmin) {
+        if maker.scopes.contains(Scope::WriteAdmin) || maker.kind.is_sign_in() {
             return Ok(());
         }
         let own = match maker.owner {
@@ -85,8 +85,8 @@ impl Desk {
     /// Refuses scopes that the credential of whoever does it has not: else a token that may make tokens might do everything.
     pub(crate) fn check_scopes(&self, wanted: Scopes) -> Result<(), AdminError> {
         let Some(maker) = &self.maker else { return Ok(()) };
-        // A password is not scoped: who signs in with it is the account itself.
-        if maker.kind == Kind::AccountPassword {
+        // A session is not scoped: who signs in is the account itself.
+        if maker.kind.is_sign_in() {
             return Ok(());
         }
         let own = maker.scopes.effective();

@@ -7,6 +7,7 @@
 mod account;
 mod audit;
 mod calendar;
+mod consumer;
 mod desk;
 mod error;
 mod operation;
@@ -19,11 +20,12 @@ mod token;
 mod why;
 mod workspace;
 
-pub use account::{AccountRow, ChangeAccount, CreateAccount, ListAccounts, ShowAccount};
+pub use account::{AccountRow, ChangeAccount, CreateAccount, CreateSignInLink, LinkRow, ListAccounts, ShowAccount};
 pub use audit::{AuditRow, SearchAudit};
 pub use calendar::{
     Announce, BrownoutRow, CancelPlan, KINDS, PlanBrownout, Rehearse, RehearsedRow, Retire, ScheduleRow, ShowCalendar,
 };
+pub use consumer::{ConsumerRow, CreateConsumer, ListConsumers, NewConsumerRow, RevokeConsumer, RotateConsumer};
 pub use desk::Desk;
 pub use error::AdminError;
 pub use operation::{Answered, Call, Operation};

@@ -447,10 +447,10 @@ pub fn token_id(text: &str) -> Result<CredentialId, AdminError> {
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 
-fn told<S: Serializer>(secret: &SecretString, to: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn told<S: Serializer>(secret: &SecretString, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(secret.expose_secret())
 }
 
-fn heard<'de, D: Deserializer<'de>>(from: D) -> Result<SecretString, D::Error> {
+pub(crate) fn heard<'de, D: Deserializer<'de>>(from: D) -> Result<SecretString, D::Error> {
     String::deserialize(from).map(SecretString::from)
 }
