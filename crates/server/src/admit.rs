@@ -19,6 +19,8 @@ use crate::context::Context;
 use crate::diagnostics::Diagnostics;
 use crate::observe::Noted;
 use crate::refusal::Refusal;
+use crate::rest::base;
+use crate::web::cookie;
 
 /// A request that was let in.
 #[derive(Debug)]
@@ -258,7 +260,10 @@ impl App {
             RuleSet::BitbucketCloud => Passwords::Read,
         };
         let values = headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
-        let authorization = Authorization::read(values, passwords);
+        let authorization = match wish.surface {
+            Surface::Web => cookie::session(headers, base(self, headers).starts_with("https://")),
+            Surface::Git | Surface::Lfs | Surface::Rest => Authorization::read(values, passwords),
+        };
         let found = self.store.find(&authorization, wish.named).await?;
         let calendar = match &self.sandbox {
             Some(sandbox) => sandbox.calendar(),

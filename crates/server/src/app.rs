@@ -13,12 +13,13 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::ServerSettings;
-use crate::attempts::{Attempts, PerMinute};
+use crate::attempts::{Attempts, Counts, SignIns};
 use crate::clock::Clock;
 use crate::gateway::Gateway;
 use crate::keyed::Keyed;
 use crate::metrics::Metrics;
 use crate::sandbox::Sandbox;
+use crate::web::{Halfway, Passwords};
 
 /// What all requests share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -34,9 +35,15 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) attempts: Attempts,
     /// Refusals of this minute of those who have proven a secret.
-    refused: PerMinute<CredentialId>,
+    refused: Counts<CredentialId>,
     /// The counts of refusals that were begun in this minute, by their tags.
-    counted: PerMinute<u32>,
+    counted: Counts<u32>,
+    /// Passwords of people that were tried in vain.
+    pub(crate) sign_ins: SignIns,
+    /// Where passwords are checked.
+    pub(crate) passwords: Passwords,
+    /// Who has told a password, and is asked for a second step.
+    pub(crate) halfway: Halfway,
     pub(crate) sandbox: Option<Sandbox>,
     /// The upstreams, if there are any.
     pub(crate) gateway: Option<Gateway>,
@@ -78,8 +85,11 @@ impl App {
             gateway: Gateway::new(upstreams),
             clock,
             attempts: Attempts::default(),
-            refused: PerMinute::default(),
-            counted: PerMinute::default(),
+            refused: Counts::default(),
+            counted: Counts::default(),
+            sign_ins: SignIns::default(),
+            passwords: Passwords::new(),
+            halfway: Halfway::default(),
             settings,
             store,
             repositories,

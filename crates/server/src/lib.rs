@@ -17,6 +17,7 @@ mod health;
 mod keyed;
 mod listener;
 mod metrics;
+mod oauth;
 mod observe;
 mod refusal;
 mod request_body;
@@ -26,6 +27,7 @@ mod sandbox;
 mod server;
 mod settings;
 mod tls;
+mod web;
 mod webhook;
 
 pub use rest::reference as operations_reference;

@@ -95,7 +95,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let line = Line {
         id: context.id,
         method: request.method().clone(),
-        path: redact(request.uri().path()).chars().take(PATH_LENGTH).collect(),
+        path: shown_path(request.uri().path()),
         route,
         context: context.clone(),
         noted: Noted::default(),
@@ -139,6 +139,14 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         busy.set_waiting(true);
     }
     response.map(|body| Body::new(Observed { body, bytes: 0, ended: false, line, app, in_flight, busy, served }))
+}
+
+/// A path as it may be read by whoever reads the log: of a link to choose a password by, not what makes it one.
+fn shown_path(path: &str) -> String {
+    match path.strip_prefix(WELCOME) {
+        Some(_) => format!("{WELCOME}***"),
+        None => redact(path).chars().take(PATH_LENGTH).collect(),
+    }
 }
 
 /// HTTP/2 has the name of the host in another place.
@@ -253,3 +261,4 @@ const ROUTES: &[&str] = &[
     "metrics",
 ];
 const PATH_LENGTH: usize = 300;
+const WELCOME: &str = "/account/welcome/";

@@ -14,6 +14,10 @@ use serde_json::{Value, json};
 
 use crate::observe::Noted;
 
+/// The refusal that an answer is to become a page of. Travels with the response.
+#[derive(Debug, Clone)]
+pub(crate) struct Refused(pub(crate) Refusal);
+
 /// A request that is not answered as asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -134,6 +138,8 @@ impl Refusal {
             None if self.surface == Surface::Git => {
                 ("text/plain; charset=utf-8", self.text(id, recorded), OUR_CHALLENGE)
             }
+            // A browser that is challenged would ask for a password in a window of its own.
+            None if self.surface == Surface::Web => ("text/plain; charset=utf-8", self.text(id, recorded), None),
             None => ("application/json", self.json(id).to_string(), OUR_CHALLENGE),
         };
         let mut response = Response::new(Body::from(body));
@@ -146,6 +152,9 @@ impl Refusal {
         }
         if let Some(retry) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(retry.as_secs()));
+        }
+        if self.surface == Surface::Web {
+            response.extensions_mut().insert(Refused(self.clone()));
         }
         response
     }

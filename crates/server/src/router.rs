@@ -9,12 +9,15 @@ use axum::{Extension, Router};
 use crate::app::App;
 use crate::context::Context;
 use crate::refusal::{Refusal, shown};
-use crate::{gateway, git, health, observe, rest, sandbox};
+use crate::{gateway, git, health, oauth, observe, rest, sandbox, web};
 
 pub(crate) fn router(app: &App) -> Router {
     let controls = if app.sandbox.is_some() { sandbox::routes() } else { Router::new() };
+    // Bitbucket Cloud's own pages are nothing that a test of a client needs.
+    let pages = if app.sandbox.is_some() { Router::new() } else { web::routes(app).merge(oauth::routes()) };
     Router::new()
         .nest("/_sandbox", controls)
+        .merge(pages)
         // Git over HTTPS
         .route("/{workspace}/{repository}/info/refs", get(git::info_refs))
         .route("/{workspace}/{repository}/git-upload-pack", post(git::upload_pack))

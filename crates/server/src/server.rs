@@ -115,6 +115,12 @@ async fn keep_up(app: App) {
         if let Err(error) = sweep(&app).await {
             tracing::warn!(error, "upkeep was not finished");
         }
+        let long_ago = app.clock.now().before(ENDED);
+        match app.store.prune_sign_ins(long_ago, app.clock.now()).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "removed sessions and applications' tokens that ended long ago"),
+            Err(error) => tracing::warn!(%error, "sessions that ended long ago could not be removed"),
+        }
         if let Some(keep) = app.settings.audit_keep {
             match app.store.prune_audit(app.clock.now().before(keep), app.clock.now()).await {
                 Ok(0) => {}
@@ -143,4 +149,6 @@ async fn sweep(app: &App) -> Result<(), String> {
 
 const QUEUE: u32 = 65_535;
 const HOUR: Duration = Duration::from_secs(3600);
+/// How long it is known of a session or an application's token that it has ended, and not only that there is none.
+const ENDED: Duration = Duration::from_secs(30 * 86_400);
 const RECORDS: Duration = Duration::from_secs(30);

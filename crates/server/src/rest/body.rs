@@ -62,7 +62,7 @@ fn unreadable(sentence: impl Into<String>) -> Refusal {
 }
 
 /// Whether a body is the fields of a form.
-pub(super) fn is_form(headers: &HeaderMap) -> bool {
+pub(crate) fn is_form(headers: &HeaderMap) -> bool {
     let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     media_type.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded")
 }
@@ -86,7 +86,7 @@ impl FromRequest<App> for Form {
 }
 
 /// What is answered to a body of another sort than a form.
-pub(super) fn not_a_form() -> Refusal {
+pub(crate) fn not_a_form() -> Refusal {
     let (sentence, remedy) = ("the body is no form", "send it as application/x-www-form-urlencoded");
     Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type_unsupported", sentence, remedy)
 }
@@ -96,7 +96,7 @@ fn answered(parts: &Parts, refusal: Refusal) -> Response<Body> {
     id.map_or_else(Response::default, |id| refusal.on(Surface::Rest).respond(id))
 }
 
-async fn read_bytes(headers: &HeaderMap, body: Body, app: &App) -> Result<Vec<u8>, Refusal> {
+pub(crate) async fn read_bytes(headers: &HeaderMap, body: Body, app: &App) -> Result<Vec<u8>, Refusal> {
     let mut bytes = Vec::new();
     let mut body = request_body::open(body, headers, LONGEST, app.settings.limits.idle_time)?;
     body.read_to_end(&mut bytes).await.map_err(|error| broken(&error))?;

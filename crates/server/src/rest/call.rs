@@ -30,24 +30,27 @@ use crate::app::App;
 use crate::context::Context;
 use crate::observe::{FoundAs, Noted};
 use crate::refusal::{Refusal, shown};
+use crate::web::cookie;
 
 /// What a handler comes to.
-pub(super) type Reply = Result<Response<Body>, Refusal>;
+pub(crate) type Reply = Result<Response<Body>, Refusal>;
 
 /// What was sent, but for its body.
 #[derive(Debug, Clone)]
-pub(super) struct Call {
-    pub(super) app: App,
-    pub(super) context: Context,
-    pub(super) method: Method,
-    pub(super) headers: HeaderMap,
-    pub(super) uri: Uri,
-    pub(super) query: Query,
+pub(crate) struct Call {
+    pub(crate) app: App,
+    pub(crate) context: Context,
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) uri: Uri,
+    pub(crate) query: Query,
+    /// Where it came: by REST, or by the web pages, of which each is a call, too.
+    pub(crate) surface: Surface,
 }
 
 /// What a call is about, as its address names it.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place<'a> {
+pub(crate) enum Place<'a> {
     /// The caller's own account.
     Account,
     /// A workspace, by its name or its id in braces.
@@ -64,7 +67,7 @@ pub(super) enum Place<'a> {
 
 /// Whoever a token or a request belongs to.
 #[derive(Debug, Clone)]
-pub(super) enum Held {
+pub(crate) enum Held {
     /// An account.
     Account(AccountName),
     /// A workspace.
@@ -74,27 +77,27 @@ pub(super) enum Held {
 }
 
 /// Leave to do what a call asks for.
-pub(super) struct Granted {
-    pub(super) permit: Arc<Permit>,
-    pub(super) decision: Decision,
+pub(crate) struct Granted {
+    pub(crate) permit: Arc<Permit>,
+    pub(crate) decision: Decision,
     /// The place that the credential is limited to.
-    pub(super) limit: Limit,
-    credential: Option<Credential>,
+    pub(crate) limit: Limit,
+    pub(crate) credential: Option<Credential>,
     /// The store, on behalf of the caller: what is changed is recorded as its doing.
-    pub(super) store: Store,
+    pub(crate) store: Store,
     /// Under which the call is found later.
-    pub(super) id: RequestId,
+    pub(crate) id: RequestId,
     name: Name,
 }
 
 /// A repository that may be read, or changed, with a place for git.
-pub(super) struct Opened {
+pub(crate) struct Opened {
     repositories: Repositories,
-    pub(super) granted: Granted,
-    pub(super) name: RepositoryName,
-    pub(super) contents: Contents,
+    pub(crate) granted: Granted,
+    pub(crate) name: RepositoryName,
+    pub(crate) contents: Contents,
     /// Where its API is.
-    pub(super) api: String,
+    pub(crate) api: String,
 }
 
 /// What a call is about, by its name.
@@ -109,13 +112,13 @@ enum Name {
 }
 
 impl Name {
-    fn wish(&self, action: Action) -> Wish<'_> {
+    fn wish(&self, surface: Surface, action: Action) -> Wish<'_> {
         let shown = match self {
             Self::Held(shown, _) => Some(shown.as_str()),
             Self::Server => Some(SERVER),
             _ => None,
         };
-        Wish { shown, ..Wish::rest(action, self.as_named()) }
+        Wish { shown, surface, ..Wish::rest(action, self.as_named()) }
     }
 
     fn as_named(&self) -> Named<'_> {
@@ -142,6 +145,7 @@ impl FromRequestParts<App> for Call {
             headers: parts.headers.clone(),
             uri: parts.uri.clone(),
             query: Query::read(parts.uri.query()),
+            surface: Surface::Rest,
         })
     }
 }
@@ -151,9 +155,12 @@ impl Call {
     ///
     /// # Errors
     /// Trouble with the store.
-    pub(super) async fn may_know_of(&self, workspace: &WorkspaceSlug) -> Result<bool, Refusal> {
+    pub(crate) async fn may_know_of(&self, workspace: &WorkspaceSlug) -> Result<bool, Refusal> {
         let values = self.headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
-        let authorization = Authorization::read(values, Passwords::Refused);
+        let authorization = match self.surface {
+            Surface::Web => cookie::session(&self.headers, self.base().starts_with("https://")),
+            Surface::Git | Surface::Lfs | Surface::Rest => Authorization::read(values, Passwords::Refused),
+        };
         let found = self.app.store.find(&authorization, Named::Workspace(workspace)).await?;
         let administers = found.facts.credential().is_some_and(|credential| credential.administrator);
         let known = |workspace: &doorward_rules::Workspace| {
@@ -164,12 +171,12 @@ impl Call {
 
     /// The same call with more parameters.
     #[must_use]
-    pub(super) fn with(self, form: Query) -> Self {
+    pub(crate) fn with(self, form: Query) -> Self {
         Self { query: self.query.and(form), ..self }
     }
 
     /// Asks whether the caller may do this here; if so, does it; and counts the call, whatever came of it.
-    pub(super) async fn carry_out(
+    pub(crate) async fn carry_out(
         &self,
         action: Action,
         place: Place<'_>,
@@ -179,7 +186,7 @@ impl Call {
             Ok(name) => name,
             Err(refusal) => return self.refuse(&refusal),
         };
-        let wish = name.wish(action);
+        let wish = name.wish(self.surface, action);
         let admitted = match self.app.admit(&self.context, &self.headers, wish).await {
             Ok(admitted) => admitted,
             Err(away) => return away.respond(),
@@ -206,20 +213,20 @@ impl Call {
 
     /// Asks whether the caller may do this here, before what it sends is read: to what, and who it is. It is asked about again
     /// when it is done.
-    pub(super) async fn may(
+    pub(crate) async fn may(
         &self,
         action: Action,
         place: Place<'_>,
     ) -> Result<(Target, Principal), Box<Response<Body>>> {
         let name = self.resolve(action, place).await.map_err(|refusal| Box::new(self.refuse(&refusal)))?;
-        let wish = name.wish(action);
+        let wish = name.wish(self.surface, action);
         let admitted = self.app.admit(&self.context, &self.headers, wish).await;
         let permit = admitted.map_err(|away| Box::new(away.respond()))?.permit;
         Ok((permit.target(), permit.principal()))
     }
 
     /// The same as [`Self::carry_out`], with a place for the git processes that it takes.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         &self,
         action: Action,
         place: (&str, &str),
@@ -229,7 +236,7 @@ impl Call {
     }
 
     /// The same for what was asked about before, at the moment that it is now.
-    pub(super) async fn open_again(
+    pub(crate) async fn open_again(
         &self,
         action: Action,
         place: (&str, &str),
@@ -251,7 +258,7 @@ impl Call {
             Ok(name) => name,
             Err(refusal) => return self.refuse(&refusal),
         };
-        let wish = Wish { again, ..name.wish(action) };
+        let wish = Wish { again, ..name.wish(self.surface, action) };
         let (admitted, contents) = match self.app.admit_to_read(context, &self.headers, wish).await {
             Ok(admitted) => admitted,
             Err(away) => return away.respond(),
@@ -270,7 +277,7 @@ impl Call {
     }
 
     /// A repository with a place for git, opened by leave.
-    pub(super) fn opened(&self, granted: Granted, name: RepositoryName, contents: Contents) -> Opened {
+    pub(crate) fn opened(&self, granted: Granted, name: RepositoryName, contents: Contents) -> Opened {
         let api = self.api(&name);
         Opened { repositories: self.app.repositories.clone(), granted, name, contents, api }
     }
@@ -294,7 +301,7 @@ impl Call {
         if let Err(refusal) = &reply
             && (refusal.status == StatusCode::FORBIDDEN || refusal.withdrawn_by.is_some())
         {
-            let refusal = refusal.clone().on(Surface::Rest);
+            let refusal = refusal.clone().on(self.surface);
             self.app.metrics.refused(refusal.code);
             let (refused, noted) = (decision.clone().refused(refusal.code), noted.refused(refusal.code));
             let refused = Decision { rule: refusal.withdrawn_by.unwrap_or(refused.rule), ..refused };
@@ -316,7 +323,7 @@ impl Call {
         // What was changed is changed and recorded, counted or not: the caller must not take it for undone.
         let (mut response, noted) = match reply {
             Ok(response) => (response, noted),
-            Err(refusal) => (refusal.clone().on(Surface::Rest).respond(id), noted.refused(refusal.code)),
+            Err(refusal) => (refusal.clone().on(self.surface).respond(id), noted.refused(refusal.code)),
         };
         response.extensions_mut().insert(FoundAs(id));
         response.extensions_mut().insert(noted);
@@ -372,27 +379,27 @@ impl Call {
     }
 
     /// What is answered for what is not there, or may not be seen.
-    pub(super) fn absent(&self, action: Action) -> Refusal {
+    pub(crate) fn absent(&self, action: Action) -> Refusal {
         let reason = match action.object() {
             Object::Workspace => Reason::WorkspaceInvisible,
             Object::Holder => Reason::NotYours { action },
             Object::Repository | Object::Account | Object::Server => Reason::RepositoryInvisible,
         };
-        self.app.absent(Refusal::of_reason(&reason, Surface::Rest), &reason, Surface::Rest, &self.context)
+        self.app.absent(Refusal::of_reason(&reason, self.surface), &reason, self.surface, &self.context)
     }
 
     /// An answer that is none, of a call that was not asked about.
-    pub(super) fn refuse(&self, refusal: &Refusal) -> Response<Body> {
-        refusal.clone().on(Surface::Rest).respond(self.context.id)
+    pub(crate) fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+        refusal.clone().on(self.surface).respond(self.context.id)
     }
 
     /// The address under which the caller reached the server.
-    pub(super) fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         base(&self.app, &self.headers)
     }
 
     /// Where the API of a repository is.
-    pub(super) fn api(&self, name: &RepositoryName) -> String {
+    pub(crate) fn api(&self, name: &RepositoryName) -> String {
         format!("{}/2.0/repositories/{name}", self.base())
     }
 
@@ -400,12 +407,12 @@ impl Call {
     ///
     /// # Errors
     /// 400 if `fields` names none.
-    pub(super) fn json(&self, value: Value) -> Reply {
+    pub(crate) fn json(&self, value: Value) -> Reply {
         self.json_as(StatusCode::OK, value)
     }
 
     /// The same with another status.
-    pub(super) fn json_as(&self, status: StatusCode, value: Value) -> Reply {
+    pub(crate) fn json_as(&self, status: StatusCode, value: Value) -> Reply {
         let value = self.fields()?.pick(value);
         let mut response = Response::new(Body::from(value.to_string()));
         *response.status_mut() = status;
@@ -423,7 +430,7 @@ impl Call {
     }
 
     /// 204: done, and nothing to say.
-    pub(super) fn nothing(&self) -> Reply {
+    pub(crate) fn nothing(&self) -> Reply {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         // There are clients that fail on an answer without a type, be it empty.
@@ -437,7 +444,7 @@ impl Granted {
     ///
     /// # Errors
     /// 404 if it was deleted this moment.
-    pub(super) async fn repository(&self, call: &Call) -> Result<(Repository, Workspace), Refusal> {
+    pub(crate) async fn repository(&self, call: &Call) -> Result<(Repository, Workspace), Refusal> {
         let found = async {
             let Target::Repository(id) = self.permit.target() else { return Err(misdirected()) };
             let repository = self.store.repository_by_id(id).await?;
@@ -448,7 +455,7 @@ impl Granted {
     }
 
     /// The id of the repository that it is about.
-    pub(super) fn repository_id(&self) -> Result<RepositoryId, Refusal> {
+    pub(crate) fn repository_id(&self) -> Result<RepositoryId, Refusal> {
         match self.permit.target() {
             Target::Repository(id) => Ok(id),
             Target::Workspace(_) | Target::Account(_) | Target::Server => Err(misdirected().into()),
@@ -459,7 +466,7 @@ impl Granted {
     ///
     /// # Errors
     /// 404 if it was deleted this moment.
-    pub(super) async fn workspace(&self, call: &Call) -> Result<Workspace, Refusal> {
+    pub(crate) async fn workspace(&self, call: &Call) -> Result<Workspace, Refusal> {
         let Target::Workspace(id) = self.permit.target() else { return Err(misdirected().into()) };
         self.found(call, self.store.workspace_by_id(id).await)
     }
@@ -468,13 +475,13 @@ impl Granted {
     ///
     /// # Errors
     /// 404 if it was deleted this moment, or there is none.
-    pub(super) async fn holding_workspace(&self, call: &Call) -> Result<Workspace, Refusal> {
+    pub(crate) async fn holding_workspace(&self, call: &Call) -> Result<Workspace, Refusal> {
         let Name::Workspace(slug) = &self.name else { return Err(misdirected().into()) };
         self.found(call, self.store.workspace(slug).await)
     }
 
     /// The caller's own account.
-    pub(super) async fn account(&self) -> Result<Account, Refusal> {
+    pub(crate) async fn account(&self) -> Result<Account, Refusal> {
         let Target::Account(id) = self.permit.target() else { return Err(misdirected().into()) };
         Ok(self.store.account_by_id(id).await?)
     }
@@ -483,7 +490,7 @@ impl Granted {
     ///
     /// # Errors
     /// Trouble with the store.
-    pub(super) async fn against(&self, call: &Call, workspace: &WorkspaceSlug) -> Result<Option<Reason>, Refusal> {
+    pub(crate) async fn against(&self, call: &Call, workspace: &WorkspaceSlug) -> Result<Option<Reason>, Refusal> {
         let Some(credential) = &self.credential else { return Ok(None) };
         let policy = self.store.policy(workspace).await?;
         let kept = match call.app.settings.rules {
@@ -494,7 +501,7 @@ impl Granted {
     }
 
     /// What the caller is to a list of repositories.
-    pub(super) fn viewer(&self) -> Viewer {
+    pub(crate) fn viewer(&self) -> Viewer {
         match self.permit.principal() {
             Principal::Anyone => Viewer::Anyone,
             Principal::Account { account, .. } => Viewer::Account(account),
@@ -510,7 +517,7 @@ impl Granted {
     }
 
     /// Where administering is done, on behalf of the caller.
-    pub(super) fn desk(&self, call: &Call) -> Desk {
+    pub(crate) fn desk(&self, call: &Call) -> Desk {
         Desk {
             store: self.store.clone(),
             repositories: Some(call.app.repositories.clone()),
@@ -522,8 +529,8 @@ impl Granted {
     }
 
     /// What it is about, as it is recorded.
-    pub(super) fn subject(&self) -> String {
-        self.name.wish(self.permit.action()).subject()
+    pub(crate) fn subject(&self) -> String {
+        self.name.wish(Surface::Rest, self.permit.action()).subject()
     }
 }
 
@@ -532,7 +539,7 @@ impl Opened {
     ///
     /// # Errors
     /// 404 if there is none; trouble with git.
-    pub(super) async fn commit(&self, revision: &str) -> Result<ObjectId, Refusal> {
+    pub(crate) async fn commit(&self, revision: &str) -> Result<ObjectId, Refusal> {
         let revision = revision.trim_end_matches('/');
         if revision != "HEAD" {
             return commit(&self.contents, revision).await;
@@ -548,7 +555,7 @@ impl Opened {
     ///
     /// # Errors
     /// Trouble with the store.
-    pub(super) async fn with_people(&self, call: &Call, mut value: Value) -> Result<Value, Refusal> {
+    pub(crate) async fn with_people(&self, call: &Call, mut value: Value) -> Result<Value, Refusal> {
         let Target::Repository(id) = self.granted.permit.target() else { return Ok(value) };
         let mut addresses = Vec::new();
         each_signature(&mut value, &mut |_, address| addresses.push(address));
@@ -591,7 +598,7 @@ fn each_signature(value: &mut Value, look: &mut impl FnMut(&mut Map<String, Valu
 ///
 /// # Errors
 /// 404 if there is none; trouble with git.
-pub(super) async fn commit(contents: &Contents, revision: &str) -> Result<ObjectId, Refusal> {
+pub(crate) async fn commit(contents: &Contents, revision: &str) -> Result<ObjectId, Refusal> {
     contents.commit_id(revision).await?.ok_or_else(|| {
         let shown = shown(revision);
         let sentence = format!("commit not found: `{shown}` is no branch, tag or commit of this repository");

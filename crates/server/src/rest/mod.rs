@@ -1,8 +1,8 @@
 //! The REST API, version 2.0: one file for each resource, and a table of all operations.
 
-mod admin;
-mod body;
-mod call;
+pub(crate) mod admin;
+pub(crate) mod body;
+pub(crate) mod call;
 mod change;
 mod commits;
 mod compare;
@@ -12,8 +12,8 @@ mod none;
 pub(crate) mod object;
 mod openapi;
 mod operation;
-mod page;
-mod parts;
+pub(crate) mod page;
+pub(crate) mod parts;
 mod permission;
 mod project;
 mod range;

@@ -7,11 +7,11 @@ use crate::refusal::Refusal;
 
 /// The parameters after `?`, decoded.
 #[derive(Debug, Default, Clone)]
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 /// Which part of a list is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Page {
+pub(crate) struct Page {
     /// The first one is 1.
     number: usize,
     length: usize,
@@ -19,7 +19,7 @@ pub(super) struct Page {
 
 impl Query {
     /// Reads what follows `?`.
-    pub(super) fn read(text: Option<&str>) -> Self {
+    pub(crate) fn read(text: Option<&str>) -> Self {
         let pair = |part: &str| {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
             (percent_decoded(&name.replace('+', " ")), percent_decoded(&value.replace('+', " ")))
@@ -28,12 +28,12 @@ impl Query {
     }
 
     /// Every value of a parameter.
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+    pub(crate) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The last value of a parameter.
-    pub(super) fn last(&self, name: &str) -> Option<&str> {
+    pub(crate) fn last(&self, name: &str) -> Option<&str> {
         self.all(name).last()
     }
 
@@ -41,7 +41,7 @@ impl Query {
     ///
     /// # Errors
     /// A refusal that names the parameter if it is neither true nor false.
-    pub(super) fn switch(&self, name: &'static str, usual: bool) -> Result<bool, Refusal> {
+    pub(crate) fn switch(&self, name: &'static str, usual: bool) -> Result<bool, Refusal> {
         match self.last(name) {
             None => Ok(usual),
             Some("true" | "True" | "1" | "") => Ok(true),
@@ -52,19 +52,19 @@ impl Query {
 
     /// These and others.
     #[must_use]
-    pub(super) fn and(mut self, others: Self) -> Self {
+    pub(crate) fn and(mut self, others: Self) -> Self {
         self.0.extend(others.0);
         self
     }
 
     /// All of them, with their names.
-    pub(super) fn into_pairs(self) -> impl Iterator<Item = (String, String)> {
+    pub(crate) fn into_pairs(self) -> impl Iterator<Item = (String, String)> {
         self.0.into_iter()
     }
 }
 
 /// Whether a parameter can be a path within a repository.
-pub(super) fn is_path(text: &str) -> bool {
+pub(crate) fn is_path(text: &str) -> bool {
     !text.contains('\0') && !text.split('/').any(|part| [".", ".."].contains(&part))
 }
 

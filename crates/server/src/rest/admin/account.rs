@@ -2,14 +2,14 @@
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use doorward_admin::{ChangeAccount, CreateAccount, ListAccounts, ShowAccount};
+use doorward_admin::{ChangeAccount, CreateAccount, CreateSignInLink, ListAccounts, ShowAccount};
 use doorward_rules::Action;
 use doorward_store::AccountChange;
 
 use super::super::body::Object;
 use super::super::call::{Call, Place};
 use super::super::parts::Parts;
-use super::{LONGEST, answer, answer_as, list, named};
+use super::{LONGEST, answer, answer_as, length, list, named};
 
 /// `GET …/accounts`.
 pub(super) async fn accounts(call: Call) -> Response<Body> {
@@ -49,3 +49,14 @@ pub(super) async fn update(call: Call, Parts(account): Parts<String>, wanted: Ob
     })
     .await
 }
+
+/// `POST …/accounts/{account}/link`: a link to choose the password by, good for `lifetime`.
+pub(super) async fn link(call: Call, Parts(account): Parts<String>, wanted: Object) -> Response<Body> {
+    call.carry_out(Action::ChangeServer, Place::Server, async |granted| {
+        let (name, lifetime) = (named("account", &account)?, length(&wanted, "lifetime")?.unwrap_or(DAY));
+        answer_as(StatusCode::CREATED, &call, &granted, CreateSignInLink { name, lifetime }).await
+    })
+    .await
+}
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);

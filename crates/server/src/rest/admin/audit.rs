@@ -48,6 +48,7 @@ async fn search(call: &Call, granted: &Granted, account: Option<AccountName>) ->
         credential: text("credential"),
         address: text("address"),
         reason: text("reason"),
+        latest_first: call.query.switch("latest_first", false)?,
         skip: number(page.skip()),
         // One more tells whether there are more.
         most: number(page.length() + 1),
@@ -82,7 +83,7 @@ fn request(text: &str) -> Result<RequestId, Refusal> {
 }
 
 /// The account whose credential a request presented, if it is known.
-async fn maker(call: &Call, id: RequestId) -> Result<Option<AccountName>, Refusal> {
+pub(crate) async fn maker(call: &Call, id: RequestId) -> Result<Option<AccountName>, Refusal> {
     let store = &call.app.store;
     let records = store.records(&id.to_string()).await?;
     let recorded = records.into_iter().find_map(|record| record.decision?.account);

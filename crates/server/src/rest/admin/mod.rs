@@ -1,13 +1,14 @@
 //! `/2.0/doorward/…`: administering by REST, which only this server has. What is done is the same as on the command line.
 
 mod account;
-mod audit;
+pub(crate) mod audit;
 mod calendar;
+mod consumer;
 mod policy;
 mod repository;
 mod shape;
 mod table;
-mod token;
+pub(crate) mod token;
 mod workspace;
 
 use std::str::FromStr;
@@ -133,6 +134,8 @@ fn missing(noun: Noun) -> &'static str {
         Noun::Webhook => "webhook_not_found",
         Noun::Token => "token_not_found",
         Noun::Request => "request_not_found",
+        Noun::Consumer => "consumer_not_found",
+        Noun::Grant => "grant_not_found",
     }
 }
 

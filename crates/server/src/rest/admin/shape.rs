@@ -25,8 +25,17 @@ fn answered() -> Vec<(&'static str, Value)> {
     new["secret"] = text();
     new["replaces"] = text();
     new["old_expires_at"] = moment();
+    let consumer = json!({
+        "key": text(), "workspace": text(), "name": text(), "description": text(), "callback": or_null(text()),
+        "private": switch(), "scopes": several(text()), "created_at": moment(), "old_secret_ends_at": or_null(moment()),
+    });
+    let mut new_consumer = consumer.clone();
+    new_consumer["secret"] = text();
     let privileges = words(&Privilege::ALL.map(Privilege::word));
     vec![
+        ("consumer", object(consumer)),
+        ("new_consumer", object(new_consumer)),
+        ("link", object(json!({ "account": text(), "path": text(), "expires_at": moment() }))),
         (
             "administered_account",
             object(json!({
@@ -130,6 +139,9 @@ fn sent() -> Vec<(&'static str, Value)> {
         "kind": words(&MADE.map(Kind::word)), "account": text(), "for": text(), "workspace": text(), "name": text(),
         "scopes": several(text()), "expires": text(),
     });
+    let consumer = json!({
+        "name": text(), "description": text(), "callback": text(), "private": switch(), "scopes": several(text()),
+    });
     let brownout = json!({ "from": moment(), "for": text(), "every": text(), "until": moment() });
     let repository = json!({
         "slug": text(), "project": text(), "public": switch(), "object_format": words(&["sha1", "sha256"]),
@@ -144,6 +156,8 @@ fn sent() -> Vec<(&'static str, Value)> {
         ("new_administered_permission", wanted(&permission, &["privilege"])),
         ("new_head", wanted(&json!({ "branch": text() }), &["branch"])),
         ("wanted_token", wanted(&token, &["name", "scopes"])),
+        ("wanted_link", wanted(&json!({ "lifetime": text() }), &[])),
+        ("wanted_consumer", wanted(&consumer, &["name", "scopes"])),
         ("rotation", wanted(&json!({ "overlap": text() }), &[])),
         ("changed_policy", wanted(&policy, &[])),
         ("announcement", wanted(&json!({ "retires_at": moment(), "creation_ends_at": moment() }), &["retires_at"])),

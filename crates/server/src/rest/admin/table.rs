@@ -5,11 +5,11 @@ use doorward_rules::Action;
 use super::super::operation::Content::Json;
 use super::super::operation::Operation;
 use super::super::webhook;
-use super::{account, audit, calendar, policy, repository, token, workspace};
+use super::{account, audit, calendar, consumer, policy, repository, token, workspace};
 
 /// All of them, by what they are about.
 pub(in crate::rest) fn operations() -> Vec<Operation> {
-    [accounts(), workspaces(), repositories(), tokens(), policies(), calendars(), records()]
+    [accounts(), workspaces(), repositories(), tokens(), consumers(), policies(), calendars(), records()]
         .into_iter()
         .flatten()
         .collect()
@@ -36,6 +36,11 @@ fn accounts() -> Vec<Operation> {
             .needs(Action::ChangeServer)
             .body(Json("changed_account"))
             .gives(200, Json("administered_account")),
+        Operation::post("/doorward/accounts/{account}/link", account::link)
+            .says("Make a link by which whoever has it chooses the account's password, once")
+            .needs(Action::ChangeServer)
+            .body(Json("wanted_link"))
+            .gives(201, Json("link")),
     ]
 }
 
@@ -171,6 +176,29 @@ fn tokens() -> Vec<Operation> {
     ]
 }
 
+fn consumers() -> Vec<Operation> {
+    vec![
+        Operation::get("/doorward/workspaces/{workspace}/consumers", consumer::consumers)
+            .says("The OAuth consumers of a workspace")
+            .needs(Action::ReadTokens)
+            .lists("consumer"),
+        Operation::post("/doorward/workspaces/{workspace}/consumers", consumer::create)
+            .says("Create an OAuth consumer; its secret is told this once")
+            .needs(Action::WriteTokens)
+            .body(Json("wanted_consumer"))
+            .gives(201, Json("new_consumer")),
+        Operation::post("/doorward/workspaces/{workspace}/consumers/{key}/rotate", consumer::rotate)
+            .says("Give an OAuth consumer a new secret, and let the old one end after an overlap")
+            .needs(Action::WriteTokens)
+            .body(Json("rotation"))
+            .gives(201, Json("new_consumer")),
+        Operation::delete("/doorward/workspaces/{workspace}/consumers/{key}", consumer::revoke)
+            .says("End an OAuth consumer, with all that it was let do")
+            .needs(Action::WriteTokens)
+            .gives(200, Json("consumer")),
+    ]
+}
+
 fn policies() -> Vec<Operation> {
     vec![
         Operation::get("/doorward/workspaces/{workspace}/policy", policy::policy)
@@ -234,6 +262,7 @@ fn records() -> Vec<Operation> {
             .takes("since", "text", "a moment, such as 2026-11-22T10:00:00Z: what is of then or later")
             .takes("until", "text", "a moment: what is of before")
             .takes("refused", "switch", "refusals alone")
+            .takes("latest_first", "switch", "the latest first")
             .pages("audit_record"),
         Operation::get("/doorward/why/{request}", audit::why)
             .says("Why a request was answered as it was")

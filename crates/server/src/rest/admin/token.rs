@@ -62,11 +62,7 @@ pub(super) async fn create(call: Call, wanted: Object) -> Response<Body> {
             let sentence = format!("there is no workspace `{slug}`, or you may not see anything in it");
             return Err(Refusal::not_there("workspace_not_found", sentence, "check its spelling"));
         }
-        let name = wanted.needed_text("name", LONGEST)?;
-        if name.chars().count() > LONGEST_LABEL || name.contains(char::is_control) {
-            let what = "it has more than 100 characters, or a control character";
-            return Err(Refusal::bad_parameter("name", what, "change it"));
-        }
+        let name = label(&wanted, "name")?;
         let lifetime = match wanted.text("expires", LONGEST)?.as_deref() {
             None => Lifetime::Usual,
             Some("never") => Lifetime::Endless,
@@ -133,7 +129,7 @@ async fn of_whom(call: &Call, work: impl AsyncFnOnce(Granted, Whose) -> Reply) -
 
 /// Asks whether the caller may do something to a token, and does it. One that is not there is asked about as one that is
 /// somebody else's.
-async fn of_one(
+pub(crate) async fn of_one(
     call: &Call,
     action: Action,
     id: &str,
@@ -185,7 +181,17 @@ fn holder(wanted: &Object) -> Result<(Kind, TokenHolder), Refusal> {
     }
 }
 
-fn scopes(wanted: &Object) -> Result<Scopes, Refusal> {
+/// What somebody calls what it makes.
+pub(super) fn label(wanted: &Object, field: &'static str) -> Result<String, Refusal> {
+    let name = wanted.needed_text(field, LONGEST)?;
+    if name.chars().count() > LONGEST_LABEL || name.contains(char::is_control) {
+        let what = "it has more than 100 characters, or a control character";
+        return Err(Refusal::bad_parameter(field, what, "change it"));
+    }
+    Ok(name)
+}
+
+pub(super) fn scopes(wanted: &Object) -> Result<Scopes, Refusal> {
     let names = wanted.texts("scopes")?.ok_or_else(|| {
         Refusal::bad_parameter("scopes", "it is required", "name scopes; [] is for what anybody may do")
     })?;
@@ -203,5 +209,5 @@ fn scopes(wanted: &Object) -> Result<Scopes, Refusal> {
 pub(super) const MADE: [Kind; 5] =
     [Kind::ApiToken, Kind::AppPassword, Kind::RepositoryToken, Kind::ProjectToken, Kind::WorkspaceToken];
 const DAY: Duration = Duration::from_secs(86_400);
-const OVERLAP: Duration = Duration::from_secs(30 * 60);
+pub(super) const OVERLAP: Duration = Duration::from_secs(30 * 60);
 const LONGEST_LABEL: usize = 100;

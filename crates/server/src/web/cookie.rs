@@ -1,0 +1,160 @@
+//! Cookies: the session of who has signed in, a visit by which the forms of who has not are known again, and one by which a browser
+//! that has signed in before is told from a stranger's.
+//!
+//! With TLS their names begin with `__Host-`, so that no other host, and nobody on the way, can set them (RFC 6265bis §4.1.3.2).
+
+use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, HeaderValue};
+use doorward_rules::{Kind, Scheme};
+use doorward_wire::{Authorization, Presentation, PresentedName, UnverifiedToken};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+/// The session that a request presents. What cannot be one is none: a browser sends whatever somebody has put there.
+pub(crate) fn session(headers: &HeaderMap, secure: bool) -> Authorization {
+    let Some(secret) = session_secret(headers, secure) else { return Authorization::Nothing };
+    match UnverifiedToken::parse(&secret) {
+        Ok(token) if token.kinds.contains(Kind::WebSession) => {
+            Authorization::Token(Presentation { scheme: Scheme::Cookie, name: PresentedName::Empty, token })
+        }
+        _ => Authorization::Nothing,
+    }
+}
+
+/// The secret of the session, be it one or not.
+pub(super) fn session_secret(headers: &HeaderMap, secure: bool) -> Option<SecretString> {
+    value(headers, SESSION, secure)
+}
+
+/// The visit that a request is part of.
+pub(super) fn visit(headers: &HeaderMap, secure: bool) -> Option<SecretString> {
+    value(headers, VISIT, secure).filter(|visit| {
+        let visit = visit.expose_secret();
+        visit.len() == VISIT_LENGTH && visit.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+/// What tells that a browser has signed in before, be it true or not.
+pub(super) fn browser(headers: &HeaderMap, secure: bool) -> Option<SecretString> {
+    value(headers, BROWSER, secure)
+}
+
+/// A visit that begins.
+pub(super) fn new_visit() -> SecretString {
+    let mut bytes = [0; VISIT_LENGTH / 2];
+    // Without randomness no form could be told from a forged one.
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    hex(&bytes).into()
+}
+
+/// What each form of a session or a visit sends back. It cannot be turned back into the cookie.
+pub(super) fn form_token(cookie: &SecretString) -> SecretString {
+    let mut hash = Sha256::new();
+    hash.update("doorward form\0");
+    hash.update(cookie.expose_secret());
+    hex(&hash.finalize()).into()
+}
+
+/// Sets the session.
+pub(super) fn set_session(secret: &SecretString, secure: bool) -> HeaderValue {
+    set(SESSION, secret.expose_secret(), secure, "")
+}
+
+/// Takes the session away.
+pub(super) fn end_session(secure: bool) -> HeaderValue {
+    set(SESSION, "", secure, "; Max-Age=0")
+}
+
+/// Sets the visit.
+pub(super) fn set_visit(visit: &SecretString, secure: bool) -> HeaderValue {
+    set(VISIT, visit.expose_secret(), secure, "")
+}
+
+/// Says that a browser has signed in before, for a year.
+pub(super) fn set_browser(known: &SecretString, secure: bool) -> HeaderValue {
+    set(BROWSER, known.expose_secret(), secure, "; Max-Age=31536000")
+}
+
+/// Session and visit live no longer than the browser runs. A link from elsewhere brings the session along, so that it leads somewhere; a form
+/// from elsewhere does not.
+fn set(name: &str, value: &str, secure: bool, more: &str) -> HeaderValue {
+    let (prefix, suffix) = if secure { (HOST_PREFIX, "; Secure") } else { ("", "") };
+    let text = format!("{prefix}{name}={value}; Path=/; HttpOnly; SameSite=Lax{suffix}{more}");
+    let mut value = HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
+}
+
+/// The value of a cookie. With TLS only one counts that no other host can have set, be it one of the same domain.
+fn value(headers: &HeaderMap, name: &str, secure: bool) -> Option<SecretString> {
+    let name = if secure { format!("{HOST_PREFIX}{name}") } else { name.to_owned() };
+    let headers = headers.get_all(COOKIE).iter().filter_map(|header| header.to_str().ok());
+    let mut cookies = headers.flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let found = cookies.find(|(known, _)| *known == name);
+    found.map(|(_, value)| value.to_owned()).filter(|value| !value.is_empty()).map(SecretString::from)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+const SESSION: &str = "doorward_session";
+const VISIT: &str = "doorward_visit";
+const BROWSER: &str = "doorward_browser";
+const HOST_PREFIX: &str = "__Host-";
+const VISIT_LENGTH: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(cookies: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for cookie in cookies {
+            headers.append(COOKIE, HeaderValue::from_static(cookie));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others_and_with_tls_none_that_another_host_can_have_set() {
+        let read = |cookies: &[&'static str], secure| {
+            session_secret(&with(cookies), secure).map(|secret| secret.expose_secret().to_owned())
+        };
+        let found = |cookies: &[&'static str]| read(cookies, false);
+        assert_eq!(found(&["a=b; doorward_session=one"]).as_deref(), Some("one"));
+        assert_eq!(found(&["a=b", "doorward_session=one;c=d"]).as_deref(), Some("one"));
+        assert_eq!(read(&["doorward_session=one; __Host-doorward_session=two"], true).as_deref(), Some("two"));
+        assert_eq!(read(&["doorward_session=one"], true), None);
+        assert_eq!(found(&["xdoorward_session=one"]), None);
+        assert_eq!(found(&["doorward_session="]), None);
+    }
+
+    #[test]
+    fn what_is_no_session_is_none_and_neither_is_a_token_of_another_kind() {
+        let mint = |kind| {
+            let fill = |buffer: &mut [u8]| buffer.fill(7);
+            doorward_wire::MintedToken::mint(kind, doorward_wire::TokenShape::Doorward, fill).secret
+        };
+        let read = |secret: &SecretString| {
+            let mut headers = HeaderMap::new();
+            let cookie = format!("doorward_session={}", secret.expose_secret());
+            headers.insert(COOKIE, HeaderValue::from_str(&cookie).expect("a header"));
+            session(&headers, false)
+        };
+        assert!(matches!(read(&mint(Kind::WebSession)), Authorization::Token(found) if found.scheme == Scheme::Cookie));
+        assert_eq!(read(&mint(Kind::ApiToken)), Authorization::Nothing);
+        assert_eq!(read(&"dws_nonsense".into()), Authorization::Nothing);
+    }
+
+    #[test]
+    fn no_script_and_no_other_site_gets_a_cookie() {
+        let secure = set_session(&"x".into(), true);
+        assert_eq!(secure.to_str().expect("text"), "__Host-doorward_session=x; Path=/; HttpOnly; SameSite=Lax; Secure");
+        assert!(secure.is_sensitive());
+        assert_eq!(
+            end_session(false).to_str().expect("text"),
+            "doorward_session=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0"
+        );
+    }
+}

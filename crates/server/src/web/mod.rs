@@ -1,0 +1,95 @@
+//! The web pages: routes, and what all of them share.
+//!
+//! Each page is a call like those of REST, asked about and counted the same; its credential is the session in a cookie. Handlers
+//! fill the values of `doorward-pages`, and every form is looked at before it gets to one (see [`dress`]).
+
+mod account;
+pub(crate) mod cookie;
+mod credentials;
+mod dress;
+mod form;
+mod halfway;
+mod password;
+mod records;
+mod repository;
+mod security;
+mod server;
+mod session;
+mod sign_in;
+mod totp;
+mod visit;
+mod workspace;
+
+pub(crate) use halfway::Halfway;
+pub(crate) use password::Passwords;
+pub(crate) use visit::{Visit, html};
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+use crate::app::App;
+
+/// The table of pages.
+pub(crate) fn routes(app: &App) -> Router<App> {
+    Router::new()
+        .route("/", get(account::home))
+        // Signing in
+        .route("/account/signin", get(sign_in::page).post(sign_in::password))
+        .route("/account/signin/step", get(sign_in::step_page).post(sign_in::step))
+        .route("/account/signout", post(sign_in::out))
+        .route("/account/welcome/{link}", get(sign_in::welcome).post(sign_in::choose))
+        // One's own
+        .route("/account/credentials", get(credentials::list))
+        .route("/account/credentials/new", get(credentials::new).post(credentials::create))
+        .route("/account/credentials/{id}", get(credentials::show))
+        .route("/account/credentials/{id}/rotate", post(credentials::rotate))
+        .route("/account/credentials/{id}/revoke", post(credentials::revoke))
+        .route("/account/grants/{id}/revoke", post(credentials::revoke_grant))
+        .route("/account/refusals", get(records::own))
+        .route("/account/refusals/{request}", get(records::why))
+        .route("/account/security", get(security::page))
+        .route("/account/security/password", post(security::password))
+        .route("/account/security/recovery", post(security::recovery))
+        .route("/account/security/two-step", post(security::two_step))
+        .route("/account/security/two-step/confirm", post(security::confirm))
+        .route("/account/security/two-step/off", post(security::off))
+        .route("/account/security/sessions/{id}/end", post(security::end_session))
+        // The server
+        .route("/site/status", get(server::status))
+        .route("/site/calendar", get(server::calendar).post(server::plan))
+        .route("/site/refusals", get(records::all))
+        .route("/site/oauth2/authorize", get(crate::oauth::ask).post(crate::oauth::answer))
+        // Workspaces
+        .route("/{workspace}", get(workspace::repositories))
+        .route("/{workspace}/", get(workspace::repositories))
+        .route("/{workspace}/workspace/settings/members", get(workspace::members).post(workspace::add_member))
+        .route("/{workspace}/workspace/settings/members/{account}/remove", post(workspace::remove_member))
+        .route("/{workspace}/workspace/settings/permissions", post(workspace::set_permission))
+        .route("/{workspace}/workspace/settings/tokens", get(workspace::tokens))
+        .route("/{workspace}/workspace/settings/tokens/new", get(workspace::new_token).post(workspace::create_token))
+        .route("/{workspace}/workspace/settings/tokens/{id}", get(workspace::token))
+        .route("/{workspace}/workspace/settings/tokens/{id}/rotate", post(workspace::rotate_token))
+        .route("/{workspace}/workspace/settings/tokens/{id}/revoke", post(workspace::revoke_token))
+        .route("/{workspace}/workspace/settings/consumers", get(workspace::consumers).post(workspace::create_consumer))
+        .route("/{workspace}/workspace/settings/consumers/{key}/rotate", post(workspace::rotate_consumer))
+        .route("/{workspace}/workspace/settings/consumers/{key}/revoke", post(workspace::revoke_consumer))
+        .route("/{workspace}/workspace/settings/policy", get(workspace::policy).post(workspace::set_policy))
+        .route("/{workspace}/workspace/settings/refusals", get(records::of_workspace))
+        .route("/{workspace}/workspace/settings/refusals/{request}", get(records::why_of_workspace))
+        // Repositories
+        .route("/{workspace}/{repository}", get(repository::top))
+        .route("/{workspace}/{repository}/", get(repository::top))
+        .route("/{workspace}/{repository}/src", get(repository::top))
+        .route("/{workspace}/{repository}/src/{revision}", get(repository::root))
+        .route("/{workspace}/{repository}/src/{revision}/", get(repository::root))
+        .route("/{workspace}/{repository}/src/{revision}/{*path}", get(repository::path))
+        .route("/{workspace}/{repository}/raw/{revision}/{*path}", get(repository::raw))
+        .route("/{workspace}/{repository}/commits", get(repository::commits))
+        .route("/{workspace}/{repository}/commits/{revision}", get(repository::commit))
+        .route("/{workspace}/{repository}/branches", get(repository::branches))
+        .route("/{workspace}/{repository}/tags", get(repository::tags))
+        .layer(from_fn_with_state(app.clone(), dress::dress))
+        // What everybody may have, and nobody is asked about
+        .route("/site/assets/{mark}/{name}", get(dress::asset))
+}

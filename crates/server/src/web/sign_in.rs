@@ -1,0 +1,308 @@
+//! Signing in and out: a password, a second step where there is one, and links by which a password is chosen.
+//!
+//! Whoever has not told the password learns nothing from here: not whether there is such an account, nor whether it has a password.
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use doorward_pages::{Notice, SecondStepPage, SignInPage, WelcomePage};
+use doorward_rules::{Action, Presented, Reason};
+use doorward_store::{Account, Decision, Named, Record, SignIn, StoreError};
+use doorward_wire::AccountName;
+use secrecy::SecretString;
+
+use super::dress::capital;
+use super::form::safe_next;
+use super::visit::{Visit, html_as, lead_to, notice, with_cookie};
+use super::{cookie, password, session, totp};
+use crate::attempts::Guessed;
+use crate::refusal::Refusal;
+use crate::rest::call::{Place, Reply};
+use crate::rest::parts::Parts;
+
+/// `GET /account/signin`.
+pub(super) async fn page(visit: Visit) -> Response<Body> {
+    // Whoever is in already is led on.
+    let found =
+        visit.call.app.store.find(&cookie::session(&visit.call.headers, visit.is_secure()), Named::Nothing).await;
+    if let Ok(found) = found
+        && let Presented::Proven(credential) = &found.facts.presented
+        && credential.revoked_at.is_none()
+        && credential.expires_at.is_none_or(|end| end > visit.call.context.at)
+    {
+        return lead_to(safe_next(visit.call.query.last("next").unwrap_or("/")));
+    }
+    let next = visit.call.query.last("next").unwrap_or_default().to_owned();
+    answer(&visit, show(&visit, StatusCode::OK, next, String::new(), None).await)
+}
+
+/// `POST /account/signin`.
+pub(super) async fn password(visit: Visit) -> Response<Body> {
+    answer(&visit, check_password(&visit).await)
+}
+
+/// `GET /account/signin/step`.
+pub(super) async fn step_page(visit: Visit) -> Response<Body> {
+    let next = visit.call.query.last("next").unwrap_or_default().to_owned();
+    answer(&visit, show_step(&visit, StatusCode::OK, next, None).await)
+}
+
+/// `POST /account/signin/step`.
+pub(super) async fn step(visit: Visit) -> Response<Body> {
+    answer(&visit, check_step(&visit).await)
+}
+
+/// `POST /account/signout`: ends the session, here and in the store.
+pub(super) async fn out(visit: Visit) -> Response<Body> {
+    let ended = visit
+        .call
+        .carry_out(Action::ReadAccount, Place::Account, async |granted| {
+            if let Some(credential) = &granted.credential {
+                granted.store.revoke_credential(credential.id, None, visit.call.app.clock.now()).await?;
+            }
+            Ok(lead_to("/account/signin"))
+        })
+        .await;
+    with_cookie(ended, cookie::end_session(visit.is_secure()))
+}
+
+/// `GET /account/welcome/{link}`.
+pub(super) async fn welcome(visit: Visit, Parts(link): Parts<String>) -> Response<Body> {
+    let page = async {
+        let account = account_of(&visit, &link).await?;
+        show_welcome(&visit, StatusCode::OK, &account, link.clone(), None).await
+    };
+    answer(&visit, page.await)
+}
+
+/// `POST /account/welcome/{link}`.
+pub(super) async fn choose(visit: Visit, Parts(link): Parts<String>) -> Response<Body> {
+    let chosen = async {
+        let (app, now) = (&visit.call.app, visit.call.app.clock.now());
+        let account = account_of(&visit, &link).await?;
+        let (password, again) = (visit.form.last("password"), visit.form.last("again"));
+        let names = [account.name.as_str(), account.email.as_str()];
+        let password = match password::chosen(password.unwrap_or_default(), again.unwrap_or_default(), &names) {
+            Ok(password) => password,
+            Err(refusal) => {
+                let (status, notice) = (refusal.status, notice(refusal)?);
+                return show_welcome(&visit, status, &account, link.clone(), Some(notice)).await;
+            }
+        };
+        let hash = app.passwords.hash(&password).await?;
+        let secret = SecretString::from(link.clone());
+        let account = match app.store.set_password_by_link(&secret, &hash, now).await {
+            Err(StoreError::State(_)) => return Err(worthless_link()),
+            account => account?,
+        };
+        go_on(&visit, SignIn { account, password: Some(hash) }, "/").await
+    };
+    answer(&visit, chosen.await)
+}
+
+async fn check_password(visit: &Visit) -> Reply {
+    let (call, next) = (&visit.call, visit.text("next").to_owned());
+    // The moment that it is now: what was sent may have taken its time.
+    let (app, at) = (&call.app, call.app.clock.now());
+    let name: String = visit.text("name").chars().take(254).collect();
+    let password = SecretString::from(visit.form.last("password").unwrap_or_default());
+    let known = app.store.sign_in(&name).await?;
+    // An account has two names, and guesses at either are guesses at it.
+    let (guessed, address) = match &known {
+        None => (Guessed::nobodys(&name), Some(call.context.address)),
+        Some(known) => match known_browser(visit, &known.account) {
+            Some(browser) => (Guessed::PasswordInBrowser(known.account.id, browser), None),
+            None => (Guessed::Password(known.account.id), Some(call.context.address)),
+        },
+    };
+    let again = |refusal: Refusal| async { again(visit, refusal, next.clone(), name.clone()).await };
+    if let Some(wait) = app.sign_ins.wait(at, address, guessed) {
+        return again(too_many(wait)).await;
+    }
+    // Counted before it is known to be wrong: else many at once would be looked at.
+    app.sign_ins.failed(at, address, guessed);
+    if password_length(&password) > LONGEST {
+        return again(wrong()).await;
+    }
+    let stored = known.as_ref().and_then(|known| known.password.as_deref());
+    let is = app.passwords.is(&password, stored).await;
+    if is.is_err() {
+        // Trouble of our own is nobody's guess.
+        app.sign_ins.succeeded(at, address, guessed);
+    }
+    let is = is?;
+    let Some(known) = known.filter(|_| is) else {
+        record(visit, None, &wrong()).await?;
+        return again(wrong()).await;
+    };
+    app.sign_ins.succeeded(at, address, guessed);
+    if known.account.disabled {
+        let refusal = Refusal::of_reason(&Reason::OwnerDisabled, doorward_rules::Surface::Web);
+        record(visit, Some(&known.account.name), &refusal).await?;
+        return again(refusal).await;
+    }
+    go_on(visit, known, &next).await
+}
+
+/// In, or on to the second step.
+async fn go_on(visit: &Visit, known: SignIn, next: &str) -> Reply {
+    let app = &visit.call.app;
+    let asked = app.store.second_step(known.account.id).await?.is_some_and(|step| step.confirmed);
+    if !asked {
+        return session::open(visit, &known.account, next).await;
+    }
+    let here = cookie::new_visit();
+    app.halfway.begin(&here, known, app.clock.now());
+    let to = format!("/account/signin/step?next={}", doorward_wire::percent_encoded(safe_next(next)));
+    Ok(with_cookie(lead_to(&to), cookie::set_visit(&here, visit.is_secure())))
+}
+
+async fn check_step(visit: &Visit) -> Reply {
+    let (call, next) = (&visit.call, visit.text("next").to_owned());
+    let (app, at, address) = (&call.app, call.app.clock.now(), Some(call.context.address));
+    let Some((here, known)) = halfway(visit) else { return Ok(lead_to("/account/signin")) };
+    let account = known.account;
+    // What became of the account since it told its password: another password, and it begins again.
+    let now = app.store.sign_in(account.name.as_str()).await?.filter(|now| now.password == known.password);
+    let Some(now) = now else {
+        app.halfway.end(&here);
+        return Ok(lead_to("/account/signin"));
+    };
+    let guessed = Guessed::Step(account.id);
+    if let Some(wait) = app.sign_ins.wait(at, address, guessed) {
+        let refusal = too_many(wait);
+        return show_step(visit, refusal.status, next, Some(notice(refusal)?)).await;
+    }
+    app.sign_ins.failed(at, address, guessed);
+    let code = visit.text("code");
+    let is = match app.store.second_step(account.id).await? {
+        Some(step) if step.confirmed => match totp::step_of(&step.secret, code, at) {
+            Some(number) => app.store.take_step(account.id, number, at).await?,
+            None => {
+                let code: String = code.chars().filter(|letter| !letter.is_whitespace()).take(100).collect();
+                app.store.take_recovery_code(&account, &code.into(), at).await?
+            }
+        },
+        // It was turned off in the meantime.
+        _ => true,
+    };
+    if !is {
+        let sentence = "this code is not one of now, or it was used already";
+        let remedy = "wait for the next one, or use a recovery code";
+        let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "second_step_wrong", sentence, remedy);
+        record(visit, Some(&account.name), &refusal).await?;
+        return show_step(visit, refusal.status, next, Some(notice(refusal)?)).await;
+    }
+    app.sign_ins.succeeded(at, address, guessed);
+    app.halfway.end(&here);
+    if now.account.disabled {
+        return Err(Refusal::of_reason(&Reason::OwnerDisabled, doorward_rules::Surface::Web));
+    }
+    session::open(visit, &now.account, &next).await
+}
+
+/// What tells a browser that has signed in to an account before from others, if this is one.
+fn known_browser(visit: &Visit, account: &Account) -> Option<u64> {
+    use secrecy::ExposeSecret;
+    let cookie = cookie::browser(&visit.call.headers, visit.is_secure())?;
+    let known = visit.call.app.store.is_known_browser(account.id, cookie.expose_secret());
+    known.then(|| cookie.expose_secret().get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok())).flatten()
+}
+
+fn halfway(visit: &Visit) -> Option<(SecretString, SignIn)> {
+    let here = cookie::visit(&visit.call.headers, visit.is_secure())?;
+    let known = visit.call.app.halfway.who(&here, visit.call.app.clock.now())?;
+    Some((here, known))
+}
+
+async fn account_of(visit: &Visit, link: &str) -> Result<Account, Refusal> {
+    let app = &visit.call.app;
+    let found = app.store.sign_in_link(&link.into(), app.clock.now()).await?;
+    found.filter(|account| !account.disabled).ok_or_else(worthless_link)
+}
+
+async fn show(visit: &Visit, status: StatusCode, next: String, name: String, notice: Option<Notice>) -> Reply {
+    let frame = visit.frame_for_anybody("Sign in").await;
+    html_as(status, &SignInPage { frame: doorward_pages::Frame { notice, ..frame }, next, name })
+}
+
+async fn again(visit: &Visit, refusal: Refusal, next: String, name: String) -> Reply {
+    visit.call.app.metrics.refused(refusal.code);
+    let status = refusal.status;
+    show(visit, status, next, name, Some(notice(refusal)?)).await
+}
+
+async fn show_step(visit: &Visit, status: StatusCode, next: String, notice: Option<Notice>) -> Reply {
+    if halfway(visit).is_none() {
+        return Ok(lead_to("/account/signin"));
+    }
+    let frame = visit.frame_for_anybody("Two-step verification").await;
+    html_as(status, &SecondStepPage { frame: doorward_pages::Frame { notice, ..frame }, next })
+}
+
+async fn show_welcome(
+    visit: &Visit,
+    status: StatusCode,
+    account: &Account,
+    link: String,
+    notice: Option<Notice>,
+) -> Reply {
+    let frame = visit.frame_for_anybody("Choose a password").await;
+    let frame = doorward_pages::Frame { notice, ..frame };
+    html_as(status, &WelcomePage { frame, name: account.name.to_string(), link })
+}
+
+/// Puts a sign-in that was refused on record.
+async fn record(visit: &Visit, name: Option<&AccountName>, refusal: &Refusal) -> Result<(), Refusal> {
+    let (app, context) = (&visit.call.app, &visit.call.context);
+    if !app.may_record_stranger(context.at) {
+        return Ok(());
+    }
+    let decision = Decision::sign_in().from(context.address, context.agent.clone()).refused(refusal.code);
+    let account = name.map(ToString::to_string);
+    let record = Record {
+        at: context.at,
+        event: "refused".into(),
+        request: Some(context.id.to_string()),
+        subject: account.as_ref().map_or_else(|| "(sign-in)".to_owned(), |name| format!("@{name}")),
+        decision: Some(Decision { account, ..decision }),
+        status: Some(refusal.status.as_u16()),
+        sentence: refusal.sentence.clone(),
+        remedy: Some(refusal.remedy.clone()),
+    };
+    Ok(app.recorder.record(record).await?)
+}
+
+fn answer(visit: &Visit, reply: Reply) -> Response<Body> {
+    reply.unwrap_or_else(|refusal| visit.call.refuse(&refusal))
+}
+
+fn wrong() -> Refusal {
+    let sentence = "there is no account with this name and this password";
+    let remedy = "check both; an administrator can make you a link by which you choose a new password";
+    Refusal::new(StatusCode::UNAUTHORIZED, "sign_in_wrong", sentence, remedy)
+}
+
+fn too_many(wait: std::time::Duration) -> Refusal {
+    let seconds = wait.as_secs() + 1;
+    let remedy = format!("wait {seconds} s, then try again");
+    let refusal = Refusal::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too_many_attempts",
+        "too many passwords or codes were tried in vain",
+        remedy,
+    );
+    Refusal { retry_after: Some(std::time::Duration::from_secs(seconds)), ..refusal }
+}
+
+fn worthless_link() -> Refusal {
+    let sentence = capital("the link was used already, has ended, or was never made here");
+    Refusal::new(StatusCode::NOT_FOUND, "link_worthless", sentence, "ask an administrator for another one")
+}
+
+fn password_length(password: &SecretString) -> usize {
+    use secrecy::ExposeSecret;
+    password.expose_secret().len()
+}
+
+/// Bytes that a password may have to be looked at.
+const LONGEST: usize = 1024;
