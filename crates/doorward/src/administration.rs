@@ -16,10 +16,10 @@ use crate::failure::{Code, Failure};
 
 /// Where administering is done.
 pub(crate) enum Administration {
-    /// In the data directory.
-    Here(Box<Desk>),
-    /// On this server.
-    There(Arc<Api>),
+    /// In the data directory, of the server at this address.
+    Here(Box<Desk>, String),
+    /// On the server at this address.
+    There(Arc<Api>, String),
 }
 
 /// What a command needs of the data directory.
@@ -54,7 +54,8 @@ impl Administration {
             Needs::Room | Needs::Store => None,
         };
         let (store, shape) = (data.store, configuration.token_shape());
-        Ok(Self::Here(Box::new(Desk { store, repositories, shape, now: now(), maker: None, address: None })))
+        let desk = Desk { store, repositories, shape, now: now(), maker: None, address: None };
+        Ok(Self::Here(Box::new(desk), configuration.address(None)))
     }
 
     fn there(place: &Place) -> Result<Self, Failure> {
@@ -65,12 +66,18 @@ impl Administration {
         }
         let secret = client::secret_for(&place)?;
         let api = Api::new(&place, &Presented::Bearer(&secret), &client::environment, PATIENCE);
-        Ok(Self::There(Arc::new(api)))
+        Ok(Self::There(Arc::new(api), place.to_string().trim_end_matches('/').to_owned()))
     }
 
     /// Whether it is done elsewhere.
     pub(crate) fn is_elsewhere(&self) -> bool {
-        matches!(self, Self::There(_))
+        matches!(self, Self::There(..))
+    }
+
+    /// The address of the server, as people reach it.
+    pub(crate) fn address(&self) -> &str {
+        let (Self::Here(_, address) | Self::There(_, address)) = self;
+        address
     }
 
     /// Carries something out.
@@ -79,8 +86,8 @@ impl Administration {
     /// A [`Failure`] with what keeps it from being done.
     pub(crate) async fn carry_out<O: Operation>(&self, operation: O) -> Result<O::Answer, Failure> {
         match self {
-            Self::Here(desk) => Ok(operation.carry_out(desk).await?),
-            Self::There(api) => {
+            Self::Here(desk, _) => Ok(operation.carry_out(desk).await?),
+            Self::There(api, _) => {
                 let (host, api, call) = (api.host().to_owned(), api.clone(), operation.call());
                 let asked = tokio::task::spawn_blocking(move || match call.answered {
                     Answered::One => ask(&api, call.method, &call.path, call.body.as_ref()),

@@ -155,6 +155,8 @@ fn listing(noun: Noun) -> &'static str {
         Noun::Token => "`doorward token list` shows all",
         Noun::Permission => "`doorward permission list` names those that there are",
         Noun::Webhook => "GET …/hooks names those that there are",
+        Noun::Consumer => "`doorward consumer list WS` names those it has",
+        Noun::Grant => "the web pages show what was let act for whom",
         Noun::Request => "`doorward audit` shows what was recorded",
     }
 }

@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Tokens: API tokens, app passwords, access tokens
     #[command(subcommand, after_help = TOKEN_EXAMPLES)]
     Token(TokenCommand),
+    /// OAuth consumers: applications that people let act for them, and that act for their workspace
+    #[command(subcommand)]
+    Consumer(ConsumerCommand),
     /// What a workspace asks of credentials
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -168,6 +171,7 @@ impl Command {
                 | Self::Permission(_)
                 | Self::Project(_)
                 | Self::Token(_)
+                | Self::Consumer(_)
                 | Self::Policy(_)
                 | Self::Calendar(_)
                 | Self::Audit(_)
@@ -269,7 +273,7 @@ mod tests {
         let mut text = String::from(
             "# Commands\n\nThis page is generated from `crates/doorward/src/arguments`. `--json` goes with every command; \
              `--data` and `--config` with those that work on a data directory; and `--server` with those that administer: \
-             account, workspace, repository, permission, project, token, policy, calendar, audit and why.\n",
+             account, workspace, repository, permission, project, token, consumer, policy, calendar, audit and why.\n",
         );
         describe(Arguments::command().term_width(100), "", &mut text);
         crate::print::check_document("docs/commands.md", &text);

@@ -40,6 +40,14 @@ pub(crate) enum AccountCommand {
         /// The user name
         name: AccountName,
     },
+    /// Make a link by which a person chooses the account's password for the web pages, once
+    Link {
+        /// The user name
+        name: AccountName,
+        /// How long it is good
+        #[arg(long, value_name = "TIME", default_value = "1d", value_parser = parse_duration)]
+        lifetime: Duration,
+    },
     /// Say whether the account administers the server, an organisation manages it, and it has two-step verification
     #[command(group = clap::ArgGroup::new("standing").required(true).multiple(true)
         .args(["administrator", "managed", "two_step"]))]
@@ -251,6 +259,56 @@ pub(crate) enum TokenCommand {
         /// How long the old secret still works
         #[arg(long, value_name = "TIME", default_value = "30m", value_parser = parse_duration)]
         overlap: Duration,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConsumerCommand {
+    /// Make an OAuth consumer; its secret is shown this once
+    Create {
+        /// The workspace that it belongs to, for which it may act by itself
+        #[arg(value_name = "WS")]
+        workspace: WorkspaceSlug,
+        /// What people are told that it is called
+        #[arg(long, value_name = "LABEL", value_parser = label)]
+        name: String,
+        /// What people are told that it does
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+        description: String,
+        /// Where browsers are sent back to; without one, nobody can be asked to let it act for them
+        #[arg(long, value_name = "URL")]
+        callback: Option<String>,
+        /// It runs on people's machines, and cannot keep its secret: it has to prove by PKCE that it is the one that asked
+        #[arg(long)]
+        public: bool,
+        /// What it may be let do, once for each scope: `repository`, `repository:write`, `account`, …
+        #[arg(long = "scope", value_name = "S", required = true, value_parser = scope, value_delimiter = ',')]
+        scopes: Vec<Scope>,
+    },
+    /// List a workspace's consumers, without their secrets
+    List {
+        /// The workspace
+        #[arg(value_name = "WS")]
+        workspace: WorkspaceSlug,
+    },
+    /// Give a consumer a new secret, and let the old one end after an overlap
+    Rotate {
+        /// The workspace
+        #[arg(value_name = "WS")]
+        workspace: WorkspaceSlug,
+        /// The consumer's key
+        key: String,
+        /// How long the old secret still works
+        #[arg(long, value_name = "TIME", default_value = "30m", value_parser = parse_duration)]
+        overlap: Duration,
+    },
+    /// End a consumer, with all that it was let do
+    Revoke {
+        /// The workspace
+        #[arg(value_name = "WS")]
+        workspace: WorkspaceSlug,
+        /// The consumer's key
+        key: String,
     },
 }
 

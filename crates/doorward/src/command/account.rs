@@ -1,7 +1,8 @@
 //! `doorward account`: people and bots.
 
-use doorward_admin::{AccountRow, ChangeAccount, CreateAccount, ListAccounts};
+use doorward_admin::{AccountRow, ChangeAccount, CreateAccount, CreateSignInLink, ListAccounts};
 use doorward_store::AccountChange;
+use secrecy::ExposeSecret;
 
 use crate::administration::Administration;
 use crate::arguments::{AccountCommand, Switch};
@@ -19,6 +20,17 @@ pub(crate) async fn run(command: AccountCommand, place: &Administration, json: b
         AccountCommand::List => {
             let rows = place.carry_out(ListAccounts).await?;
             if json { print::json(&rows) } else { show(rows) }
+        }
+        AccountCommand::Link { name, lifetime } => {
+            let link = place.carry_out(CreateSignInLink { name, lifetime }).await?;
+            if json {
+                return print::json(&link);
+            }
+            print::pairs(&[
+                ("link", format!("{}{}", place.address(), link.path.expose_secret())),
+                ("", "(shown this once; for whoever is to sign in, and nobody else)".into()),
+                ("until", link.expires_at),
+            ])
         }
         AccountCommand::Disable { name } => changed(name, disabled(true)).await,
         AccountCommand::Enable { name } => changed(name, disabled(false)).await,

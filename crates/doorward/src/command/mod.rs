@@ -6,6 +6,7 @@ mod calendar;
 pub(crate) mod client;
 mod completions;
 pub(crate) mod config;
+mod consumer;
 mod doctor;
 mod login;
 mod migrate;
@@ -46,6 +47,7 @@ pub(crate) async fn administer(arguments: Arguments) -> Result<(), Failure> {
         Command::Permission(command) => permission::run(command, &place, json).await,
         Command::Project(command) => project::run(command, &place, json).await,
         Command::Token(command) => token::run(command, &place, json).await,
+        Command::Consumer(command) => consumer::run(command, &place, json).await,
         Command::Policy(command) => policy::run(command, &place, json).await,
         Command::Calendar(command) => calendar::run(command, &place, json).await,
         Command::Audit(filter) => audit::run(filter, &place, json).await,
@@ -75,6 +77,7 @@ fn short(word: &str) -> &str {
         Some(Kind::OAuthToken) => "oauth",
         Some(Kind::AccountPassword) => "password",
         Some(Kind::ConnectJwt) => "jwt",
+        Some(Kind::WebSession) => "session",
         None => word,
     }
 }

@@ -1,6 +1,5 @@
 //! `doorward serve`: serves what is in the data directory until it is told to stop.
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 
 use doorward_git::Repositories;
@@ -59,7 +58,7 @@ impl Ready {
         let repositories = data.repositories(configuration)?;
         let upstreams = upstreams(configuration, &data, &repositories)?;
         let server = Server::bind(configuration.server()).await?;
-        let address = address(configuration, server.address());
+        let address = configuration.address(Some(server.address()));
         reload_on_hangup(server.tls())?;
         let stop = Box::pin(stop_signal()?);
         Ok(Self {
@@ -99,16 +98,6 @@ fn upstreams(
         .iter()
         .map(|settings| Upstream::new(settings.clone(), mirrors.clone(), &data.directory));
     made.map(|made| made.map_err(|error| Failure::new(Code::Configuration, error))).collect()
-}
-
-/// The address that people use.
-fn address(configuration: &Configuration, bound: SocketAddr) -> String {
-    let public = configuration.text("server.public_url");
-    if !public.is_empty() {
-        return public.to_owned();
-    }
-    let scheme = if configuration.text("server.tls_certificate").is_empty() { "http" } else { "https" };
-    format!("{scheme}://{bound}")
 }
 
 /// Resolves at the first SIGTERM or SIGINT; the second one ends the program where it stands.

@@ -95,7 +95,7 @@ fn holder_of(
 async fn take_back(place: &Administration, made: &NewTokenRow) -> Result<(), Failure> {
     let id = token_id(&made.token.id)?;
     match (place, &made.old) {
-        (Administration::Here(desk), Some(old)) => Ok(desk.store.take_back_rotation(old, id, desk.now).await?),
+        (Administration::Here(desk, _), Some(old)) => Ok(desk.store.take_back_rotation(old, id, desk.now).await?),
         _ => place.carry_out(RevokeToken { id, with_made: false }).await.map(drop),
     }
 }

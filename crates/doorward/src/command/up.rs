@@ -22,6 +22,8 @@ struct Up {
     workspace: String,
     repository: String,
     token: Option<String>,
+    /// Where a password for the web pages is chosen, once.
+    sign_in: Option<String>,
     clone_url: String,
 }
 
@@ -37,8 +39,9 @@ pub(crate) async fn run(configuration: Configuration, json: bool) -> Result<(), 
     // First the address and the lock: the token is made for a server that can be reached, and by one program alone.
     let ready = Ready::prepare(&configuration, data).await?;
     let secret = if is_new(&ready.data).await? { Some(begin(&ready).await?) } else { None };
+    let link = if secret.is_some() { Some(link(&ready).await?) } else { None };
     let names = first(&ready.data).await?;
-    let up = Up::new(ready.address.clone(), ready.data.directory.display().to_string(), &names, secret.as_ref());
+    let up = Up::new(ready.address.clone(), ready.data.directory.display().to_string(), &names, secret.as_ref(), link);
     if json { print::json(&up) } else { up.tell() }?;
     ready.serve().await
 }
@@ -78,6 +81,13 @@ async fn begin(ready: &Ready) -> Result<SecretString, Failure> {
     Ok(store.create_credential(Holder::Account(&account, None), new, now).await?.1)
 }
 
+/// A link by which the first account gets a password for the web pages.
+async fn link(ready: &Ready) -> Result<SecretString, Failure> {
+    let name: AccountName = NAME.parse().map_err(|error| Failure::new(Code::Failed, format!("{error}")))?;
+    let (secret, _) = ready.data.store.create_sign_in_link(&name, DAY, now()).await?;
+    Ok(format!("/account/welcome/{}", secret.expose_secret()).into())
+}
+
 fn unless_there<T>(made: Result<T, StoreError>) -> Result<(), Failure> {
     match made {
         Ok(_) | Err(StoreError::Exists { .. }) => Ok(()),
@@ -102,7 +112,13 @@ async fn first(data: &Data) -> Result<Names, Failure> {
 }
 
 impl Up {
-    fn new(address: String, data: String, names: &Names, secret: Option<&SecretString>) -> Self {
+    fn new(
+        address: String,
+        data: String,
+        names: &Names,
+        secret: Option<&SecretString>,
+        link: Option<SecretString>,
+    ) -> Self {
         let token = secret.map(|secret| secret.expose_secret().to_owned());
         let (scheme, host) = address.split_once("://").unwrap_or(("http", &address));
         let user = match &token {
@@ -111,6 +127,7 @@ impl Up {
         };
         Self {
             clone_url: format!("{scheme}://{user}@{host}/{}.git", names.repository),
+            sign_in: link.map(|link| format!("{address}{}", link.expose_secret())),
             address,
             data,
             account: names.account.to_string(),
@@ -137,11 +154,16 @@ impl Up {
             ("  token", token),
             ("  data", self.data.clone()),
         ])?;
-        print::line(&format!("\n  git clone {}\n\nCtrl-C stops.", self.clone_url))
+        print::line(&format!("\n  git clone {}\n", self.clone_url))?;
+        if let Some(link) = &self.sign_in {
+            print::line(&format!("To sign in to the web pages, choose a password within a day at\n\n  {link}\n"))?;
+        }
+        print::line("Ctrl-C stops.")
     }
 }
 
 const NAME: &str = "admin";
+const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
 const YEAR: std::time::Duration = std::time::Duration::from_secs(365 * 86_400);
 
 const FILES: &[(&str, &str)] = &[(

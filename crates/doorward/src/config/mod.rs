@@ -169,6 +169,17 @@ impl Configuration {
         }
     }
 
+    /// The address that people use, of a server that is bound, or is going to be.
+    pub(crate) fn address(&self, bound: Option<std::net::SocketAddr>) -> String {
+        let public = self.text("server.public_url");
+        if !public.is_empty() {
+            return public.trim_end_matches('/').to_owned();
+        }
+        let scheme = if self.text("server.tls_certificate").is_empty() { "http" } else { "https" };
+        let listen = bound.map_or_else(|| self.text("server.listen").to_owned(), |bound| bound.to_string());
+        format!("{scheme}://{listen}")
+    }
+
     /// What git needs to know.
     pub(crate) fn git(&self) -> GitSettings {
         let program = self.text("git.program");
