@@ -3,6 +3,7 @@
 mod access;
 mod administer;
 mod big;
+mod browser;
 mod cases;
 mod client;
 mod clients;
@@ -20,6 +21,7 @@ mod kinds;
 mod layers;
 mod login;
 mod migrate;
+mod oauth;
 mod operation;
 mod protocol;
 mod provider;
@@ -30,6 +32,7 @@ mod rest_change;
 mod sandbox;
 mod up;
 mod upload;
+mod web;
 mod webhook;
 
 use doorward_testkit::Server;
