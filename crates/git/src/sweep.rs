@@ -42,11 +42,26 @@ fn writes(command_line: &[u8]) -> bool {
         command_line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
     let program = words[0].rsplit('/').next().unwrap_or_default();
     let command = if program == "git" {
-        words.get(1).map_or("", String::as_str)
+        command_of(words.get(1..).unwrap_or_default())
     } else {
         program.strip_prefix("git-").unwrap_or("")
     };
     WRITING.contains(&command)
+}
+
+/// The command among git's arguments, which options of git's own may come before.
+fn command_of(arguments: &[String]) -> &str {
+    let mut arguments = arguments.iter().map(String::as_str);
+    while let Some(argument) = arguments.next() {
+        match argument {
+            "-c" | "-C" | "--git-dir" | "--work-tree" | "--namespace" | "--config-env" | "--attr-source" => {
+                arguments.next();
+            }
+            option if option.starts_with('-') => {}
+            command => return command,
+        }
+    }
+    ""
 }
 
 fn remove_leftovers(repository: &Path) -> Result<(), GitError> {
@@ -134,9 +149,17 @@ mod tests {
     #[test]
     fn only_git_that_writes_is_waited_for() {
         assert!(writes(b"/usr/bin/git\0receive-pack\0--stateless-rpc\0.\0") && writes(b"git-receive-pack\0.\0"));
-        for other in
-            [&b"less\0/var/log/git.log\0"[..], b"git\0upload-pack\0.\0", b"git\0log\0", b"", b"vim\0git\0repack\0"]
-        {
+        assert!(writes(b"git\0-c\0core.fsync=all\0--no-pager\0-C\0/srv/x.git\0update-ref\0refs/heads/a\0"));
+        for other in [
+            &b"git\0-c\0repack\0log\0"[..],
+            b"git",
+            b"git\0-c",
+            b"less\0/var/log/git.log\0",
+            b"git\0upload-pack\0.\0",
+            b"git\0log\0",
+            b"",
+            b"vim\0git\0repack\0",
+        ] {
             assert!(!writes(other), "{}", String::from_utf8_lossy(other));
         }
     }
