@@ -39,23 +39,12 @@ impl Browser {
     /// # Panics
     /// If Chromium and its driver are not there: `apt install chromium chromium-driver`.
     pub fn start(look: Look) -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("chromedriver is there: apt install chromium chromium-driver");
-        let output = driver.stdout.take().expect("its output");
-        let mut lines = BufReader::new(output).lines().map_while(Result::ok);
-        let port =
-            lines.find_map(|line| Some(line.split("successfully on port ").nth(1)?.trim_end_matches('.').to_owned()));
-        let base = format!("http://127.0.0.1:{}", port.expect("chromedriver tells its port"));
+        // The port that a driver picks may be taken by another before it listens; then it ends, and the next one picks another.
+        let (driver, port) = (0..20).find_map(|_| start_driver()).expect("chromedriver starts");
+        let base = format!("http://127.0.0.1:{port}");
         let agent =
             ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).proxy(None);
         let agent = agent.build().new_agent();
-        // What it writes from now on is nobody's, but must not fill the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
         let profile = TempDir::new().expect("a directory");
         let mut arguments = vec![
             "--headless=new".to_owned(),
@@ -185,6 +174,27 @@ impl Browser {
             serde_json::from_str(&text).unwrap_or_else(|error| panic!("{method} {path}: {error} in {text}"));
         (answer.status().as_u16(), value["value"].take())
     }
+}
+
+/// Starts a driver; nothing if it ends without listening.
+fn start_driver() -> Option<(Child, String)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver is there: apt install chromium chromium-driver");
+    let mut lines = BufReader::new(driver.stdout.take().expect("its output")).lines().map_while(Result::ok);
+    let port =
+        lines.find_map(|line| Some(line.split("successfully on port ").nth(1)?.trim_end_matches('.').to_owned()));
+    let Some(port) = port else {
+        driver.wait().expect("it has ended");
+        return None;
+    };
+    // What it writes from now on is nobody's, but must not fill the pipe.
+    std::thread::spawn(move || lines.for_each(drop));
+    Some((driver, port))
 }
 
 impl Drop for Browser {
