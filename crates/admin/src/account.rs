@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use doorward_rules::{Kind, Scope, Scopes};
 use doorward_store::{Account, AccountChange};
 use doorward_wire::{AccountName, Email};
 use secrecy::{ExposeSecret, SecretString};
@@ -84,10 +85,25 @@ impl Operation for CreateSignInLink {
     }
 
     async fn carry_out(self, desk: &Desk) -> Result<LinkRow, AdminError> {
+        check_maker(desk)?;
         let (secret, expires_at) = desk.store.create_sign_in_link(&self.name, self.lifetime, desk.now).await?;
         let path = format!("/account/welcome/{}", secret.expose_secret());
         Ok(LinkRow { account: self.name.to_string(), path: path.into(), expires_at: expires_at.to_string() })
     }
+}
+
+/// Whoever has the link becomes the account, without bounds of scope. So a token needs both scopes with which it may become anybody
+/// anyhow, and what an application was given is never enough.
+fn check_maker(desk: &Desk) -> Result<(), AdminError> {
+    let Some(maker) = desk.maker.as_ref().filter(|maker| !maker.kind.is_sign_in()) else { return Ok(()) };
+    let both = Scopes::of(&[Scope::WriteAdmin, Scope::WriteToken]);
+    if maker.kind != Kind::OAuthToken && maker.scopes.contains_all(both) {
+        return Ok(());
+    }
+    Err(AdminError::Beyond {
+        sentence: format!("whoever has such a link becomes the account, so making one takes the scopes {both}"),
+        remedy: "use a token that has both, which no application was given, or make the link at the machine".into(),
+    })
 }
 
 impl Operation for CreateAccount {

@@ -625,3 +625,15 @@ fn a_token_is_limited_to_a_workspace_that_one_belongs_to_and_names_nothing_hidde
     assert_eq!(ada.go(&format!("/home/workspace/settings/tokens/{id}")).status(), 200);
     assert_eq!(ada.go(&format!("/away/workspace/settings/tokens/{id}")).status(), 404);
 }
+
+#[test]
+fn a_token_that_may_not_become_anybody_makes_no_link_to_become_somebody() {
+    let server = server();
+    server.cli().ok(&["account", "create", "guest", "--email", "guest@example.org"]);
+    let link =
+        |token: &str| server.http().json(token, "POST", "/2.0/doorward/accounts/guest/link", &serde_json::json!({}));
+    let (_, narrow) = server.cli().token("admin", &["write:admin:doorward"], &[]);
+    link(&narrow).refused(403, "beyond_own_token");
+    let (_, both) = server.cli().token("admin", &["write:admin:doorward", "write:token:doorward"], &[]);
+    assert_eq!(link(&both).status, 201);
+}
