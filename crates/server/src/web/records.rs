@@ -118,7 +118,7 @@ async fn show(visit: &Visit, granted: &Granted, whose: Whose) -> Reply {
         everything: query.last("everything").is_some(),
     };
     if let Ok(request) = chosen.request.parse::<RequestId>() {
-        return Ok(lead_to(&format!("/account/refusals/{request}")));
+        return Ok(lead_to(&format!("{}/{request}", whose.why())));
     }
     if !chosen.request.is_empty() {
         let what = format!("`{}` is no request id", shown(&chosen.request));
