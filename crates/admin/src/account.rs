@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_rules::{Kind, Scope, Scopes};
+use doorward_rules::{Scope, Scopes};
 use doorward_store::{Account, AccountChange};
 use doorward_wire::{AccountName, Email};
 use secrecy::{ExposeSecret, SecretString};
@@ -95,9 +95,8 @@ impl Operation for CreateSignInLink {
 /// Whoever has the link becomes the account, without bounds of scope. So a token needs both scopes with which it may become anybody
 /// anyhow, and what an application was given is never enough.
 fn check_maker(desk: &Desk) -> Result<(), AdminError> {
-    let Some(maker) = desk.maker.as_ref().filter(|maker| !maker.kind.is_sign_in()) else { return Ok(()) };
     let both = Scopes::of(&[Scope::WriteAdmin, Scope::WriteToken]);
-    if maker.kind != Kind::OAuthToken && maker.scopes.contains_all(both) {
+    if desk.may_make_lasting(both) {
         return Ok(());
     }
     Err(AdminError::Beyond {

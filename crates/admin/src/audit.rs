@@ -89,10 +89,7 @@ impl SearchAudit {
     /// whatever else is named.
     pub fn place(&self) -> Option<Option<&str>> {
         match (&self.workspace, &self.within) {
-            (Some(workspace), Some(within)) => {
-                let inside = within.strip_prefix(workspace.as_str());
-                inside.filter(|rest| rest.is_empty() || rest.starts_with('/')).map(|_| Some(within.as_str()))
-            }
+            (Some(workspace), Some(within)) => lies_in(within, workspace.as_str()).then_some(Some(within.as_str())),
             (Some(workspace), None) => Some(Some(workspace.as_str())),
             (None, within) => Some(within.as_deref()),
         }
@@ -149,13 +146,14 @@ impl Operation for SearchAudit {
     }
 }
 
+/// Whether something is a place or lies in it: `acme/site` in `acme`.
+pub fn lies_in(subject: &str, place: &str) -> bool {
+    subject.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// Whether a tally may be shown to whoever looks within something, or at an account, alone.
 fn is_of(tally: &Tally, filter: &AuditFilter<'_>) -> bool {
-    let lies_in = |within: &str| {
-        let rest = tally.subject.strip_prefix(within);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    filter.within.is_none_or(lies_in)
+    filter.within.is_none_or(|within| lies_in(&tally.subject, within))
         && filter.account.is_none_or(|account| tally.decision.account.as_deref() == Some(account))
         && !filter.refused
 }

@@ -166,12 +166,10 @@ async fn of(desk: &Desk, workspace: &WorkspaceSlug, key: &str) -> Result<Consume
     })
 }
 
-/// A consumer has no end, and what it is given goes on when whatever made it has ended. So it is made by a person who has signed in,
-/// at the machine, or with a token that is for administering; never by an application.
+/// A consumer has no end, and what it is given goes on when whatever made it has ended.
 async fn check_maker(desk: &Desk, workspace: &WorkspaceSlug) -> Result<(), AdminError> {
     desk.check_holder(None, Some(workspace.as_str())).await?;
-    let Some(maker) = desk.maker.as_ref().filter(|maker| !maker.kind.is_sign_in()) else { return Ok(()) };
-    if maker.kind != Kind::OAuthToken && maker.scopes.contains(Scope::WriteAdmin) {
+    if desk.may_make_lasting(Scopes::of(&[Scope::WriteAdmin])) {
         return Ok(());
     }
     Err(AdminError::Beyond {

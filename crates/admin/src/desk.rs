@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use doorward_git::{GitError, Repositories};
-use doorward_rules::{Credential, Limit, Scope, Scopes, Timestamp};
+use doorward_rules::{Credential, Kind, Limit, Scope, Scopes, Timestamp};
 use doorward_store::{Reach, Store};
 use doorward_wire::TokenShape;
 
@@ -79,6 +79,14 @@ impl Desk {
                 Scope::WriteAdmin.name()
             ),
             remedy: "use a token that has it".into(),
+        })
+    }
+
+    /// Whether what is made may outlive whatever makes it: a person who has signed in may make it, who is at the machine, and a token
+    /// that is for administering; what an application was given never may.
+    pub(crate) fn may_make_lasting(&self, needed: Scopes) -> bool {
+        self.maker.as_ref().is_none_or(|maker| {
+            maker.kind.is_sign_in() || (maker.kind != Kind::OAuthToken && maker.scopes.contains_all(needed))
         })
     }
 

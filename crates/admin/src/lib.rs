@@ -21,7 +21,7 @@ mod why;
 mod workspace;
 
 pub use account::{AccountRow, ChangeAccount, CreateAccount, CreateSignInLink, LinkRow, ListAccounts, ShowAccount};
-pub use audit::{AuditRow, SearchAudit};
+pub use audit::{AuditRow, SearchAudit, lies_in};
 pub use calendar::{
     Announce, BrownoutRow, CancelPlan, KINDS, PlanBrownout, Rehearse, RehearsedRow, Retire, ScheduleRow, ShowCalendar,
 };

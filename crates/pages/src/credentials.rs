@@ -207,7 +207,7 @@ pub fn usages(base: &str, user: &str, account: Option<&str>, secret: &SecretStri
 }
 
 /// How long a token can be made to last, as forms offer it.
-pub const LIFETIMES: [(&str, &str); 5] = [
+pub(crate) const LIFETIMES: [(&str, &str); 5] = [
     ("30d", "30 days"),
     ("90d", "90 days"),
     ("1y", "a year"),

@@ -19,8 +19,8 @@ mod workspace;
 pub use askama::Template;
 pub use asset::{Asset, asset};
 pub use credentials::{
-    ChosenToken, CredentialPage, CredentialsPage, Findings, GrantLine, LIFETIMES, NewCredentialPage, NewSecretPage,
-    Usage, consumer_usages, usages,
+    ChosenToken, CredentialPage, CredentialsPage, Findings, GrantLine, NewCredentialPage, NewSecretPage, Usage,
+    consumer_usages, usages,
 };
 pub use frame::{Frame, MessagePage, Notice, Viewer};
 pub use markdown::render as render_markdown;
@@ -33,7 +33,8 @@ pub use sign_in::{
     ConsentPage, LeavePage, RecoveryCodesPage, SecondStepPage, SecurityPage, SessionLine, SignInPage, TwoStepPage,
     WelcomePage,
 };
-pub use task::{TASKS, Task, Vocabulary, in_words, scopes_of};
+pub use task::{Vocabulary, in_words, scopes_of};
+pub use text::escaped;
 pub use timeline::{Bar, Timeline};
 pub use workspace::{
     AccessTokensPage, ChosenConsumer, ChosenPolicy, ConsumersPage, HomePage, MembersPage, PolicyPage, RepositoryLine,

@@ -4,7 +4,7 @@ use doorward_rules::{Scope, Scopes};
 
 /// Something to be done with a token.
 #[derive(Debug)]
-pub struct Task {
+pub(crate) struct Task {
     /// Its name in a form.
     pub word: &'static str,
     /// What it is, for people.
@@ -33,7 +33,7 @@ pub(crate) struct Offered {
 }
 
 /// Every task, the commonest first.
-pub const TASKS: &[Task] = &[
+pub(crate) const TASKS: &[Task] = &[
     Task {
         word: "fetch",
         sentence: "Clone and fetch, and read repositories by REST",
@@ -108,7 +108,7 @@ pub const TASKS: &[Task] = &[
 
 impl Task {
     /// The scopes that it takes.
-    pub fn scopes(&self, vocabulary: Vocabulary) -> Scopes {
+    pub(crate) fn scopes(&self, vocabulary: Vocabulary) -> Scopes {
         Scopes::of(match vocabulary {
             Vocabulary::New => self.new,
             Vocabulary::Old => self.old,

@@ -2,6 +2,12 @@
 
 use doorward_rules::Kind;
 
+/// A text as it may stand in HTML, also between quotes.
+pub fn escaped(text: &str) -> String {
+    askama::filters::escape(text, askama::filters::Html)
+        .map_or_else(|never| match never {}, |escaped| escaped.to_string())
+}
+
 /// A moment in RFC 3339, to the minute, for people and for programs.
 pub(crate) fn moment(at: impl AsRef<str>) -> String {
     let at = at.as_ref();

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use crate::text::escaped;
+
 /// What happened in one part of the time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Bar {
@@ -112,22 +114,6 @@ fn class(place: usize, allowed: bool) -> String {
     if allowed { "allowed".into() } else { format!("r{}", place.min(5)) }
 }
 
-/// A text as it may stand between quotes in HTML.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 140.0;
 
@@ -156,8 +142,8 @@ mod tests {
         };
         let svg = timeline.svg();
         assert!(svg.contains("<title>05:00: token_unknown 3, let in 1000</title>"), "{svg}");
-        assert!(svg.contains("<title>06:00: &lt;b&gt; 1</title>") && svg.contains("<title>07:00: nothing</title>"));
-        assert!(svg.contains("href=\"/x?since=05:00&amp;y\"") && svg.contains("aria-label=\"One &quot;day&quot;\""));
+        assert!(svg.contains("<title>06:00: &#60;b&#62; 1</title>") && svg.contains("<title>07:00: nothing</title>"));
+        assert!(svg.contains("href=\"/x?since=05:00&#38;y\"") && svg.contains("aria-label=\"One &#34;day&#34;\""));
         let key: Vec<_> = timeline.key().into_iter().map(|key| (key.class, key.reason, key.count)).collect();
         assert_eq!(
             key,

@@ -19,7 +19,6 @@ use crate::context::Context;
 use crate::diagnostics::Diagnostics;
 use crate::observe::Noted;
 use crate::refusal::Refusal;
-use crate::rest::base;
 use crate::web::cookie;
 
 /// A request that was let in.
@@ -261,7 +260,7 @@ impl App {
         };
         let values = headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
         let authorization = match wish.surface {
-            Surface::Web => cookie::session(headers, base(self, headers).starts_with("https://")),
+            Surface::Web => cookie::session(headers, self.is_secure()),
             Surface::Git | Surface::Lfs | Surface::Rest => Authorization::read(values, passwords),
         };
         let found = self.store.find(&authorization, wish.named).await?;

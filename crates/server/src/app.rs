@@ -5,10 +5,13 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use axum::body::Body;
+use axum::http::Response;
 use doorward_git::Repositories;
-use doorward_rules::{CredentialId, Timestamp};
+use doorward_rules::{CredentialId, OwnFault, Surface, Timestamp};
 use doorward_store::{Recorder, Store};
 use doorward_upstream::Upstream;
+use doorward_wire::RequestId;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +21,7 @@ use crate::clock::Clock;
 use crate::gateway::Gateway;
 use crate::keyed::Keyed;
 use crate::metrics::Metrics;
+use crate::refusal::Refusal;
 use crate::sandbox::Sandbox;
 use crate::web::{Halfway, Passwords};
 
@@ -112,6 +116,24 @@ impl App {
         }
         let scheme = if self.settings.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.settings.listen)
+    }
+
+    /// Carries out what changes something to its end, also when the caller does not wait for it: nothing is left half done.
+    pub(crate) async fn to_the_end(
+        &self,
+        work: impl Future<Output = Response<Body>> + Send + 'static,
+        surface: Surface,
+        id: RequestId,
+    ) -> Response<Body> {
+        self.tasks.spawn(work).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a call was not carried out for a mistake in this program");
+            Refusal::unavailable(OwnFault::Bug).on(surface).respond(id)
+        })
+    }
+
+    /// Whether people and browsers come by TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.own_address().starts_with("https://")
     }
 
     /// From now on the server says that it is not ready for more.

@@ -1,7 +1,7 @@
 //! Counts secrets that were tried without success, so that whoever tries many is slowed down.
 //!
-//! A valid credential is never counted and never refused for it: the count is looked at only after a secret has turned
-//! out to be wrong.
+//! Of tokens, a valid one is never counted and never refused for it: the count is looked at only after a secret has turned out to be
+//! wrong. Passwords and codes can be guessed, so they are counted before they are looked at, and a right one waits, too.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -42,5 +42,5 @@ pub use redact::redact;
 pub use refname::{RefName, RefNameError};
 pub use request_id::RequestId;
 pub use suggest::nearest;
-pub use token::{MintedToken, TokenDigest, TokenShape, UnverifiedToken};
+pub use token::{MintedToken, TokenDigest, TokenShape, UnverifiedToken, random_letters};
 pub use upload_question::UploadQuestion;

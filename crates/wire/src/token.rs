@@ -64,19 +64,7 @@ pub struct TokenDigest([u8; 32]);
 impl MintedToken {
     /// Makes a token of a kind; `random` fills a buffer with random bytes fit for secrets.
     pub fn mint(kind: Kind, shape: TokenShape, random: impl Fn(&mut [u8])) -> Self {
-        let letters = |count: usize, alphabet: &[u8]| {
-            // Bytes that would make the first letters of the alphabet more frequent are drawn again.
-            let fair = |byte: &u8| usize::from(*byte) < 256 / alphabet.len() * alphabet.len();
-            let mut text = String::with_capacity(count);
-            while text.len() < count {
-                let mut bytes = [0; 64];
-                random(&mut bytes);
-                let missing = count - text.len();
-                let drawn = bytes.iter().filter(|byte| fair(byte)).take(missing);
-                text.extend(drawn.map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()])));
-            }
-            text
-        };
+        let letters = |count, alphabet| random_letters(count, alphabet, &random);
         let text = match (kind, shape) {
             (Kind::AccountPassword | Kind::ConnectJwt, _) => letters(24, ALPHANUMERIC),
             (Kind::AppPassword, TokenShape::Bitbucket) => with_crc(format!("ATBB{}", letters(24, ALPHANUMERIC))),
@@ -186,6 +174,21 @@ impl fmt::Debug for TokenDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenDigest(…)")
     }
+}
+
+/// So many letters of an alphabet, each as likely as any other; `random` fills a buffer with random bytes fit for secrets.
+pub fn random_letters(count: usize, alphabet: &[u8], random: impl Fn(&mut [u8])) -> String {
+    // Bytes that would make the first letters of the alphabet more frequent are drawn again.
+    let fair = |byte: &u8| usize::from(*byte) < 256 / alphabet.len() * alphabet.len();
+    let mut text = String::with_capacity(count);
+    while text.len() < count {
+        let mut bytes = [0; 64];
+        random(&mut bytes);
+        let missing = count - text.len();
+        let drawn = bytes.iter().filter(|byte| fair(byte)).take(missing);
+        text.extend(drawn.map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()])));
+    }
+    text
 }
 
 fn prefix(kind: Kind) -> &'static str {

@@ -158,7 +158,7 @@ impl Call {
     pub(crate) async fn may_know_of(&self, workspace: &WorkspaceSlug) -> Result<bool, Refusal> {
         let values = self.headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
         let authorization = match self.surface {
-            Surface::Web => cookie::session(&self.headers, self.base().starts_with("https://")),
+            Surface::Web => cookie::session(&self.headers, self.app.is_secure()),
             Surface::Git | Surface::Lfs | Surface::Rest => Authorization::read(values, Passwords::Refused),
         };
         let found = self.app.store.find(&authorization, Named::Workspace(workspace)).await?;

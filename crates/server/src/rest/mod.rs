@@ -36,7 +36,7 @@ use axum::extract::{OriginalUri, Request, State};
 use axum::http::header::{ALLOW, HOST};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
-use doorward_rules::{OwnFault, Surface};
+use doorward_rules::Surface;
 use doorward_wire::bitbucket_cloud;
 
 use crate::app::App;
@@ -63,18 +63,13 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .layer(from_fn_with_state(app.clone(), to_the_end))
 }
 
-/// What changes something is carried out to its end, also when the caller does not wait for it: nothing is left half done.
+/// What changes something is carried out to its end.
 async fn to_the_end(State(app): State<App>, request: Request, next: Next) -> Response<Body> {
-    if request.method().is_safe() {
-        return next.run(request).await;
-    }
     let context = request.extensions().get::<Context>().cloned();
-    let done = app.tasks.spawn(next.run(request)).await;
-    done.unwrap_or_else(|error| {
-        tracing::error!(%error, "a call was not carried out for a mistake in this program");
-        let refusal = Refusal::unavailable(OwnFault::Bug).on(Surface::Rest);
-        context.map_or_else(Response::default, |context| refusal.respond(context.id))
-    })
+    match context.filter(|_| !request.method().is_safe()) {
+        Some(context) => app.to_the_end(next.run(request), Surface::Rest, context.id).await,
+        None => next.run(request).await,
+    }
 }
 
 /// What is answered for an address that is none of ours.

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::Response;
 use doorward_pages::{HomePage, RepositoryLine, WorkspaceLine};
 use doorward_rules::Action;
-use doorward_store::{Repository, Viewer, Workspace};
+use doorward_store::{Repository, Workspace};
 
 use super::visit::{Visit, html};
 use crate::refusal::Refusal;
@@ -34,7 +34,7 @@ pub(super) async fn line(
     workspace: &Workspace,
     administers: bool,
 ) -> Result<WorkspaceLine, Refusal> {
-    let seen = granted.store.repositories_seen(workspace.id, viewer(granted)).await?;
+    let seen = granted.store.repositories_seen(workspace.id, granted.viewer()).await?;
     let repository = |repository: Repository| RepositoryLine {
         slug: repository.name.slug.to_string(),
         description: repository.description,
@@ -45,8 +45,4 @@ pub(super) async fn line(
         administers,
         repositories: seen.into_iter().map(|(seen, _)| repository(seen)).collect(),
     })
-}
-
-fn viewer(granted: &Granted) -> Viewer {
-    granted.viewer()
 }

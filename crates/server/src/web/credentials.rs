@@ -9,16 +9,17 @@ use doorward_admin::{
     TokenHolder, Whose,
 };
 use doorward_pages::{
-    ChosenToken, CredentialPage, CredentialsPage, Frame, GrantLine, NewCredentialPage, NewSecretPage, Usage,
-    Vocabulary, in_words, usages,
+    ChosenToken, CredentialPage, CredentialsPage, Frame, GrantLine, NewCredentialPage, NewSecretPage, Vocabulary,
+    in_words, usages,
 };
-use doorward_rules::{Action, Kind};
+use doorward_rules::{Action, Kind, OwnFault};
 use doorward_store::{Grant, StoreError, Viewer};
 use doorward_wire::AccountName;
 
 use super::cookie;
 use super::visit::{Visit, html, html_as, lead_to, notice};
 use crate::refusal::Refusal;
+use crate::rest::admin::named;
 use crate::rest::admin::token::of_one;
 use crate::rest::call::{Granted, Place, Reply};
 use crate::rest::parts::Parts;
@@ -58,7 +59,7 @@ pub(super) async fn create(visit: Visit) -> Response<Body> {
     of_own(&visit, Action::WriteTokens, async |granted, name| match make(&visit, &granted, &name).await {
         Ok(made) => {
             let repository = first_repository(&visit, &granted, &name).await?;
-            html(&new_secret(&visit, &granted, "Your new token", made, repository))
+            made_page(&visit, &granted, "Your new token", made, &repository)
         }
         Err(refusal) => {
             let (status, notice) = (refusal.status, notice(refusal)?);
@@ -74,8 +75,7 @@ pub(super) async fn create(visit: Visit) -> Response<Body> {
 pub(super) async fn show(visit: Visit, Parts(id): Parts<String>) -> Response<Body> {
     of_one(&visit.call, Action::ReadTokens, &id, async |granted, id| {
         let shown = ShowToken { id }.carry_out(&granted.desk(&visit.call)).await?;
-        let back = ("/account/credentials".to_owned(), "Your credentials".to_owned());
-        html(&credential_page(&visit, &granted, shown, "credentials", back))
+        html(&credential_page(&visit, &granted, shown, "credentials", back()))
     })
     .await
 }
@@ -88,7 +88,7 @@ pub(super) async fn rotate(visit: Visit, Parts(id): Parts<String>) -> Response<B
             Some(Ok(name)) => first_repository(&visit, &granted, &name).await?,
             _ => EXAMPLE.to_owned(),
         };
-        html(&new_secret(&visit, &granted, "The new secret", made, repository))
+        made_page(&visit, &granted, "The new secret", made, &repository)
     })
     .await
 }
@@ -128,7 +128,7 @@ pub(super) async fn of_own(
         }
         // Nobody has signed in, and so it is answered.
         Ok(None) => {
-            let none = async |granted: Granted| work(granted, AccountName::clone(&nobody()?)).await;
+            let none = async |_| Err(Refusal::unavailable(OwnFault::Bug));
             visit.call.carry_out(Action::ReadAccount, Place::Account, none).await
         }
         Err(refusal) => visit.call.refuse(&refusal),
@@ -136,22 +136,16 @@ pub(super) async fn of_own(
 }
 
 /// The name of whoever has signed in.
-pub(super) async fn own_name(visit: &Visit) -> Result<Option<AccountName>, Refusal> {
+async fn own_name(visit: &Visit) -> Result<Option<AccountName>, Refusal> {
     let session = cookie::session(&visit.call.headers, visit.is_secure());
     let found = visit.call.app.store.find(&session, doorward_store::Named::Nothing).await?;
     Ok(found.account.as_ref().and_then(|name| name.parse().ok()))
 }
 
-fn nobody() -> Result<AccountName, Refusal> {
-    Err(Refusal::unavailable(doorward_rules::OwnFault::Bug))
-}
-
 async fn make(visit: &Visit, granted: &Granted, name: &AccountName) -> Result<NewTokenRow, Refusal> {
     let workspace = match visit.text("workspace") {
         "" => None,
-        slug => Some(slug.parse().map_err(|error: doorward_wire::NameError| {
-            Refusal::bad_parameter("workspace", error.to_string(), "choose one that there is")
-        })?),
+        slug => Some(named("workspace", slug)?),
     };
     if let Some(slug) = &workspace
         && !visit.call.may_know_of(slug).await?
@@ -212,31 +206,29 @@ pub(super) fn credential_page(
     CredentialPage { frame: visit.frame(granted, token.name.clone(), at), token, uses, made, live, back, back_name }
 }
 
-fn new_secret(
+/// The page with the secret of a token, and how it is used: with the user name that its kind has with git.
+pub(super) fn new_secret(
     visit: &Visit,
-    granted: &Granted,
+    frame: Frame,
     heading: &'static str,
     made: NewTokenRow,
-    repository: String,
+    repository: &str,
+    (back, back_name): (String, String),
 ) -> NewSecretPage {
-    let usages = lines(&visit.call.base(), &made, &repository);
-    NewSecretPage {
-        frame: visit.frame(granted, heading, "credentials"),
-        heading,
-        name: made.token.name,
-        secret: made.secret,
-        key: None,
-        old_ends: made.old_expires_at,
-        usages,
-        back: "/account/credentials".into(),
-        back_name: "Your credentials".into(),
-    }
+    let account = made.token.account.as_deref();
+    let user = if account.is_some() { "x-bitbucket-api-token-auth" } else { "x-token-auth" };
+    let usages = usages(&visit.call.base(), user, account, &made.secret, repository);
+    let (name, old_ends) = (made.token.name, made.old_expires_at);
+    NewSecretPage { frame, heading, name, secret: made.secret, key: None, old_ends, usages, back, back_name }
 }
 
-/// How a new token is used: with the user name that its kind has with git.
-pub(super) fn lines(base: &str, made: &NewTokenRow, repository: &str) -> Vec<Usage> {
-    let user = if made.token.account.is_some() { "x-bitbucket-api-token-auth" } else { "x-token-auth" };
-    usages(base, user, made.token.account.as_deref(), &made.secret, repository)
+/// The page with the secret of one's own token.
+fn made_page(visit: &Visit, granted: &Granted, heading: &'static str, made: NewTokenRow, repository: &str) -> Reply {
+    html(&new_secret(visit, visit.frame(granted, heading, "credentials"), heading, made, repository, back()))
+}
+
+fn back() -> (String, String) {
+    ("/account/credentials".into(), "Your credentials".into())
 }
 
 fn grant_line(grant: Grant) -> GrantLine {
@@ -247,11 +239,6 @@ fn grant_line(grant: Grant) -> GrantLine {
         last_used: grant.last_used_at.map(|at| at.to_string()),
         may: in_words(grant.scopes),
     }
-}
-
-/// A page's frame with what came of a form.
-pub(super) fn noticed(frame: Frame, notice: doorward_pages::Notice) -> Frame {
-    Frame { notice: Some(notice), ..frame }
 }
 
 const DAY: Duration = Duration::from_secs(86_400);

@@ -10,7 +10,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use axum::middleware::Next;
 use doorward_pages::{MessagePage, Template, asset as find_asset};
-use doorward_rules::{OwnFault, Reason, Surface};
+use doorward_rules::{Reason, Surface};
 use doorward_store::Named;
 use doorward_wire::percent_encoded;
 use secrecy::{ExposeSecret, SecretString};
@@ -22,7 +22,6 @@ use super::visit::frame;
 use crate::app::App;
 use crate::context::Context;
 use crate::refusal::{Refusal, Refused};
-use crate::rest::base;
 use crate::rest::body::{is_form, not_a_form, read_bytes};
 use crate::rest::page::Query;
 use crate::router::nothing_here;
@@ -38,21 +37,16 @@ pub(crate) struct Seal(pub(crate) SecretString);
 pub(super) async fn dress(State(app): State<App>, mut request: Request, next: Next) -> Response<Body> {
     let Some(context) = request.extensions().get::<Context>().cloned() else { return Response::default() };
     let headers = request.headers().clone();
-    let secure = base(&app, &headers).starts_with("https://");
+    let secure = app.is_secure();
     let known = cookie::session_secret(&headers, secure).or_else(|| cookie::visit(&headers, secure));
-    let new = known.is_none().then(cookie::new_visit);
-    let visit = known.as_ref().or(new.as_ref()).cloned().unwrap_or_else(cookie::new_visit);
+    let (visit, is_new) = known.map_or_else(|| (cookie::new_visit(), true), |known| (known, false));
     let seal = Seal(cookie::form_token(&visit));
     request.extensions_mut().insert(seal.clone());
     let uri = request.extensions().get::<OriginalUri>().map_or_else(|| request.uri().clone(), |uri| uri.0.clone());
     let method = request.method().clone();
     let mut response = match take_form(&app, request, &seal).await {
         Ok(request) if request.method().is_safe() => next.run(request).await,
-        // What changes something is carried out to its end, also when the browser does not wait for it.
-        Ok(request) => app.tasks.spawn(next.run(request)).await.unwrap_or_else(|error| {
-            tracing::error!(%error, "a form was not carried out for a mistake in this program");
-            Refusal::unavailable(OwnFault::Bug).on(Surface::Web).respond(context.id)
-        }),
+        Ok(request) => app.to_the_end(next.run(request), Surface::Web, context.id).await,
         Err(refusal) => refusal.on(Surface::Web).respond(context.id),
     };
     let refused = response.extensions_mut().remove::<Refused>();
@@ -65,7 +59,7 @@ pub(super) async fn dress(State(app): State<App>, mut request: Request, next: Ne
         }
     }
     let signing_in = uri.path().starts_with("/account/") || uri.path().starts_with("/site/");
-    if let Some(visit) = new.filter(|_| signing_in && response.status() == StatusCode::OK) {
+    if is_new && signing_in && response.status() == StatusCode::OK {
         response.headers_mut().append(SET_COOKIE, cookie::set_visit(&visit, secure));
     }
     let signs_in = ["/account/signin", "/site/oauth2/authorize"].iter().any(|path| uri.path().starts_with(path));
@@ -126,11 +120,7 @@ async fn tell(
         response.headers_mut().insert(LOCATION, HeaderValue::from_str(&to).unwrap_or(HeaderValue::from_static("/")));
         return response;
     }
-    let found = app
-        .store
-        .find(&cookie::session(headers, base(app, headers).starts_with("https://")), Named::Nothing)
-        .await
-        .ok();
+    let found = app.store.find(&cookie::session(headers, app.is_secure()), Named::Nothing).await.ok();
     let heading = heading(refusal.status);
     let link = refusal.retry_after.is_none().then(|| ("/".to_owned(), "Repositories".to_owned()));
     let page = MessagePage {

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use doorward_admin::Lifetime;
 use doorward_pages::{ChosenToken, Vocabulary, scopes_of};
-use doorward_rules::{Scope, Scopes};
-use doorward_wire::nearest;
+use doorward_rules::Scopes;
 
 use super::visit::Visit;
-use crate::refusal::{Refusal, shown};
+use crate::refusal::Refusal;
+use crate::rest::admin::length_of;
+use crate::rest::admin::token::{OVERLAP, scope};
 
 impl Visit {
     /// A label that was typed in.
@@ -34,15 +35,7 @@ impl Visit {
     pub(super) fn scopes(&self, vocabulary: Vocabulary) -> Result<Scopes, Refusal> {
         let ticked = scopes_of(self.form.all("task"), vocabulary);
         let named = self.text("scopes").split([' ', ',']).filter(|name| !name.is_empty());
-        let scopes = named.into_iter().try_fold(ticked, |scopes, name| match Scope::parse(name) {
-            Ok(scope) => Ok(scopes.with(scope)),
-            Err(_) => {
-                let near = nearest(name, Scope::ALL.iter().map(|scope| scope.name()));
-                let near = near.first().map_or_else(String::new, |near| format!("; did you mean {near}?"));
-                let what = format!("there is no scope `{}`{near}", shown(name));
-                Err(Refusal::bad_parameter("scopes", what, "change it"))
-            }
-        })?;
+        let scopes = named.into_iter().try_fold(ticked, |scopes, name| Ok::<_, Refusal>(scopes.with(scope(name)?)))?;
         if scopes.is_empty() {
             let what = "nothing is ticked that it could be used for";
             return Err(Refusal::bad_parameter("scopes", what, "tick what it is for"));
@@ -58,7 +51,7 @@ impl Visit {
         match self.text("expires") {
             "" => Ok(Lifetime::Usual),
             "never" => Ok(Lifetime::Endless),
-            text => length("expires", text).map(Lifetime::For),
+            text => length_of("expires", text).map(Lifetime::For),
         }
     }
 
@@ -68,8 +61,8 @@ impl Visit {
     /// A refusal that says what is wrong with it.
     pub(super) fn overlap(&self) -> Result<Duration, Refusal> {
         match self.text("overlap") {
-            "" => Ok(Duration::from_secs(1800)),
-            text => length("overlap", text),
+            "" => Ok(OVERLAP),
+            text => length_of("overlap", text),
         }
     }
 
@@ -92,13 +85,6 @@ impl Visit {
     }
 }
 
-/// A length of time, such as `90d`.
-pub(super) fn length(field: &'static str, text: &str) -> Result<Duration, Refusal> {
-    let wrong = |what: String| Refusal::bad_parameter(field, what, "write it as 30m, 12h or 90d");
-    let length = doorward_wire::parse_duration(text).map_err(|error| wrong(error.to_string()))?;
-    if length <= CENTURY { Ok(length) } else { Err(wrong("it is longer than a hundred years".into())) }
-}
-
 /// Where to go on, if that is a page of ours: nobody is to be led elsewhere by a link that begins here.
 pub(super) fn safe_next(next: &str) -> &str {
     let path = next.strip_prefix('/').is_some_and(|rest| !rest.starts_with(['/', '\\']));
@@ -108,7 +94,6 @@ pub(super) fn safe_next(next: &str) -> &str {
 
 /// Bytes of an address, of which an application's wish may have many.
 const LONGEST_NEXT: usize = 16_000;
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Response;
-use doorward_admin::{AdminError, AuditRow, Operation, SearchAudit, Why};
+use doorward_admin::{AdminError, AuditRow, Operation, SearchAudit, Why, lies_in};
 use doorward_pages::{Bar, ChosenRecords, RefusalsPage, Timeline, WhyPage};
 use doorward_rules::{Action, Reason, Timestamp};
 use doorward_store::{AuditFilter, StoreError};
@@ -12,6 +12,7 @@ use super::credentials::of_own;
 use super::visit::{Visit, html, lead_to};
 use crate::refusal::{Refusal, shown};
 use crate::rest::admin::audit::maker;
+use crate::rest::admin::moment_of;
 use crate::rest::call::{Granted, Held, Place, Reply};
 use crate::rest::parts::Parts;
 
@@ -54,8 +55,8 @@ pub(super) async fn why(visit: Visit, Parts(request): Parts<String>) -> Response
         let remedy = "it has 26 letters and digits, and stands in each refusal";
         return visit.call.refuse(&Refusal::bad_parameter("request", sentence, remedy));
     };
-    let held = match holder(&visit, request).await {
-        Ok(held) => held,
+    let held = match maker(&visit.call, request).await {
+        Ok(maker) => maker.map_or(Held::Nobody, Held::Account),
         Err(refusal) => return visit.call.refuse(&refusal),
     };
     visit
@@ -86,10 +87,7 @@ pub(super) async fn why_of_workspace(
                 Err(AdminError::Store(StoreError::Missing { .. })) => return Err(absent()),
                 why => why?,
             };
-            let own = |row: &AuditRow| {
-                row.subject.strip_prefix(slug.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            };
-            why.records.retain(own);
+            why.records.retain(|row| lies_in(&row.subject, slug.as_str()));
             if why.records.is_empty() {
                 return Err(absent());
             }
@@ -97,11 +95,6 @@ pub(super) async fn why_of_workspace(
             html(&WhyPage { frame, back: format!("/{slug}/workspace/settings/refusals"), why })
         })
         .await
-}
-
-/// Whose request it was, as far as that is known.
-async fn holder(visit: &Visit, request: RequestId) -> Result<Held, Refusal> {
-    Ok(maker(&visit.call, request).await?.map_or(Held::Nobody, Held::Account))
 }
 
 async fn show(visit: &Visit, granted: &Granted, whose: Whose) -> Reply {
@@ -131,10 +124,7 @@ async fn show(visit: &Visit, granted: &Granted, whose: Whose) -> Reply {
     let now = visit.call.app.clock.now();
     let moment = |field: &'static str, text: &str, usual: Timestamp| match text {
         "" => Ok(usual),
-        text => text.parse::<Timestamp>().ok().filter(|at| *at <= Timestamp::LAST).ok_or_else(|| {
-            let what = "it is no moment as 2026-11-22 or 2026-11-22T06:00:00Z";
-            Refusal::bad_parameter(field, what, "change it")
-        }),
+        text => moment_of(field, text),
     };
     let until = moment("until", &chosen.until, now.after(MINUTE))?;
     let since = moment("since", &chosen.since, now.before(DAY))?;

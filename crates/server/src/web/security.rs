@@ -8,7 +8,6 @@ use doorward_rules::{Action, CredentialId};
 use doorward_store::Account;
 use secrecy::SecretString;
 
-use super::credentials::noticed;
 use super::visit::{Visit, html, html_as, lead_to, notice};
 use super::{password as passwords, totp};
 use crate::attempts::Guessed;
@@ -204,11 +203,7 @@ async fn show_key(
     let base = visit.call.base();
     let host = base.split("://").nth(1).unwrap_or_default();
     let picture = totp::picture(&step.secret, account.name.as_str(), host);
-    let frame = visit.frame(granted, "Two-step verification", "security");
-    let frame = match notice {
-        Some(notice) => noticed(frame, notice),
-        None => frame,
-    };
+    let frame = doorward_pages::Frame { notice, ..visit.frame(granted, "Two-step verification", "security") };
     let (size, is_dark) = (picture.as_ref().map_or(1, qrcodegen::QrCode::size), |x: i32, y: i32| {
         picture.as_ref().is_some_and(|picture| picture.get_module(x, y))
     });

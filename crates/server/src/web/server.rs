@@ -4,10 +4,11 @@ use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use doorward_admin::{Announce, CancelPlan, KINDS, Operation, Rehearse, ShowCalendar};
 use doorward_pages::{CalendarPage, Frame, Notice, Section, StatusPage};
-use doorward_rules::{Action, Kind, Timestamp};
+use doorward_rules::{Action, Kind};
 
 use super::visit::{Visit, html, html_as, notice};
 use crate::refusal::Refusal;
+use crate::rest::admin::moment_of;
 use crate::rest::call::{Granted, Place, Reply};
 
 /// `GET /site/status`.
@@ -45,9 +46,7 @@ pub(super) async fn plan(visit: Visit) -> Response<Body> {
                     CancelPlan { kind }.carry_out(&desk).await?;
                     return Ok(format!("Nothing is planned for {}s any more.", kind.phrase()));
                 }
-                let retires = visit.text("retires").parse::<Timestamp>().ok().filter(|at| *at <= Timestamp::LAST);
-                let what = "it is no day as 2027-03-01";
-                let retires = retires.ok_or_else(|| Refusal::bad_parameter("retires", what, "change it"))?;
+                let retires = moment_of("retires", visit.text("retires"))?;
                 Announce { kind, retires, creation_ends: None }.carry_out(&desk).await?;
                 Ok::<_, Refusal>(format!("The end of {}s is announced.", kind.phrase()))
             };

@@ -10,8 +10,8 @@ use super::visit::{Visit, lead_to, with_cookie};
 use super::{cookie, form};
 use crate::refusal::Refusal;
 
-/// Opens a session for an account, and leads to where it wanted to go. A session that the browser had before has ended: nobody
-/// who knew that knows this one.
+/// Opens a session for an account, and leads to where it wanted to go. A session that the browser had before is not taken over, so
+/// that nobody who knew that knows this one; it goes on until its own end.
 ///
 /// # Errors
 /// Trouble with the store.

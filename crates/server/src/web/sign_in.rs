@@ -5,14 +5,13 @@
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use doorward_pages::{Notice, SecondStepPage, SignInPage, WelcomePage};
-use doorward_rules::{Action, Presented, Reason};
-use doorward_store::{Account, Decision, Named, Record, SignIn, StoreError};
+use doorward_rules::{Action, Reason};
+use doorward_store::{Account, Decision, Record, SignIn, StoreError};
 use doorward_wire::AccountName;
 use secrecy::SecretString;
 
-use super::dress::capital;
 use super::form::safe_next;
-use super::visit::{Visit, html_as, lead_to, notice, with_cookie};
+use super::visit::{Visit, html, html_as, lead_to, notice, with_cookie};
 use super::{cookie, password, session, totp};
 use crate::attempts::Guessed;
 use crate::refusal::Refusal;
@@ -21,18 +20,13 @@ use crate::rest::parts::Parts;
 
 /// `GET /account/signin`.
 pub(super) async fn page(visit: Visit) -> Response<Body> {
-    // Whoever is in already is led on.
-    let found =
-        visit.call.app.store.find(&cookie::session(&visit.call.headers, visit.is_secure()), Named::Nothing).await;
-    if let Ok(found) = found
-        && let Presented::Proven(credential) = &found.facts.presented
-        && credential.revoked_at.is_none()
-        && credential.expires_at.is_none_or(|end| end > visit.call.context.at)
-    {
-        return lead_to(safe_next(visit.call.query.last("next").unwrap_or("/")));
-    }
     let next = visit.call.query.last("next").unwrap_or_default().to_owned();
-    answer(&visit, show(&visit, StatusCode::OK, next, String::new(), None).await)
+    let frame = visit.frame_for_anybody("Sign in").await;
+    // Whoever is in already is led on.
+    if frame.viewer.is_some() {
+        return lead_to(safe_next(&next));
+    }
+    answer(&visit, html(&SignInPage { frame, next, name: String::new() }))
 }
 
 /// `POST /account/signin`.
@@ -220,15 +214,11 @@ async fn account_of(visit: &Visit, link: &str) -> Result<Account, Refusal> {
     found.filter(|account| !account.disabled).ok_or_else(worthless_link)
 }
 
-async fn show(visit: &Visit, status: StatusCode, next: String, name: String, notice: Option<Notice>) -> Reply {
-    let frame = visit.frame_for_anybody("Sign in").await;
-    html_as(status, &SignInPage { frame: doorward_pages::Frame { notice, ..frame }, next, name })
-}
-
 async fn again(visit: &Visit, refusal: Refusal, next: String, name: String) -> Reply {
     visit.call.app.metrics.refused(refusal.code);
-    let status = refusal.status;
-    show(visit, status, next, name, Some(notice(refusal)?)).await
+    let (status, notice) = (refusal.status, Some(notice(refusal)?));
+    let frame = doorward_pages::Frame { notice, ..visit.frame_for_anybody("Sign in").await };
+    html_as(status, &SignInPage { frame, next, name })
 }
 
 async fn show_step(visit: &Visit, status: StatusCode, next: String, notice: Option<Notice>) -> Reply {
@@ -295,7 +285,7 @@ fn too_many(wait: std::time::Duration) -> Refusal {
 }
 
 fn worthless_link() -> Refusal {
-    let sentence = capital("the link was used already, has ended, or was never made here");
+    let sentence = "the link was used already, has ended, or was never made here";
     Refusal::new(StatusCode::NOT_FOUND, "link_worthless", sentence, "ask an administrator for another one")
 }
 

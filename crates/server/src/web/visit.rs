@@ -56,7 +56,7 @@ impl Visit {
 
     /// Whether the browser is spoken to by TLS.
     pub(crate) fn is_secure(&self) -> bool {
-        self.call.base().starts_with("https://")
+        self.call.app.is_secure()
     }
 
     /// A text of the form, without white space around it.

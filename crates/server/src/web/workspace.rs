@@ -5,21 +5,21 @@ use axum::http::{Response, StatusCode};
 use doorward_admin::{
     AddMember, ChangePolicy, CreateConsumer, CreateToken, ListConsumers, ListPermissions, ListProjects, ListTokens,
     NewConsumerRow, NewTokenRow, Operation, PolicyRow, RemoveMember, RevokeConsumer, RevokeToken, RotateConsumer,
-    RotateToken, SetPermission, ShowPolicy, ShowToken, TokenHolder, Whose,
+    RotateToken, SetPermission, ShowPolicy, ShowToken, TokenHolder, Whose, lies_in,
 };
 use doorward_pages::{
     AccessTokensPage, ChosenConsumer, ChosenPolicy, ChosenToken, ConsumersPage, Frame, HomePage, MembersPage,
     NewCredentialPage, NewSecretPage, Notice, PolicyPage, Vocabulary,
 };
 use doorward_rules::{Action, CredentialId, Kind, Kinds, Privilege};
-use doorward_wire::{RepositoryName, WorkspaceSlug};
+use doorward_wire::{RepositoryName, WorkspaceSlug, parse_ranges};
 
 use super::account::line;
-use super::credentials::{credential_page, lines};
-use super::form::length;
+use super::credentials::{credential_page, new_secret};
 use super::visit::{Visit, html, html_as, lead_to, notice};
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, shown};
 use crate::rest::admin::token::of_one;
+use crate::rest::admin::{length_of, named};
 use crate::rest::call::{Granted, Place, Reply};
 use crate::rest::parts::Parts;
 
@@ -51,7 +51,7 @@ pub(super) async fn members(visit: Visit, Parts(workspace): Parts<String>) -> Re
 pub(super) async fn add_member(visit: Visit, Parts(workspace): Parts<String>) -> Response<Body> {
     of(&visit, Action::ChangeSettings, &workspace, async |granted, slug| {
         let done = async {
-            let name = parsed("account", visit.text("account"))?;
+            let name = named("account", visit.text("account"))?;
             AddMember { slug: slug.clone(), name }.carry_out(&granted.desk(&visit.call)).await?;
             Ok(format!("{} is a member now.", visit.text("account")))
         };
@@ -64,7 +64,7 @@ pub(super) async fn add_member(visit: Visit, Parts(workspace): Parts<String>) ->
 pub(super) async fn remove_member(visit: Visit, Parts((workspace, account)): Two) -> Response<Body> {
     of(&visit, Action::ChangeSettings, &workspace, async |granted, slug| {
         let done = async {
-            let name = parsed("account", &account)?;
+            let name = named("account", &account)?;
             RemoveMember { slug: slug.clone(), name }.carry_out(&granted.desk(&visit.call)).await?;
             Ok(format!("{account} is no member any more, and may do nothing here."))
         };
@@ -79,9 +79,8 @@ pub(super) async fn set_permission(visit: Visit, Parts(workspace): Parts<String>
         let done = async {
             let privilege = Privilege::from_word(visit.text("privilege"))
                 .ok_or_else(|| Refusal::bad_parameter("privilege", "it is no privilege", "choose one"))?;
-            let name =
-                RepositoryName { workspace: slug.clone(), slug: parsed("repository", visit.text("repository"))? };
-            let account = parsed("account", visit.text("account"))?;
+            let name = RepositoryName { workspace: slug.clone(), slug: named("repository", visit.text("repository"))? };
+            let account = named("account", visit.text("account"))?;
             let said = format!("{account} may now do this with {name}: {}.", privilege.word());
             SetPermission { name, account, privilege }.carry_out(&granted.desk(&visit.call)).await?;
             Ok(said)
@@ -115,7 +114,7 @@ pub(super) async fn new_token(visit: Visit, Parts(workspace): Parts<String>) -> 
 /// `POST …/settings/tokens/new`.
 pub(super) async fn create_token(visit: Visit, Parts(workspace): Parts<String>) -> Response<Body> {
     of(&visit, Action::WriteTokens, &workspace, async |granted, slug| match make_token(&visit, &granted, &slug).await {
-        Ok(made) => html(&new_secret(&visit, &granted, &slug, "The new access token", made)),
+        Ok(made) => token_made(&visit, &granted, &slug, "The new access token", made),
         Err(refusal) => {
             let (status, notice) = (refusal.status, notice(refusal)?);
             let chosen = visit.chosen_token();
@@ -140,7 +139,7 @@ pub(super) async fn rotate_token(visit: Visit, Parts((workspace, id)): Two) -> R
     of_one(&visit.call, Action::WriteTokens, &id, async |granted, id| {
         let slug = workspace_of(&granted, id, &workspace).await?;
         let made = RotateToken { id, overlap: visit.overlap()? }.carry_out(&granted.desk(&visit.call)).await?;
-        html(&new_secret(&visit, &granted, &slug, "The new secret", made))
+        token_made(&visit, &granted, &slug, "The new secret", made)
     })
     .await
 }
@@ -239,14 +238,17 @@ pub(super) async fn set_policy(visit: Visit, Parts(workspace): Parts<String>) ->
         let done = async {
             let kinds: Vec<Kind> = visit.form.all("kind").filter_map(Kind::from_word).collect();
             let longest = visit.text("longest");
-            let ranges = visit.text("addresses").split([' ', ',']).filter(|range| !range.is_empty());
-            let ranges: Result<Vec<_>, Refusal> = ranges.map(parsed_range).collect();
+            let typed = visit.text("addresses");
+            let addresses = parse_ranges(typed).map_err(|_| {
+                let what = format!("in `{}` there is what is no address and no range", shown(typed));
+                Refusal::bad_parameter("addresses", what, "write it as 192.0.2.7 or 192.0.2.0/24")
+            })?;
             let wanted = ChangePolicy {
                 workspace: slug.clone(),
                 sso: Some(visit.ticked("sso")),
                 kinds: Some((!kinds.is_empty()).then(|| Kinds::of(&kinds))),
-                longest: Some(if longest.is_empty() { None } else { Some(length("longest", longest)?) }),
-                addresses: Some(ranges?),
+                longest: Some(if longest.is_empty() { None } else { Some(length_of("longest", longest)?) }),
+                addresses: Some(addresses),
                 two_step: Some(visit.ticked("two_step")),
                 dry_run: !save,
             };
@@ -294,7 +296,7 @@ async fn of(
 
 /// The workspace in an address, if a token is one of its.
 async fn workspace_of(granted: &Granted, id: CredentialId, workspace: &str) -> Result<WorkspaceSlug, Refusal> {
-    let slug: WorkspaceSlug = parsed("workspace", workspace)?;
+    let slug: WorkspaceSlug = named("workspace", workspace)?;
     let credential = granted.store.credential(id).await?;
     let place = credential.place.filter(|_| credential.account.is_none()).unwrap_or_default();
     if place.split('/').next() == Some(slug.as_str()) {
@@ -342,8 +344,7 @@ async fn show_members(
 
 async fn make_token(visit: &Visit, granted: &Granted, slug: &WorkspaceSlug) -> Result<NewTokenRow, Refusal> {
     let place = visit.text("place");
-    let own = place == slug.as_str() || place.strip_prefix(slug.as_str()).is_some_and(|rest| rest.starts_with('/'));
-    if !own {
+    if !lies_in(place, slug.as_str()) {
         return Err(Refusal::bad_parameter("place", "it is none of this workspace", "choose one that is offered"));
     }
     // Projects are in capital letters, which no repository is.
@@ -377,29 +378,19 @@ async fn new_token_page(
     Ok(NewCredentialPage::of_workspace(frame, slug.as_str(), places, chosen))
 }
 
-fn new_secret(
+/// The page with the secret of a token that was made.
+fn token_made(
     visit: &Visit,
     granted: &Granted,
     slug: &WorkspaceSlug,
     heading: &'static str,
     made: NewTokenRow,
-) -> NewSecretPage {
+) -> Reply {
     let place = made.token.place.clone().unwrap_or_default();
     let is_repository = made.token.kind == Kind::RepositoryToken.word();
     let repository = if is_repository { place } else { format!("{slug}/REPOSITORY") };
-    let usages = lines(&visit.call.base(), &made, &repository);
-    let (back, back_name) = back_to_tokens(slug);
-    NewSecretPage {
-        frame: visit.frame(granted, heading, "repositories"),
-        heading,
-        name: made.token.name,
-        secret: made.secret,
-        key: None,
-        old_ends: made.old_expires_at,
-        usages,
-        back,
-        back_name,
-    }
+    let frame = visit.frame(granted, heading, "repositories");
+    html(&new_secret(visit, frame, heading, made, &repository, back_to_tokens(slug)))
 }
 
 fn new_consumer(visit: &Visit, granted: &Granted, slug: &WorkspaceSlug, made: NewConsumerRow) -> NewSecretPage {
@@ -463,19 +454,6 @@ fn chosen_of(row: &PolicyRow) -> ChosenPolicy {
 
 fn back_to_tokens(slug: &WorkspaceSlug) -> (String, String) {
     (format!("/{slug}/workspace/settings/tokens"), format!("Access tokens of {slug}"))
-}
-
-/// A name that was typed in, or is in an address.
-fn parsed<T: std::str::FromStr<Err: ToString>>(field: &'static str, text: &str) -> Result<T, Refusal> {
-    text.parse().map_err(|error: T::Err| Refusal::bad_parameter(field, error.to_string(), "change it"))
-}
-
-fn parsed_range(text: &str) -> Result<ipnet::IpNet, Refusal> {
-    let one = || text.parse().map(|address: std::net::IpAddr| ipnet::IpNet::from(address));
-    text.parse().or_else(|_| one()).map_err(|_| {
-        let what = format!("`{}` is no address and no range", crate::refusal::shown(text));
-        Refusal::bad_parameter("addresses", what, "write it as 192.0.2.7 or 192.0.2.0/24")
-    })
 }
 
 /// Of how many repositories the privileges are listed.

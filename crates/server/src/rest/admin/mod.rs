@@ -75,7 +75,7 @@ fn value(row: &impl Serialize) -> Result<Value, Refusal> {
 }
 
 /// A name in an address or a body.
-fn named<T: FromStr<Err: ToString>>(field: &'static str, text: &str) -> Result<T, Refusal> {
+pub(crate) fn named<T: FromStr<Err: ToString>>(field: &'static str, text: &str) -> Result<T, Refusal> {
     text.parse().map_err(|error: T::Err| Refusal::bad_parameter(field, error.to_string(), "change it"))
 }
 
@@ -84,7 +84,7 @@ fn moment(body: &Object, field: &'static str) -> Result<Option<Timestamp>, Refus
     body.text(field, LONGEST)?.map(|text| moment_of(field, &text)).transpose()
 }
 
-fn moment_of(field: &'static str, text: &str) -> Result<Timestamp, Refusal> {
+pub(crate) fn moment_of(field: &'static str, text: &str) -> Result<Timestamp, Refusal> {
     let at = text.parse::<Timestamp>().ok().filter(|at| *at <= Timestamp::LAST);
     let what = "it is no moment as 2027-03-01 or 2027-03-01T06:00:00Z";
     at.ok_or_else(|| Refusal::bad_parameter(field, what, "change it"))
@@ -95,7 +95,7 @@ fn length(body: &Object, field: &'static str) -> Result<Option<std::time::Durati
     body.text(field, LONGEST)?.map(|text| length_of(field, &text)).transpose()
 }
 
-fn length_of(field: &'static str, text: &str) -> Result<std::time::Duration, Refusal> {
+pub(crate) fn length_of(field: &'static str, text: &str) -> Result<std::time::Duration, Refusal> {
     let wrong = |what: String| Refusal::bad_parameter(field, what, "write it as 30m, 12h or 90d");
     let length = doorward_wire::parse_duration(text).map_err(|error| wrong(error.to_string()))?;
     if length <= CENTURY { Ok(length) } else { Err(wrong("it is longer than a hundred years".into())) }

@@ -195,13 +195,18 @@ pub(super) fn scopes(wanted: &Object) -> Result<Scopes, Refusal> {
     let names = wanted.texts("scopes")?.ok_or_else(|| {
         Refusal::bad_parameter("scopes", "it is required", "name scopes; [] is for what anybody may do")
     })?;
-    names.iter().try_fold(Scopes::NONE, |scopes, name| match Scope::parse(name) {
-        Ok(scope) => Ok(scopes.with(scope)),
-        Err(_) => {
-            let near = nearest(name, Scope::ALL.iter().map(|scope| scope.name()));
-            let near = if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) };
-            Err(Refusal::bad_parameter("scopes", format!("there is no scope `{}`{near}", shown(name)), "change it"))
-        }
+    names.iter().try_fold(Scopes::NONE, |scopes, name| Ok(scopes.with(scope(name)?)))
+}
+
+/// The scope of a name.
+///
+/// # Errors
+/// A refusal that names those that are nearest.
+pub(crate) fn scope(name: &str) -> Result<Scope, Refusal> {
+    Scope::parse(name).map_err(|_| {
+        let near = nearest(name, Scope::ALL.iter().map(|scope| scope.name()));
+        let near = if near.is_empty() { String::new() } else { format!("; did you mean {}?", near.join(" or ")) };
+        Refusal::bad_parameter("scopes", format!("there is no scope `{}`{near}", shown(name)), "change it")
     })
 }
 
@@ -209,5 +214,5 @@ pub(super) fn scopes(wanted: &Object) -> Result<Scopes, Refusal> {
 pub(super) const MADE: [Kind; 5] =
     [Kind::ApiToken, Kind::AppPassword, Kind::RepositoryToken, Kind::ProjectToken, Kind::WorkspaceToken];
 const DAY: Duration = Duration::from_secs(86_400);
-pub(super) const OVERLAP: Duration = Duration::from_secs(30 * 60);
+pub(crate) const OVERLAP: Duration = Duration::from_secs(30 * 60);
 const LONGEST_LABEL: usize = 100;
