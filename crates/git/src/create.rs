@@ -177,6 +177,7 @@ impl Repositories {
         fs::rename(&directory, &doomed).map_err(GitError::file(&directory))?;
         self.snapshots.forget(id);
         self.answers.forget(id);
+        self.stored.forget(id);
         fs::remove_dir_all(&doomed).map_err(GitError::file(&doomed))
     }
 

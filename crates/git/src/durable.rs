@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use crate::GitError;
 
-/// Makes the updates of these refs, and the packs they came with, survive a power loss.
-pub(crate) async fn make_durable(repository: PathBuf, refs: Vec<Vec<u8>>) -> Result<(), GitError> {
-    let work = move || directories(&repository, &refs).iter().try_for_each(|directory| sync(directory));
+/// Makes what has changed in directories survive a power loss.
+pub(crate) async fn make_durable(directories: BTreeSet<PathBuf>) -> Result<(), GitError> {
+    let work = move || directories.iter().try_for_each(|directory| sync(directory));
     tokio::task::spawn_blocking(work).await.map_err(|error| GitError::run("fsync")(std::io::Error::other(error)))?
 }
 
@@ -38,8 +38,9 @@ pub(crate) fn replace(directory: &Path, name: &str, content: &[u8]) -> Result<()
     sync(directory)
 }
 
-/// The directories of new packs, of loose refs up to the repository, and of `packed-refs`, each once.
-fn directories(repository: &Path, refs: &[Vec<u8>]) -> BTreeSet<PathBuf> {
+/// The directories that a push of these refs may have changed: those of new packs, of loose refs up to the repository, and of
+/// `packed-refs`, each once.
+pub(crate) fn touched_by(repository: &Path, refs: &[Vec<u8>]) -> BTreeSet<PathBuf> {
     let mut directories = BTreeSet::from([repository.join("objects/pack"), repository.to_path_buf()]);
     for name in refs {
         let path = repository.join(path_of(name));
@@ -62,7 +63,7 @@ mod tests {
     fn every_directory_up_to_the_repository_is_named_once() {
         let refs = [b"refs/heads/a/b".to_vec(), b"refs/heads/c".to_vec()];
         let names: Vec<_> =
-            directories(Path::new("/r"), &refs).into_iter().map(|path| path.display().to_string()).collect();
+            touched_by(Path::new("/r"), &refs).into_iter().map(|path| path.display().to_string()).collect();
         assert_eq!(names, ["/r", "/r/objects/pack", "/r/refs", "/r/refs/heads", "/r/refs/heads/a"]);
     }
 }

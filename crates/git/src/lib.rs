@@ -5,6 +5,7 @@
 
 mod advertise;
 mod answers;
+mod apart;
 mod compare;
 mod contents;
 mod create;
@@ -22,6 +23,7 @@ mod refs;
 mod report;
 mod repositories;
 mod slots;
+mod stored;
 mod sweep;
 mod upkeep;
 mod upload;
@@ -36,7 +38,7 @@ pub use history::Version;
 pub use mirror::Mirrors;
 pub use output::Output;
 pub use program::{Git, GitSettings};
-pub use push::{AnswerForm, PushOutcome, PushedRef, StartedPush};
+pub use push::{AnswerForm, PushCounts, PushOutcome, PushRequest, PushedRef, StartedPush};
 pub use refs::Listing;
 pub use repositories::{Placed, Repositories, Repository};
 pub use slots::{SlotSettings, Slots};

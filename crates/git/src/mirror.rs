@@ -4,13 +4,14 @@
 //! caller is told of refs comes from a [`Listing`] of that very moment; a mirror has the objects.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use doorward_rules::{CredentialId, RepositoryId};
 use doorward_wire::ListRequest;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
+use crate::apart::Apart;
 use crate::line::Asker;
 use crate::process::{Process, feed};
 use crate::refs::Listing;
@@ -138,7 +139,7 @@ impl Mirrors {
     ) -> Result<u64, GitError> {
         self.begin(id, refs.format()).await?;
         let directory = self.0.directory(id);
-        let apart = Apart::new(&directory)?;
+        let apart = Apart::new(&directory, "mirror")?;
         let mut index = self.0.git.command(&directory);
         apart.with(&mut index).args(["index-pack", "--stdin", "--fix-thin"]);
         let (process, stdin, mut stdout) = Process::start("index-pack", &mut index)?;
@@ -221,50 +222,6 @@ impl Mirrors {
         self.0.snapshots.touch(id, std::iter::empty());
         self.0.look_after(id);
         Ok(())
-    }
-}
-
-/// Objects that are not part of a repository yet. What is not settled is gone with this.
-struct Apart {
-    directory: PathBuf,
-    objects: PathBuf,
-}
-
-impl Apart {
-    fn new(repository: &Path) -> Result<Self, GitError> {
-        let objects = repository.join("objects");
-        // A name that the sweep knows.
-        let made = tempfile::Builder::new().prefix("tmp_objdir-mirror-").tempdir_in(&objects);
-        let directory = made.map_err(GitError::file(&objects))?.keep();
-        Ok(Self { directory, objects })
-    }
-
-    /// Lets a command write here, and read there as well.
-    fn with<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.env("GIT_OBJECT_DIRECTORY", &self.directory);
-        command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &self.objects)
-    }
-
-    /// Makes them part of the repository; how many bytes there were. An index comes last: without it nobody looks for its pack.
-    fn settle(self) -> Result<u64, GitError> {
-        let (from, to) = (self.directory.join("pack"), self.objects.join("pack"));
-        let entries = fs::read_dir(&from).map_err(GitError::file(&from))?.flatten();
-        let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-        files.sort_by_key(|path| path.extension().is_some_and(|end| end == "idx"));
-        let mut bytes = 0;
-        for path in files {
-            bytes += path.metadata().map_or(0, |data| data.len());
-            let name = path.file_name().unwrap_or_default();
-            fs::rename(&path, to.join(name)).map_err(GitError::file(&path))?;
-        }
-        durable::sync(&to)?;
-        Ok(bytes)
-    }
-}
-
-impl Drop for Apart {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 

@@ -17,6 +17,8 @@ use crate::process::{Importance, Process};
 pub struct Git {
     program: PathBuf,
     version: Arc<str>,
+    pack_bytes: u64,
+    tree_depth: u32,
     environment: Arc<[(OsString, OsString)]>,
 }
 
@@ -41,12 +43,30 @@ impl Git {
         let version = version(&program)?;
         let directory = program.parent().unwrap_or(Path::new("/usr/bin"));
         let path = std::env::join_paths([directory, Path::new("/usr/bin"), Path::new("/bin")]).unwrap_or_default();
-        Ok(Self { program, version: version.into(), environment: environment(settings, path).into() })
+        let environment = environment(settings, path).into();
+        let GitSettings { pack_bytes, tree_depth, .. } = *settings;
+        Ok(Self { program, version: version.into(), pack_bytes, tree_depth, environment })
     }
 
     /// The version, as `git version` prints it.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// How deeply directories may be nested in what is pushed.
+    pub(crate) fn tree_depth(&self) -> usize {
+        usize::try_from(self.tree_depth).unwrap_or(usize::MAX)
+    }
+
+    /// How `git index-pack` is told to look at a pack that is pushed, as `git receive-pack` tells it.
+    pub(crate) fn pack_checks(&self) -> [String; 2] {
+        let forgiven: Vec<String> = FORGIVEN.iter().map(|fault| format!("{fault}=ignore")).collect();
+        [format!("--strict={}", forgiven.join(",")), format!("--max-input-size={}", self.pack_bytes)]
+    }
+
+    /// Whether it is of a version or a later one.
+    pub(crate) fn is_at_least(&self, major: u32, minor: u32) -> bool {
+        numbers(&self.version) >= (major, minor)
     }
 
     /// How many settings [`Self::command`] passes in the environment: more can be added from this number on.
@@ -183,14 +203,18 @@ fn version(program: &Path) -> Result<String, GitError> {
     let output = std::process::Command::new(program).arg("version").env_clear().stdin(Stdio::null()).output();
     let output = output.map_err(|error| GitError::Program(format!("{} cannot be run: {error}", program.display())))?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    let mut numbers = text.trim_start_matches("git version ").split('.').map(|part| part.parse::<u32>().unwrap_or(0));
-    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if found < OLDEST {
+    if numbers(&text) < OLDEST {
         let (major, minor) = OLDEST;
         let message = format!("{} is `{text}`; doorward needs {major}.{minor} or later", program.display());
         return Err(GitError::Program(message));
     }
     Ok(text)
+}
+
+/// The first two numbers of what `git version` prints.
+fn numbers(text: &str) -> (u32, u32) {
+    let mut numbers = text.trim_start_matches("git version ").split('.').map(|part| part.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// The first version with `core.fsync`.

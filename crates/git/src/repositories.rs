@@ -11,7 +11,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::answers::{AnswerCounts, Answers, CacheSettings, directory as answers_directory};
 use crate::line::{Asker, Place};
+use crate::push::PushCounts;
 use crate::refs::{Capabilities, Snapshots};
+use crate::stored::Stored;
 use crate::upkeep::Upkeep;
 use crate::{Git, GitError, Service, Slots, sweep};
 
@@ -26,6 +28,8 @@ pub struct Repositories {
     pub(crate) answers: Answers,
     swept: Arc<Mutex<HashMap<RepositoryId, Arc<OnceCell<()>>>>>,
     pub(crate) snapshots: Arc<Snapshots>,
+    pub(crate) stored: Arc<Stored>,
+    pub(crate) pushes: Arc<PushCounts>,
     pub(crate) capabilities: Arc<[OnceCell<Capabilities>; 2]>,
 }
 
@@ -78,6 +82,8 @@ impl Repositories {
             upkeep: Upkeep::default(),
             swept: Arc::default(),
             snapshots: Arc::default(),
+            stored: Arc::default(),
+            pushes: Arc::default(),
             capabilities: Arc::default(),
         })
     }
@@ -86,8 +92,8 @@ impl Repositories {
     pub(crate) fn beside(&self, root: &Path) -> Result<Self, GitError> {
         std::fs::create_dir_all(root).map_err(GitError::file(root))?;
         let root = root.canonicalize().map_err(GitError::file(root))?.into();
-        let (tasks, swept, snapshots) = (TaskTracker::new(), Arc::default(), Arc::default());
-        Ok(Self { root, tasks, swept, snapshots, ..self.clone() })
+        let (tasks, swept, snapshots, stored) = (TaskTracker::new(), Arc::default(), Arc::default(), Arc::default());
+        Ok(Self { root, tasks, swept, snapshots, stored, ..self.clone() })
     }
 
     /// The branch that HEAD names, whether it is there or not; `None` if HEAD names no branch.
@@ -152,6 +158,11 @@ impl Repositories {
     /// What became of fetches so far.
     pub fn answers(&self) -> AnswerCounts {
         self.answers.counts()
+    }
+
+    /// How pushes were carried out so far.
+    pub fn pushes(&self) -> &PushCounts {
+        &self.pushes
     }
 
     /// The places for processes.

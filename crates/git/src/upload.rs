@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::contents::{PATIENCE, object_id};
 use crate::process::Process;
-use crate::push::{AnswerForm, StartedPush};
+use crate::push::{AnswerForm, PushRequest, StartedPush};
 use crate::{Contents, GitError, Placed};
 
 /// An upload under way. If it is dropped, nothing is left of it.
@@ -221,7 +221,8 @@ impl Placed {
         let mut head = Vec::new();
         PktLine::write(command.as_bytes(), &mut head);
         head.extend_from_slice(b"0000");
-        self.push(vec![update], AnswerForm { report: true, side_band: true }, head.into(), pack).await
+        let answer = AnswerForm { report: true, side_band: true };
+        self.push(PushRequest { updates: vec![update], answer, is_plain: true, head: head.into() }, pack).await
     }
 }
 

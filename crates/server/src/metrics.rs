@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     places: Gauge,
     waiting: Gauge,
     answers: Family<AnsweredHow, Counter>,
+    pushes: Family<AnsweredHow, Counter>,
     answer_bytes: Gauge,
     upstreams: Upstreams,
 }
@@ -91,6 +92,7 @@ impl Metrics {
             places: Gauge::default(),
             waiting: Gauge::default(),
             answers: Family::default(),
+            pushes: Family::default(),
             answer_bytes: Gauge::default(),
             upstreams: Upstreams::default(),
         };
@@ -107,8 +109,10 @@ impl Metrics {
         registry.register("connections", "Connections open now", metrics.connections.clone());
         registry.register("git_places_free", "Pushes that could begin now", metrics.places.clone());
         registry.register("git_waiting", "Requests that wait for a git process", metrics.waiting.clone());
-        let about = "Fetches answered, by how: made by git, joined to one that was being made, kept from before, or passed to git for one client alone";
+        let about = "Fetches answered, by how: made, joined to one that was being made, kept from before, or passed to git for one client alone";
         registry.register("fetch_answers", about, metrics.answers.clone());
+        let about = "Pushes carried out, by how: here, or by git receive-pack";
+        registry.register("pushes", about, metrics.pushes.clone());
         registry.register(
             "fetch_answer_bytes",
             "Bytes of answers to fetches, kept or on their way",
@@ -150,6 +154,10 @@ impl Metrics {
         self.waiting.set(whole(slots.waiting()));
         self.answer_bytes.set(i64::try_from(answers.bytes).unwrap_or(i64::MAX));
         let AnswerCounts { made, joined, kept, passed, .. } = answers;
+        let pushes = repositories.pushes();
+        for (how, count) in [("here", pushes.here()), ("git", pushes.by_git())] {
+            self.pushes.get_or_create(&AnsweredHow { how }).inner().store(count, Ordering::Relaxed);
+        }
         for (how, count) in [("made", made), ("joined", joined), ("kept", kept), ("passed", passed)] {
             self.answers.get_or_create(&AnsweredHow { how }).inner().store(count, Ordering::Relaxed);
         }

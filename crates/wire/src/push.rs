@@ -14,6 +14,8 @@ pub struct PushHead {
     pub updates: Vec<UnverifiedUpdate>,
     /// What the client says it can do.
     pub capabilities: Vec<String>,
+    /// Whether the client says where its own history is cut off.
+    pub is_cut_off: bool,
 }
 
 /// One ref to create, move or delete, under a name that may not be one.
@@ -124,7 +126,7 @@ enum Section {
 impl PushHeadReader {
     /// A reader at the beginning of a push.
     pub fn new(limits: PushLimits) -> Self {
-        let head = PushHead { updates: Vec::new(), capabilities: Vec::new() };
+        let head = PushHead { updates: Vec::new(), capabilities: Vec::new(), is_cut_off: false };
         Self { limits, bytes: Vec::new(), read: 0, lines: 0, section: Section::Updates, head }
     }
 
@@ -185,6 +187,7 @@ impl PushHeadReader {
             return Err(PushError::Signed);
         }
         if let Some(id) = command.strip_prefix(b"shallow ") {
+            self.head.is_cut_off = true;
             return ObjectId::parse(id).map(drop).ok_or(PushError::ObjectId(self.lines));
         }
         if self.head.updates.is_empty() {
@@ -205,6 +208,11 @@ impl PushHeadReader {
 }
 
 impl PushHead {
+    /// Whether it asks for nothing more than that each of its refs is moved, for a history that is whole.
+    pub fn is_plain(&self) -> bool {
+        !self.is_cut_off && !self.capabilities.iter().any(|capability| capability == "atomic")
+    }
+
     /// Whether the client takes progress and report on a side band of one answer.
     pub fn side_band(&self) -> bool {
         self.capabilities.iter().any(|capability| capability == "side-band-64k")

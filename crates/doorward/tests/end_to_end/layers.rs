@@ -8,9 +8,10 @@ use serde_json::Value;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("doorward-rules", &[]),
     ("doorward-lookout", &[]),
+    ("doorward-packs", &[]),
     ("doorward-wire", &["doorward-rules"]),
     ("doorward-store", &["doorward-rules", "doorward-wire"]),
-    ("doorward-git", &["doorward-rules", "doorward-wire", "doorward-lookout"]),
+    ("doorward-git", &["doorward-rules", "doorward-wire", "doorward-lookout", "doorward-packs"]),
     ("doorward-admin", &["doorward-rules", "doorward-wire", "doorward-store", "doorward-git"]),
     ("doorward-pages", &["doorward-rules", "doorward-admin"]),
     ("doorward-upstream", &["doorward-rules", "doorward-wire", "doorward-git", "doorward-lookout"]),

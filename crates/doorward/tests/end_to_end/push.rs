@@ -198,3 +198,210 @@ fn wait_for(server: &Server, done: impl Fn(&[String]) -> bool) -> Vec<String> {
         }
     }
 }
+
+/// Sends a push with this pack, as git would; what the server reports.
+fn send(server: &Server, old: &str, new: &str, name: &str, pack: &[u8]) -> String {
+    let line = format!("{old} {new} {name}\0report-status");
+    let body = [format!("{:04x}{line}0000", line.len() + 4).into_bytes(), pack.to_vec()].concat();
+    let authorization = format!("Authorization: Bearer {}", server.up().token);
+    let headers = [&*authorization, "Content-Type: application/x-git-receive-pack-request"];
+    server.http().post("/home/hello.git/git-receive-pack", &headers, &body).text()
+}
+
+/// A pack of some objects and nothing else, whatever they need.
+fn pack_of(git: &doorward_testkit::Git, clone: &Path, objects: &str) -> Vec<u8> {
+    let mut pack = git.command(clone, &["pack-objects", "-q", "--stdout"]);
+    let mut child =
+        pack.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().expect("git runs");
+    child.stdin.take().expect("its input").write_all(objects.as_bytes()).expect("git reads");
+    child.wait_with_output().expect("git ends").stdout
+}
+
+/// How many pushes were carried out here, and by `git receive-pack`.
+fn carried_out(server: &Server) -> [u64; 2] {
+    let text = server.http().get("/metrics", &[]).text();
+    ["here", "git"].map(|how| {
+        let name = format!("doorward_pushes_total{{how=\"{how}\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&name));
+        line.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
+    })
+}
+
+const NULL: &str = "0000000000000000000000000000000000000000";
+
+#[test]
+fn a_push_without_all_that_it_needs_is_refused_whatever_is_missing() {
+    let server = server();
+    let (git, clone) = (server.git(), with_clone(&server));
+    let main = git.ok(&clone, &["rev-parse", "main"]);
+    fs::create_dir_all(clone.join("deep/er")).expect("made");
+    for file in ["deep/er/file", "other"] {
+        fs::write(clone.join(file), file).expect("written");
+    }
+    git.ok(&clone, &["add", "."]);
+    git.ok(&clone, &["commit", "-q", "-m", "deep"]);
+    git.ok(&clone, &["commit", "-q", "--allow-empty", "-m", "on top"]);
+    let listed = git.ok(&clone, &["rev-list", "--objects", "--no-object-names", "main", &format!("^{main}")]);
+    let (objects, head) = (listed.lines().collect::<Vec<_>>(), git.ok(&clone, &["rev-parse", "main"]));
+    assert_eq!(objects.len(), 7, "two commits, three trees, two files");
+    for missing in &objects {
+        let others: String = objects.iter().filter(|id| *id != missing).map(|id| format!("{id}\n")).collect();
+        let report = send(&server, NULL, &head, "refs/heads/whole", &pack_of(&git, &clone, &others));
+        assert!(report.contains("ng refs/heads/whole "), "without {missing}: {report}");
+    }
+    let all: String = objects.iter().map(|id| format!("{id}\n")).collect();
+    let before = carried_out(&server);
+    let report = send(&server, NULL, &head, "refs/heads/whole", &pack_of(&git, &clone, &all));
+    assert_eq!(carried_out(&server), [before[0] + 1, before[1]]);
+    assert!(report.contains("unpack ok") && report.contains("ok refs/heads/whole"), "{report}");
+    let bare = server.bare("home/hello");
+    git.ok(&bare, &["fsck", "--full", "--strict"]);
+    assert!(!files(&bare).iter().any(|file| file.contains("tmp_objdir")), "{:?}", files(&bare));
+}
+
+/// What was never pushed may be in a repository even so, without what it leads to.
+#[test]
+fn what_lies_in_the_repository_without_what_it_needs_can_be_made_no_branch() {
+    let server = server();
+    let (git, clone, bare) = (server.git(), with_clone(&server), server.bare("home/hello"));
+    let main = git.ok(&clone, &["rev-parse", "main"]);
+    let write = |kind: &str, text: &[u8]| {
+        fs::write(clone.join("object"), text).expect("written");
+        let path = clone.join("object").display().to_string();
+        git.ok(&bare, &["hash-object", "-w", "--literally", "-t", kind, &path])
+    };
+    let signed = "author A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n";
+    let absent = "0123456789012345678901234567890123456789";
+    let without_tree = write("commit", format!("tree {absent}\nparent {main}\n{signed}").as_bytes());
+    let id: Vec<u8> = (0..20).collect();
+    let hollow = write("tree", &[b"100644 file\0", &id[..]].concat());
+    let without_file = write("commit", format!("tree {hollow}\nparent {main}\n{signed}").as_bytes());
+    let tree = git.ok(&bare, &["rev-parse", "main^{tree}"]);
+    let without_parent = write("commit", format!("tree {tree}\nparent {absent}\n{signed}").as_bytes());
+    let on_top = write("commit", format!("tree {tree}\nparent {without_parent}\n{signed}").as_bytes());
+    let nothing = pack_of(&git, &clone, "");
+    for id in [&without_tree, &without_file, &without_parent, &on_top] {
+        let report = send(&server, NULL, id, "refs/heads/hollow", &nothing);
+        assert!(report.contains("ng refs/heads/hollow "), "{report}");
+        assert!(!git.ok(&clone, &["ls-remote", "origin"]).contains("hollow"));
+    }
+    // And neither can a commit on top of one, in a pack that has all but that.
+    let text = format!("tree {tree}\nparent {without_parent}\n{signed}again\n");
+    fs::write(clone.join("object"), text).expect("written");
+    let top = git.ok(&clone, &["hash-object", "-w", "--literally", "-t", "commit", "object"]);
+    let report = send(&server, NULL, &top, "refs/heads/hollow", &pack_of(&git, &clone, &format!("{top}\n")));
+    assert!(report.contains("ng refs/heads/hollow "), "{report}");
+    for (id, name) in [(&tree, "refs/heads/tree"), (&without_tree, "refs/tags/hollow")] {
+        let report = send(&server, NULL, id, name, &nothing);
+        assert!(report.contains(&format!("ng {name} ")), "{report}");
+    }
+    let report = send(&server, NULL, &tree, "refs/tags/tree", &nothing);
+    assert!(report.contains("ok refs/tags/tree"), "{report}");
+}
+
+#[test]
+fn refs_that_cannot_be_beside_each_other_are_not_and_what_has_moved_is_not_overwritten() {
+    let server = server();
+    let (git, clone, bare) = (server.git(), with_clone(&server), server.bare("home/hello"));
+    git.ok(&clone, &["push", "-q", "origin", "main:refs/heads/topic/one", "main:refs/tags/old"]);
+    for packed in [false, true] {
+        if packed {
+            git.ok(&bare, &["pack-refs", "--all"]);
+        }
+        for crossing in ["refs/heads/topic", "refs/heads/topic/one/more", "refs/heads/main/x", "refs/tags/old/er"] {
+            let pushed = git.run(&clone, &["push", "origin", &format!("main:{crossing}")]);
+            assert!(!pushed.ok && pushed.stderr.contains("remote rejected"), "{crossing}: {}", pushed.stderr);
+        }
+    }
+    // An administrator moves it in the directory, right before a push that does not know of it.
+    let before = git.ok(&clone, &["rev-parse", "main"]);
+    server.git().commit(&clone, "a", "mine");
+    let (mine, nothing) = (git.ok(&clone, &["rev-parse", "main"]), pack_of(&git, &clone, ""));
+    git.ok(&clone, &["push", "-q", "origin", "main:refs/heads/mine"]);
+    for packed in [false, true] {
+        git.ok(&bare, &["update-ref", "refs/heads/topic/one", &mine, &before]);
+        if packed {
+            git.ok(&bare, &["pack-refs", "--all"]);
+        }
+        let report = send(&server, &before, &mine, "refs/heads/topic/one", &nothing);
+        assert!(report.contains("ng refs/heads/topic/one"), "{report}");
+        let report = send(&server, NULL, &before, "refs/heads/topic/one", &nothing);
+        assert!(report.contains("ng refs/heads/topic/one"), "{report}");
+        let here = carried_out(&server)[0];
+        let report = send(&server, &mine, &before, "refs/heads/topic/one", &nothing);
+        assert!(report.contains("ok refs/heads/topic/one"), "{report}");
+        assert_eq!(carried_out(&server)[0], here + 1);
+    }
+    // One that stands for another is moved as git moves it.
+    git.ok(&bare, &["symbolic-ref", "refs/heads/alias", "refs/heads/topic/one"]);
+    let report = send(&server, &before, &mine, "refs/heads/alias", &nothing);
+    assert!(report.contains("ok refs/heads/alias"), "{report}");
+    assert_eq!(git.ok(&bare, &["rev-parse", "refs/heads/topic/one"]), mine);
+    assert!(!files(&bare).iter().any(|file| file.ends_with(".lock")), "{:?}", files(&bare));
+}
+
+#[test]
+fn ordinary_pushes_of_git_are_carried_out_here_and_all_others_as_ever() {
+    let server = server();
+    let (git, clone, bare) = (server.git(), with_clone(&server), server.bare("home/hello"));
+    let push = |arguments: &[&str]| git.ok(&clone, &[&["push", "-q", "origin"], arguments].concat());
+    let before = carried_out(&server);
+    for number in 0..3 {
+        server.git().commit(&clone, "a", &number.to_string());
+        push(&["main"]);
+    }
+    git.ok(&clone, &["tag", "-a", "-m", "x", "v1"]);
+    push(&["v1", "main~1:refs/heads/older", "main:refs/heads/a/b/c"]);
+    push(&["+main~2:refs/heads/older"]);
+    push(&["main~3:refs/heads/oldest"]);
+    push(&["--push-option=x", "main:refs/heads/with-an-option"]);
+    assert_eq!(carried_out(&server), [before[0] + 7, before[1]]);
+    push(&["--delete", "older"]);
+    push(&["--atomic", "main:refs/heads/one", "main:refs/heads/two"]);
+    std::fs::write(clone.join("large"), random(2 << 20)).expect("written");
+    git.ok(&clone, &["add", "large"]);
+    git.ok(&clone, &["commit", "-q", "-m", "large"]);
+    push(&["main"]);
+    assert_eq!(carried_out(&server), [before[0] + 7, before[1] + 3]);
+    git.ok(&bare, &["fsck", "--full", "--strict"]);
+    assert_eq!(git.ok(&bare, &["rev-parse", "main", "v1^{}"]), git.ok(&clone, &["rev-parse", "main", "v1^{}"]));
+}
+
+fn random(bytes: usize) -> Vec<u8> {
+    use std::io::Read;
+    let mut random = vec![0; bytes];
+    fs::File::open("/dev/urandom").expect("there").read_exact(&mut random).expect("read");
+    random
+}
+
+#[test]
+fn of_those_who_push_to_one_branch_at_once_one_gets_through() {
+    let server = server();
+    let (git, clone) = (server.git(), with_clone(&server));
+    let nothing = pack_of(&git, &clone, "");
+    for number in 0..12 {
+        git.ok(&clone, &["commit", "-q", "--allow-empty", "-m", &number.to_string()]);
+    }
+    git.ok(&clone, &["push", "-q", "origin", "main"]);
+    let commits = git.ok(&clone, &["rev-list", "--reverse", "main"]);
+    let commits: Vec<&str> = commits.lines().collect();
+    let mut old = NULL.to_owned();
+    for round in 0..4 {
+        let reports: Vec<String> = std::thread::scope(|scope| {
+            let pushing: Vec<_> = (0..8)
+                .map(|client| {
+                    let (server, old, new, nothing) = (&server, &old, commits[(round + client) % 8 + 2], &nothing);
+                    scope.spawn(move || send(server, old, new, "refs/heads/contested", nothing))
+                })
+                .collect();
+            pushing.into_iter().map(|one| one.join().expect("an answer")).collect()
+        });
+        let through: Vec<usize> =
+            (0..8).filter(|client| reports[*client].contains("ok refs/heads/contested")).collect();
+        assert_eq!(through.len(), 1, "{reports:?}");
+        let new = commits[(round + through[0]) % 8 + 2];
+        let listed = git.ok(&clone, &["ls-remote", "origin", "refs/heads/contested"]);
+        assert!(listed.starts_with(new), "{listed} is not {new}");
+        old = new.to_owned();
+    }
+}

@@ -3,6 +3,7 @@
 
 mod answer;
 mod capabilities;
+mod change;
 mod listing;
 mod loose;
 mod packed;
@@ -22,6 +23,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::process::Process;
 use crate::{GitError, Repositories};
 pub(crate) use capabilities::Capabilities;
+pub(crate) use change::Held;
 pub use listing::Listing;
 use snapshot::{Looked, look};
 pub(crate) use snapshot::{Named, Snapshot};

@@ -1,8 +1,10 @@
 //! The refs of a repository at one moment, in the order of their names, and what each leads to.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::io;
 use std::ops::Bound;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -201,12 +203,20 @@ impl Snapshot {
     /// # Errors
     /// [`GitError`] if that cannot be found out.
     pub(crate) async fn leads_to_all(&self, mut ids: impl Iterator<Item = &[u8]>) -> Result<bool, GitError> {
-        self.packed.prepare().await?;
+        self.prepare().await?;
         Ok(ids.all(|id| self.leads_to(id)))
     }
 
+    /// Makes what it takes to tell what refs lead to, where that keeps nobody waiting.
+    ///
+    /// # Errors
+    /// [`GitError`] if it cannot be made.
+    pub(crate) async fn prepare(&self) -> Result<(), GitError> {
+        self.packed.prepare().await
+    }
+
     /// Whether a ref leads straight to an object.
-    fn leads_to(&self, id: &[u8]) -> bool {
+    pub(crate) fn leads_to(&self, id: &[u8]) -> bool {
         let tips = self.tips.get_or_init(|| {
             let seen = self.loose.refs.iter().filter(|(name, _)| !is_hidden(name)).map(|(_, value)| value);
             let ids = seen.chain(&self.head).filter_map(|value| match value {
@@ -218,6 +228,33 @@ impl Snapshot {
         // A loose ref may stand before a packed one, which leads nowhere then.
         let counts = |name: &[u8]| !is_hidden(name) && !self.loose.refs.contains_key(name);
         tips.contains(id) || self.packed.leading_to(id).is_some_and(|mut found| found.any(|found| counts(found.name)))
+    }
+
+    /// Whether a ref of this name could not be beside those that there are, as `a` cannot be beside `a/b`.
+    pub(crate) fn is_crossed_by(&self, name: &[u8]) -> bool {
+        let slashes = name.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(place, _)| place);
+        let above = slashes.map(|place| &name[..place]);
+        above.into_iter().any(|above| self.loose.refs.contains_key(above) || self.packed.find(above).is_some())
+            || !self.walk(&[name, b"/"].concat(), None, |_| false)
+    }
+
+    /// What a ref is by the files of a repository at this moment, whatever it was when this was looked at; `None` if it is not there.
+    pub(super) fn value_now(&self, repository: &Path, name: &[u8]) -> io::Result<Option<Value>> {
+        // Loose before packed: packing writes the one before it removes the other.
+        let path = repository.join(OsStr::from_bytes(name));
+        if let Some(value) = loose::read(&path)? {
+            return Ok(Some(value));
+        }
+        if path.symlink_metadata().is_ok() {
+            return Err(io::Error::other("it cannot be read as a ref"));
+        }
+        let of = |packed: &Packed| packed.find(name).map(|found| Value::Id(found.id.into()));
+        if self.packed.is_fresh(repository)? {
+            return Ok(of(&self.packed));
+        }
+        let packed =
+            Packed::read(repository)?.ok_or_else(|| io::Error::other("the packed refs cannot be read here"))?;
+        Ok(of(&packed))
     }
 
     /// What is the same as long as the same tags lead to the same objects.

@@ -42,7 +42,7 @@ impl Call {
         let limits = &self.app.settings.limits;
         let mut body =
             open_named(Service::ReceivePack, &self.headers, request.into_body(), limits.push_bytes, limits.idle_time)?;
-        let (head, begin) = read_head(&mut body, limits.push).await?;
+        let (head, begin, pack) = read_head(&mut body, limits.push).await?;
         let updates = match head.check(&limits.push) {
             Ok(updates) => updates,
             Err(refused) => {
@@ -51,7 +51,7 @@ impl Call {
                 return Ok(self.done(Service::ReceivePack, "result", Body::from(settled(&head, refused)), name));
             }
         };
-        let (content, length) = self.spool_file(Cursor::new(begin).chain(body)).await?;
+        let (content, length) = self.spool_file(Cursor::new(begin).chain(Cursor::new(pack)).chain(body)).await?;
         // It may have taken long to come.
         self.allowed_still(name).await?;
         let hint = if head.side_band() { self.hint(Surface::Git) } else { None };

@@ -1,13 +1,14 @@
 //! `POST …/git-receive-pack`: a push. Its list of refs is read and checked here before git starts.
 
 use std::collections::HashMap;
+use std::io::Cursor;
 
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode};
 use bytes::Bytes;
-use doorward_git::{AnswerForm, PushOutcome, Service};
+use doorward_git::{AnswerForm, PushOutcome, PushRequest, Service};
 use doorward_store::{Decision, Record};
 use doorward_wire::{
     ObjectId, PktLine, PushError, PushHead, PushHeadReader, PushLimits, PushRefusal, RefUpdate, redact,
@@ -42,7 +43,7 @@ pub(crate) async fn receive_pack(
         Err(away) => return away.respond(),
     };
     let noted = admitted.noted.clone();
-    let (head, bytes) = match read_head(&mut request, limits.push).await {
+    let (head, bytes, begun) = match read_head(&mut request, limits.push).await {
         Ok(read) => read,
         Err(refusal) => return refusal.respond(context.id),
     };
@@ -80,7 +81,8 @@ pub(crate) async fn receive_pack(
     let asked: HashMap<String, RefUpdate> =
         updates.iter().map(|update| (update.name.to_string(), update.clone())).collect();
     let form = AnswerForm { report: head.report_status(), side_band: head.side_band() };
-    let push = placed.push(updates, form, bytes, request).await;
+    let pushed = PushRequest { updates, answer: form, is_plain: head.is_plain(), head: bytes };
+    let push = placed.push(pushed, Cursor::new(begun).chain(request)).await;
     match push {
         Ok(push) => {
             let (app, context) = (app.clone(), context.clone());
@@ -121,7 +123,10 @@ fn moved(outcome: &PushOutcome, asked: &HashMap<String, RefUpdate>) -> Vec<Moved
 }
 
 /// Reads up to the pack; the head, and the bytes that git shall have of what was read.
-pub(crate) async fn read_head(request: &mut RequestBody, limits: PushLimits) -> Result<(PushHead, Bytes), Refusal> {
+pub(crate) async fn read_head(
+    request: &mut RequestBody,
+    limits: PushLimits,
+) -> Result<(PushHead, Bytes, Bytes), Refusal> {
     let mut reader = PushHeadReader::new(limits);
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -139,9 +144,8 @@ pub(crate) async fn read_head(request: &mut RequestBody, limits: PushLimits) -> 
             ));
         }
         if reader.take(&buffer[..length]).map_err(unreadable)? {
-            let (head, mut bytes, pack) = reader.finish();
-            bytes.extend_from_slice(&pack);
-            return Ok((head, bytes.into()));
+            let (head, bytes, pack) = reader.finish();
+            return Ok((head, bytes.into(), pack.into()));
         }
     }
 }
