@@ -1,7 +1,7 @@
-//! Keeps repositories fast to read: rolls the many small packs that pushes leave into few, says for all of them together where
-//! objects are and what commits lead to, and puts many loose refs into one file.
+//! Keeps repositories fast to read: one large pack with bitmaps, of which a clone gets most as it lies; the many small packs that
+//! pushes leave beside it rolled into few; an index over all of them; and many loose refs in one file.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,8 +15,8 @@ use crate::{GitError, Repositories};
 #[derive(Debug, Clone)]
 pub(crate) struct Upkeep {
     kept: Arc<Mutex<HashSet<RepositoryId>>>,
-    /// Those for which bitmaps were written in the life of this server, or could not be.
-    mapped: Arc<Mutex<HashSet<RepositoryId>>>,
+    /// Bytes of packs that those had whose large pack was last made in the life of this server, or could not be.
+    gathered: Arc<Mutex<HashMap<RepositoryId, u64>>>,
     /// They are kept one after the other.
     line: Line,
 }
@@ -26,8 +26,17 @@ pub(crate) struct Upkeep {
 struct Packs {
     count: usize,
     bytes: u64,
-    /// Whether there is an index over all of them, with bitmaps of what commits lead to.
-    is_mapped: bool,
+    /// Bytes of the largest one that has bitmaps of what its commits lead to.
+    base: u64,
+}
+
+/// What is to be done to packs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// Gathers all in one pack, with bitmaps.
+    Gather,
+    /// Rolls the small ones together.
+    Roll,
 }
 
 impl Repositories {
@@ -39,8 +48,8 @@ impl Repositories {
     /// The same of one to which so many refs were pushed.
     pub(crate) fn keep_up(&self, id: RepositoryId, pushed: usize) {
         let directory = self.directory(id);
-        let (packs, refs) = (self.packs_need_work(id, &directory), self.snapshots.loose(id) + pushed > LOOSE);
-        if !(packs || refs) || !self.upkeep.lock().insert(id) {
+        let (packs, refs) = (self.work_on_packs(id, &directory), self.snapshots.loose(id) + pushed > LOOSE);
+        if !(packs.is_some() || refs) || !self.upkeep.lock().insert(id) {
             return;
         }
         let all = self.clone();
@@ -52,8 +61,8 @@ impl Repositories {
                 if all.tasks.is_closed() {
                     return Ok(());
                 }
-                if packs {
-                    all.repack(&directory).await?;
+                if let Some(work) = packs {
+                    all.repack(id, &directory, work).await?;
                 }
                 if refs {
                     all.pack_refs(&directory).await?;
@@ -69,27 +78,48 @@ impl Repositories {
         });
     }
 
-    /// Whether packs are many, or have no bitmaps. Where bitmaps cannot be written, as beside objects of another repository, it is
-    /// tried once.
-    fn packs_need_work(&self, id: RepositoryId, directory: &Path) -> bool {
+    /// What packs need. Where bitmaps cannot be written, as beside objects of another repository, it is tried again when there is
+    /// much more.
+    fn work_on_packs(&self, id: RepositoryId, directory: &Path) -> Option<Work> {
         let packs = Packs::of(directory);
-        packs.count > MOST
-            || (packs.need_bitmaps() && self.upkeep.mapped.lock().unwrap_or_else(PoisonError::into_inner).insert(id))
+        let before = self.upkeep.gathered().get(&id).copied();
+        match packs.work() {
+            Some(Work::Gather) if before.is_some_and(|before| packs.bytes < before + before / SHARE) => {
+                (packs.count > MOST).then_some(Work::Roll)
+            }
+            work => work,
+        }
     }
 
-    /// Rolls packs together so that each is at least twice as large as the next smaller one, with one index and bitmaps for all;
-    /// and notes of each commit what it changes. Nothing is pruned, so that no push in flight loses an object it counts on;
-    /// readers of a pack that goes keep it open or find the new one.
-    async fn repack(&self, directory: &Path) -> Result<(), GitError> {
-        let commands: [(&'static str, &[&str]); 2] = [
-            ("repack", &["repack", "-d", "-l", "-q", "--geometric=2", "--write-midx", "--write-bitmap-index"]),
-            ("commit-graph", &["commit-graph", "write", "--reachable", "--changed-paths", "--split", "--no-progress"]),
-        ];
-        for (what, arguments) in commands {
+    /// Works on packs, and notes of each commit what it changes. What nothing leads to is kept, so that no push in flight loses an
+    /// object it counts on; readers of a pack that goes keep it open or find the new one.
+    async fn repack(&self, id: RepositoryId, directory: &Path, work: Work) -> Result<(), GitError> {
+        let mut work = work;
+        loop {
+            let arguments: &[&str] = match work {
+                // Bitmaps of the index over all would take those of the large pack away.
+                Work::Roll if Packs::of(directory).base > 0 => &["--geometric=2", "--write-midx"],
+                Work::Roll => &["--geometric=2", "--write-midx", "--write-bitmap-index"],
+                Work::Gather if self.git.is_at_least(2, 37) => &["--cruft", "--cruft-expiration=never", "-b"],
+                Work::Gather => &["-a", "-k", "-b"],
+            };
             let mut command = self.git.command(directory);
-            self.git.run_with(what, command.args(arguments), Importance::Low).await?;
+            command.args(["repack", "-d", "-l", "-q"]).args(arguments);
+            self.git.run_with("repack", &mut command, Importance::Low).await?;
+            let packs = Packs::of(directory);
+            if work == Work::Gather {
+                self.upkeep.gathered().insert(id, packs.bytes);
+                break;
+            }
+            // What was rolled together may have been so much that it took the large one in.
+            match packs.work() {
+                Some(Work::Gather) if self.work_on_packs(id, directory) == Some(Work::Gather) => work = Work::Gather,
+                _ => break,
+            }
         }
-        Ok(())
+        let mut command = self.git.command(directory);
+        command.args(["commit-graph", "write", "--reachable", "--changed-paths", "--split", "--no-progress"]);
+        self.git.run_with("commit-graph", &mut command, Importance::Low).await.map(drop)
     }
 
     /// Puts all refs into one file. Whoever reads them finds each in one place or the other.
@@ -103,11 +133,15 @@ impl Repositories {
 
 impl Default for Upkeep {
     fn default() -> Self {
-        Self { kept: Arc::default(), mapped: Arc::default(), line: Line::new(1, usize::MAX) }
+        Self { kept: Arc::default(), gathered: Arc::default(), line: Line::new(1, usize::MAX) }
     }
 }
 
 impl Upkeep {
+    fn gathered(&self) -> std::sync::MutexGuard<'_, HashMap<RepositoryId, u64>> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashSet<RepositoryId>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,20 +150,23 @@ impl Upkeep {
 impl Packs {
     fn of(repository: &Path) -> Self {
         let mut packs = Self::default();
-        for entry in std::fs::read_dir(repository.join("objects/pack")).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if name.ends_with(".pack") {
-                packs.count += 1;
-                packs.bytes += entry.metadata().map_or(0, |data| data.len());
+        let entries = std::fs::read_dir(repository.join("objects/pack")).into_iter().flatten().flatten();
+        for path in entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "pack")) {
+            let bytes = path.metadata().map_or(0, |data| data.len());
+            packs.count += 1;
+            packs.bytes += bytes;
+            if bytes > packs.base && path.with_extension("bitmap").exists() {
+                packs.base = bytes;
             }
-            packs.is_mapped |= name.ends_with(".bitmap");
         }
         packs
     }
 
-    fn need_bitmaps(self) -> bool {
-        !self.is_mapped && self.bytes > SMALL
+    fn work(self) -> Option<Work> {
+        if self.bytes - self.base > SMALL.max(self.base / SHARE) {
+            return Some(Work::Gather);
+        }
+        (self.count > MOST).then_some(Work::Roll)
     }
 }
 
@@ -139,24 +176,32 @@ const LOOSE: usize = 1000;
 const MOST: usize = 50;
 /// Bytes of packs whose objects are counted quickly also without bitmaps.
 const SMALL: u64 = 1024 * 1024;
+/// The small packs may have one of so many parts of what the large one has.
+const SHARE: u64 = 4;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn large_packs_without_bitmaps_need_some() {
+    fn what_lies_outside_of_the_pack_with_bitmaps_is_gathered_when_it_is_much() {
         let directory = tempfile::tempdir().expect("a directory");
         let pack = directory.path().join("objects/pack");
-        assert!(!Packs::of(directory.path()).need_bitmaps(), "nothing is there");
+        assert_eq!(Packs::of(directory.path()).work(), None, "nothing is there");
         std::fs::create_dir_all(&pack).expect("made");
         let write = |name: &str, bytes: usize| std::fs::write(pack.join(name), vec![0; bytes]).expect("written");
         write("pack-1.pack", 1000);
-        assert!(!Packs::of(directory.path()).need_bitmaps(), "a small one");
-        write("pack-2.pack", 2 << 20);
-        assert!(Packs::of(directory.path()).need_bitmaps(), "a large one");
-        write("multi-pack-index-1.bitmap", 10);
-        assert!(!Packs::of(directory.path()).need_bitmaps(), "a large one with bitmaps");
-        assert_eq!(Packs::of(directory.path()).count, 2);
+        assert_eq!(Packs::of(directory.path()).work(), None, "a small one");
+        write("pack-2.pack", 8 << 20);
+        assert_eq!(Packs::of(directory.path()).work(), Some(Work::Gather), "a large one");
+        write("pack-2.bitmap", 10);
+        assert_eq!(Packs::of(directory.path()).work(), None, "a large one with bitmaps");
+        write("pack-3.pack", 3 << 20);
+        assert_eq!(Packs::of(directory.path()).work(), Some(Work::Gather), "much beside it");
+        write("pack-3.pack", 1 << 20);
+        (4..=MOST).for_each(|number| write(&format!("pack-{number}.pack"), 10));
+        assert_eq!(Packs::of(directory.path()).work(), None, "little beside it");
+        write("pack-more.pack", 10);
+        assert_eq!(Packs::of(directory.path()).work(), Some(Work::Roll), "little, in many");
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     places: Gauge,
     waiting: Gauge,
     answers: Family<AnsweredHow, Counter>,
+    packed: Counter,
     pushes: Family<AnsweredHow, Counter>,
     answer_bytes: Gauge,
     upstreams: Upstreams,
@@ -92,6 +93,7 @@ impl Metrics {
             places: Gauge::default(),
             waiting: Gauge::default(),
             answers: Family::default(),
+            packed: Counter::default(),
             pushes: Family::default(),
             answer_bytes: Gauge::default(),
             upstreams: Upstreams::default(),
@@ -111,6 +113,8 @@ impl Metrics {
         registry.register("git_waiting", "Requests that wait for a git process", metrics.waiting.clone());
         let about = "Fetches answered, by how: made, joined to one that was being made, kept from before, or passed to git for one client alone";
         registry.register("fetch_answers", about, metrics.answers.clone());
+        let about = "Answers to fetches that were made without a git process";
+        registry.register("fetch_answers_packed", about, metrics.packed.clone());
         let about = "Pushes carried out, by how: here, or by git receive-pack";
         registry.register("pushes", about, metrics.pushes.clone());
         registry.register(
@@ -153,7 +157,8 @@ impl Metrics {
         self.places.set(whole(slots.long_free()));
         self.waiting.set(whole(slots.waiting()));
         self.answer_bytes.set(i64::try_from(answers.bytes).unwrap_or(i64::MAX));
-        let AnswerCounts { made, joined, kept, passed, .. } = answers;
+        let AnswerCounts { made, packed, joined, kept, passed, .. } = answers;
+        self.packed.inner().store(packed, Ordering::Relaxed);
         let pushes = repositories.pushes();
         for (how, count) in [("here", pushes.here()), ("git", pushes.by_git())] {
             self.pushes.get_or_create(&AnsweredHow { how }).inner().store(count, Ordering::Relaxed);

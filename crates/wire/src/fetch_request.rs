@@ -45,6 +45,31 @@ impl FetchRequest {
         self.lines.iter().filter_map(|line| line.strip_prefix(b"want "))
     }
 
+    /// The objects that the client has, by their names in hexadecimal.
+    pub fn haves(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().filter_map(|line| line.strip_prefix(b"have "))
+    }
+
+    /// Whether the client has said all that it has to say, and waits for the objects.
+    pub fn is_done(&self) -> bool {
+        self.says(b"done")
+    }
+
+    /// Whether the client takes no objects before it has said so.
+    pub fn waits_for_done(&self) -> bool {
+        self.says(b"wait-for-done")
+    }
+
+    /// Whether the client takes deltas of objects that it has.
+    pub fn takes_thin_packs(&self) -> bool {
+        self.says(b"thin-pack")
+    }
+
+    /// Whether the client takes deltas that name their base by how far it is before them.
+    pub fn takes_offsets(&self) -> bool {
+        self.says(b"ofs-delta")
+    }
+
     /// Whether the client has nothing yet that it could build on: what a clone asks.
     pub fn is_clone(&self) -> bool {
         !self.lines.iter().any(|line| line.starts_with(b"have "))

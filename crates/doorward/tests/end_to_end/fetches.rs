@@ -171,7 +171,6 @@ fn an_answer_is_kept_when_it_is_asked_for_a_second_time_and_says_how_long_it_is(
     let before = world.counts()[0];
     let first = world.ask(&arguments);
     world.check(&first, &commit);
-    assert_eq!(first.header("transfer-encoding"), "chunked", "{:?}", first.headers);
     await_that("what nobody asks for again is gone", || world.metric("fetch_answer_bytes") == 0);
     let second = world.ask(&arguments);
     await_that("the second is kept", || world.metric("fetch_answer_bytes") == second.body.len() as u64);
@@ -393,4 +392,60 @@ fn read_all(answers: Vec<TcpStream>) {
 
 fn files(directory: &Path) -> usize {
     std::fs::read_dir(directory).map_or(0, Iterator::count)
+}
+
+/// Of the answers that were made, those that git had no part in.
+fn packed(world: &World) -> [u64; 2] {
+    [world.metric("fetch_answers_total{how=\"made\"}"), world.metric("fetch_answers_packed_total")]
+}
+
+#[test]
+fn clones_and_fetches_are_packed_without_git_and_real_git_takes_them() {
+    let world = World::new(server());
+    let (git, url, directory) = (&world.git, &world.server.up().clone_url, world.server.directory());
+    git.ok(directory, &["clone", "-q", url, "reader"]);
+    let reader = directory.join("reader");
+    for number in 0..5 {
+        world.commit(&format!("file{number}"), format!("number {number}\n").repeat(100).as_bytes());
+        git.ok(&world.clone, &["tag", "-a", "-m", "x", &format!("v{number}")]);
+        git.ok(&world.clone, &["push", "-q", "--tags", "origin"]);
+        git.ok(&reader, &["pull", "-q"]);
+        git.ok(&reader, &["fsck", "--full", "--strict"]);
+        assert_eq!(git.ok(&reader, &["rev-parse", "HEAD"]), world.head());
+        // Tags come along.
+        git.ok(&reader, &["rev-parse", &format!("v{number}^{{commit}}")]);
+    }
+    git.ok(directory, &["clone", "-q", "--mirror", url, "mirror"]);
+    git.ok(directory, &["clone", "-q", "--branch", "v2", "--single-branch", url, "one"]);
+    let [made, packed] = packed(&world);
+    assert!(made >= 8 && made == packed, "{packed} of {made}");
+    // Histories that are cut off, and objects that are left out, are git's.
+    git.ok(directory, &["clone", "-q", "--depth", "1", url, "shallow"]);
+    git.ok(directory, &["clone", "-q", "--filter", "blob:none", url, "partial"]);
+    let after = self::packed(&world);
+    assert!(after[0] > made && after[1] == packed, "{after:?} after {made}");
+    git.ok(&directory.join("shallow"), &["fetch", "-q", "--unshallow"]);
+    for clone in ["shallow", "partial", "one", "mirror"] {
+        git.ok(&directory.join(clone), &["fsck", "--full"]);
+    }
+}
+
+#[test]
+fn a_clone_gets_the_pack_that_upkeep_has_left_and_what_came_since() {
+    let mut world = World::large(server(), 3);
+    // Stopping waits for upkeep that has begun.
+    world.server.restart();
+    let bare = world.server.bare("home/hello");
+    let names = std::fs::read_dir(bare.join("objects/pack")).expect("there").flatten().map(|entry| entry.path());
+    assert!(names.into_iter().any(|path| path.extension().is_some_and(|end| end == "bitmap")), "no bitmaps");
+    let (url, directory) = (world.server.url_of("home/hello"), world.server.directory().to_path_buf());
+    for (number, clone) in ["first", "second"].iter().enumerate() {
+        world.git.ok(&directory, &["clone", "-q", &url, clone]);
+        world.git.ok(&directory.join(clone), &["fsck", "--full", "--strict"]);
+        assert_eq!(world.git.ok(&directory.join(clone), &["rev-parse", "HEAD"]), world.head());
+        world.git.ok(&world.clone, &["remote", "set-url", "origin", &url]);
+        world.commit(&format!("since{number}"), b"since");
+    }
+    let [made, packed] = packed(&world);
+    assert!(made == 2 && packed == 2, "{packed} of {made}");
 }

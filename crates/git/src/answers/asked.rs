@@ -58,7 +58,8 @@ impl Repository {
             }
             Joined::Empty { reader, turn, others } => {
                 let (all, directory, asker) = (self.all.clone(), self.directory.clone(), self.asker);
-                let flight = Flight { all, directory, asker, key, spool: Arc::clone(reader.spool()), question };
+                let (spool, request, refs) = (Arc::clone(reader.spool()), request.clone(), snapshot);
+                let flight = Flight { all, directory, asker, key, spool, request, refs };
                 tokio::spawn(flight.carry_out(turn, others));
                 reader
             }

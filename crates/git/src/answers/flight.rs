@@ -1,4 +1,4 @@
-//! The making of one answer: one process, for all who want the answer, as long as anybody does.
+//! The making of one answer: once, here or by one process of git's, for all who want the answer, as long as anybody does.
 
 use std::convert::Infallible;
 use std::fs::File;
@@ -7,18 +7,23 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use doorward_packs::PackError;
+use doorward_rules::RepositoryId;
+use doorward_wire::FetchRequest;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::interval;
 
-use super::Key;
 use super::spool::{FillError, Spool, Stage};
+use super::{Key, here};
 use crate::fetch::upload_pack;
 use crate::line::{Asker, Place, Waiting};
 use crate::process::{Process, feed};
-use crate::{GitError, Repositories};
+use crate::refs::Snapshot;
+use crate::{GitError, ObjectFormat, Repositories};
 
 /// An answer that is to be made.
 pub(super) struct Flight {
@@ -27,7 +32,9 @@ pub(super) struct Flight {
     pub(super) asker: Asker,
     pub(super) key: Key,
     pub(super) spool: Arc<Spool>,
-    pub(super) question: Vec<u8>,
+    pub(super) request: FetchRequest,
+    /// The refs when it was asked.
+    pub(super) refs: Arc<Snapshot>,
 }
 
 impl Flight {
@@ -56,25 +63,71 @@ impl Flight {
     /// Whether all went well; if not, git has told the client why.
     async fn make(&self, waiting: Waiting, others: UnboundedReceiver<Waiting>) -> Result<bool, GitError> {
         let place = self.place(waiting, others).await;
+        self.spool.enter(Stage::Growing);
+        let mut held = pin!(self.hold(place));
+        let made = async { if self.make_here().await? { Ok(true) } else { self.let_git_make().await } };
+        tokio::select! {
+            made = made => made,
+            never = &mut held => match never {},
+        }
+    }
+
+    /// Makes it without git; whether that could be done.
+    async fn make_here(&self) -> Result<bool, GitError> {
+        let is_ours = self.refs.format == ObjectFormat::Sha1 && !self.refs.has_alternates && !self.request.is_partial();
+        let Some(objects) = self.all.stored.of(self.id(), &self.directory).filter(|_| is_ours) else {
+            return Ok(false);
+        };
+        let (spool, answers) = (Arc::clone(&self.spool), self.all.answers.clone());
+        let (request, refs, stop) = (self.request.clone(), Arc::clone(&self.refs), Stop::default());
+        let stopped = Arc::clone(&stop.0);
+        let making = tokio::task::spawn_blocking(move || {
+            here::make(&objects, &request, &refs, |piece| {
+                if stopped.load(Ordering::Relaxed) {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
+                spool.put(piece, || answers.make_room())
+            })
+        });
+        match making.await.map_err(|error| GitError::run("packing")(io::Error::other(error)))? {
+            Ok(()) => {
+                self.all.answers.count_packed();
+                Ok(true)
+            }
+            Err(PackError::Write(error)) => Err(self.cannot_write(error)),
+            Err(error) if self.spool.written() == 0 => {
+                tracing::debug!(repository = %self.id(), %error, "git is asked for an answer");
+                Ok(false)
+            }
+            Err(error) => {
+                tracing::warn!(repository = %self.id(), %error, "what was packed here broke off; git is asked for a while");
+                self.all.stored.distrust(self.id());
+                Err(GitError::Run { what: "packing", source: io::Error::other(error.to_string()) })
+            }
+        }
+    }
+
+    fn id(&self) -> RepositoryId {
+        self.key.repository
+    }
+
+    fn cannot_write(&self, error: io::Error) -> GitError {
+        self.all.answers.trouble(&error);
+        GitError::file(self.all.answers.directory())(error)
+    }
+
+    async fn let_git_make(&self) -> Result<bool, GitError> {
         let mut command = upload_pack(&self.all.git, &self.directory, Some("version=2"));
         let (process, stdin, stdout) = Process::start("upload-pack", &mut command)?;
-        self.spool.enter(Stage::Growing);
         let stdout = File::from(stdout.into_owned_fd().map_err(GitError::run("upload-pack"))?);
         let (spool, answers) = (Arc::clone(&self.spool), self.all.answers.clone());
         let filling = tokio::task::spawn_blocking(move || spool.fill(stdout, || answers.make_room()));
-        let mut held = pin!(self.hold(place));
-        let fed_and_filled = async { tokio::join!(feed(io::Cursor::new(&self.question), stdin), filling) };
-        let (fed, filled) = tokio::select! {
-            both = fed_and_filled => both,
-            never = &mut held => match never {},
-        };
+        let question = self.request.to_bytes();
+        let (fed, filled) = tokio::join!(feed(io::Cursor::new(&question), stdin), filling);
         let written = match filled.map_err(|error| GitError::run("upload-pack")(io::Error::other(error)))? {
             Ok(written) => written,
             Err(FillError::Read(error)) => return Err(GitError::run("upload-pack")(error)),
-            Err(FillError::Write(error)) => {
-                self.all.answers.trouble(&error);
-                return Err(GitError::file(self.all.answers.directory())(error));
-            }
+            Err(FillError::Write(error)) => return Err(self.cannot_write(error)),
         };
         fed.map_err(GitError::run("upload-pack"))?;
         let status = process.wait().await?;
@@ -119,6 +172,16 @@ impl Drop for Flight {
         if matches!(self.spool.stage(), Stage::Waiting { .. } | Stage::Growing) {
             self.all.answers.broke(self.key, &self.spool, "it was given up");
         }
+    }
+}
+
+/// Tells a thread to stop when it is dropped.
+#[derive(Default)]
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod asked;
 mod flight;
+mod here;
 mod reader_output;
 mod room;
 mod spool;
@@ -52,6 +53,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Counts {
     made: AtomicU64,
+    packed: AtomicU64,
     joined: AtomicU64,
     kept: AtomicU64,
     passed: AtomicU64,
@@ -60,8 +62,10 @@ struct Counts {
 /// What became of questions so far, and what is kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AnswerCounts {
-    /// Answers that git made.
+    /// Answers that were made.
     pub made: u64,
+    /// Those of them that were packed here, without git.
+    pub packed: u64,
     /// Questions that were answered with what was being made for another.
     pub joined: u64,
     /// Questions that were answered with what had been kept.
@@ -156,9 +160,14 @@ impl Answers {
     }
 
     pub(crate) fn counts(&self) -> AnswerCounts {
-        let Counts { made, joined, kept, passed } = &self.0.counts;
-        let [made, joined, kept, passed] = [made, joined, kept, passed].map(|count| count.load(Ordering::Relaxed));
-        AnswerCounts { made, joined, kept, passed, bytes: self.0.room.used() }
+        let Counts { made, packed, joined, kept, passed } = &self.0.counts;
+        let counts = [made, packed, joined, kept, passed].map(|count| count.load(Ordering::Relaxed));
+        let [made, packed, joined, kept, passed] = counts;
+        AnswerCounts { made, packed, joined, kept, passed, bytes: self.0.room.used() }
+    }
+
+    fn count_packed(&self) {
+        self.0.counts.packed.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_passed(&self) {

@@ -186,11 +186,12 @@ impl Spool {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(FillError::Read(error)),
             };
-            self.append(&buffer[..length], &make_room).map_err(FillError::Write)?;
+            self.put(&buffer[..length], &make_room).map_err(FillError::Write)?;
         }
     }
 
-    fn append(&self, bytes: &[u8], make_room: impl Fn() -> bool) -> io::Result<()> {
+    /// Writes a piece. Blocks.
+    pub(crate) fn put(&self, bytes: &[u8], make_room: impl Fn() -> bool) -> io::Result<()> {
         let length = bytes.len() as u64;
         while !self.room.take(length) {
             if !make_room() {

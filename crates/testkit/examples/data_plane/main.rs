@@ -96,7 +96,7 @@ fn main() {
         ("8 clones at once, large, new", "8 clones", true, clones("large", 8, 1, true)),
         ("8 shallow clones at once, large, new", "8 clones", true, shallows("large", 8, 1, true)),
         ("fetch with nothing new, 8 clients of git", "fetch", false, Box::new(|p| nothing_new(p, &world))),
-        ("what is new, 32 who are each elsewhere", "fetch", false, Box::new(|p| updates(p, &world))),
+        ("10 to 41 new commits, 32 who are each elsewhere", "fetch", false, Box::new(|p| updates(p, &world))),
         ("small pushes, one after the other", "push", false, Box::new(|p| pushes(p, &world, 1, 10))),
         ("small pushes, 8 clients of git", "push", false, Box::new(|p| pushes(p, &world, 8, 3))),
         ("20 good requests a second", "request", true, Box::new(|p| good(p, &everything, false))),

@@ -76,10 +76,12 @@ impl World {
         command("fetch", flags.into_iter().chain(wants))
     }
 
-    /// What one asks who has all but some commits, a different number each time.
+    /// What one asks who has all but 10 to 41 commits, and names another number of those that it has each time: nobody has asked the
+    /// same before.
     fn update(&self) -> Vec<u8> {
-        let behind = 10 + self.number() % (self.history.len() - 20);
-        let haves = self.history[behind..].iter().take(16).map(|id| format!("have {id}"));
+        let number = self.number();
+        let (behind, named) = (10 + number % CONNECTIONS, 16 + number / CONNECTIONS);
+        let haves = self.history[behind..].iter().take(named).map(|id| format!("have {id}"));
         let want = format!("want {}", self.history[0]);
         let flags = ["thin-pack", "ofs-delta", "no-progress"].map(str::to_owned);
         command("fetch", flags.into_iter().chain([want]).chain(haves))
