@@ -35,12 +35,14 @@ impl Apart {
         &self.directory
     }
 
-    /// Makes them part of the repository; how many bytes there were. An index comes last: without it nobody looks for its pack.
+    /// Makes them part of the repository; how many bytes there were. An index comes last: without it nobody looks for its pack; and
+    /// first what keeps a pack from whoever would remove it because no ref leads to it yet.
     pub(crate) fn settle(self) -> Result<u64, GitError> {
         let (from, to) = (self.directory.join("pack"), self.objects.join("pack"));
         let entries = fs::read_dir(&from).map_err(GitError::file(&from))?.flatten();
         let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-        files.sort_by_key(|path| path.extension().is_some_and(|end| end == "idx"));
+        let has_end = |path: &Path, wanted: &str| path.extension().is_some_and(|end| end == wanted);
+        files.sort_by_key(|path| (!has_end(path, "keep"), has_end(path, "idx")));
         let mut bytes = 0;
         for path in files {
             bytes += path.metadata().map_or(0, |data| data.len());

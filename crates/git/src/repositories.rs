@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use doorward_rules::{Action, Permit, RepositoryId, Target};
 use doorward_wire::RefName;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, OwnedRwLockReadGuard, RwLock};
 use tokio_util::task::TaskTracker;
 
 use crate::answers::{AnswerCounts, Answers, CacheSettings, directory as answers_directory};
@@ -26,7 +27,7 @@ pub struct Repositories {
     pub(crate) tasks: TaskTracker,
     pub(crate) upkeep: Upkeep,
     pub(crate) answers: Answers,
-    swept: Arc<Mutex<HashMap<RepositoryId, Arc<OnceCell<()>>>>>,
+    swept: Arc<Mutex<HashMap<RepositoryId, Arc<Swept>>>>,
     pub(crate) snapshots: Arc<Snapshots>,
     pub(crate) stored: Arc<Stored>,
     pub(crate) pushes: Arc<PushCounts>,
@@ -41,6 +42,14 @@ pub struct Repository {
     pub(crate) directory: PathBuf,
     pub(crate) service: Service,
     pub(crate) asker: Asker,
+}
+
+/// Whether what killed processes left was removed of a repository.
+#[derive(Debug, Default)]
+struct Swept {
+    is_done: AtomicBool,
+    /// Held by those who work on it themselves; by the sweep alone.
+    at_work: Arc<RwLock<()>>,
 }
 
 /// A repository with a place for the process that is to work on it.
@@ -182,13 +191,33 @@ impl Repositories {
     /// # Errors
     /// [`GitError::File`] if something cannot be removed, [`GitError::Busy`] if a process of a former server goes on.
     pub async fn sweep(&self, id: RepositoryId) -> Result<(), GitError> {
-        let cell = Arc::clone(self.swept.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default());
-        cell.get_or_try_init(|| sweep::sweep(self.directory(id))).await.copied()
+        let swept = self.swept(id);
+        if swept.is_done.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _alone = swept.at_work.write().await;
+        if swept.is_done.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let done = sweep::sweep(self.directory(id)).await;
+        if done.is_err() {
+            swept.is_done.store(false, Ordering::Release);
+        }
+        done
     }
 
     /// Lets the next push sweep again: a process was killed while it worked on this repository.
     pub(crate) fn must_sweep(&self, id: RepositoryId) {
-        self.swept.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.swept(id).is_done.store(false, Ordering::Release);
+    }
+
+    /// Keeps the sweep from what is being done to a repository by no process of git's, until what this returns is dropped.
+    pub(crate) async fn at_work(&self, id: RepositoryId) -> OwnedRwLockReadGuard<()> {
+        Arc::clone(&self.swept(id).at_work).read_owned().await
+    }
+
+    fn swept(&self, id: RepositoryId) -> Arc<Swept> {
+        Arc::clone(self.swept.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default())
     }
 
     pub(crate) fn directory(&self, id: RepositoryId) -> PathBuf {

@@ -57,8 +57,9 @@ impl Stored {
 /// Closes what was not used for longest, until the rest is not too much.
 fn make_room(all: &mut HashMap<RepositoryId, Kept>, but: RepositoryId) {
     loop {
-        let (bytes, open) =
-            all.values().fold((0, 0), |(bytes, open), kept| (bytes + kept.objects.size(), open + kept.objects.open()));
+        let (bytes, open) = all
+            .values()
+            .fold((0, 0), |(bytes, open), kept| (bytes + kept.objects.size(), open + FILES * kept.objects.open()));
         if bytes <= MOST_BYTES && open <= MOST_OPEN && all.len() <= MOST_OPEN {
             return;
         }
@@ -72,5 +73,7 @@ fn make_room(all: &mut HashMap<RepositoryId, Kept>, but: RepositoryId) {
 const DISTRUSTED: Duration = Duration::from_secs(600);
 /// Bytes of what is remembered of all packs.
 const MOST_BYTES: usize = 24 * 1024 * 1024;
-/// How many packs are open.
-const MOST_OPEN: usize = 400;
+/// How many files are open.
+const MOST_OPEN: usize = 1000;
+/// How many a pack has open: itself and, if it is large, its index.
+const FILES: usize = 2;

@@ -22,12 +22,14 @@ pub(crate) struct Upkeep {
 }
 
 /// The packs of a repository.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Packs {
     count: usize,
     bytes: u64,
     /// Bytes of the largest one that has bitmaps of what its commits lead to.
     base: u64,
+    /// The name of that.
+    base_name: Option<String>,
 }
 
 /// What is to be done to packs.
@@ -94,28 +96,25 @@ impl Repositories {
     /// Works on packs, and notes of each commit what it changes. What nothing leads to is kept, so that no push in flight loses an
     /// object it counts on; readers of a pack that goes keep it open or find the new one.
     async fn repack(&self, id: RepositoryId, directory: &Path, work: Work) -> Result<(), GitError> {
-        let mut work = work;
-        loop {
-            let arguments: &[&str] = match work {
-                // Bitmaps of the index over all would take those of the large pack away.
-                Work::Roll if Packs::of(directory).base > 0 => &["--geometric=2", "--write-midx"],
-                Work::Roll => &["--geometric=2", "--write-midx", "--write-bitmap-index"],
-                Work::Gather if self.git.is_at_least(2, 37) => &["--cruft", "--cruft-expiration=never", "-b"],
-                Work::Gather => &["-a", "-k", "-b"],
-            };
-            let mut command = self.git.command(directory);
-            command.args(["repack", "-d", "-l", "-q"]).args(arguments);
-            self.git.run_with("repack", &mut command, Importance::Low).await?;
-            let packs = Packs::of(directory);
-            if work == Work::Gather {
-                self.upkeep.gathered().insert(id, packs.bytes);
-                break;
-            }
-            // What was rolled together may have been so much that it took the large one in.
-            match packs.work() {
-                Some(Work::Gather) if self.work_on_packs(id, directory) == Some(Work::Gather) => work = Work::Gather,
-                _ => break,
-            }
+        let base = Packs::of(directory).base_name;
+        let arguments: &[&str] = match (work, &base) {
+            // Bitmaps of the index over all would take those of the large pack away.
+            (Work::Roll, Some(_)) => &["--geometric=2", "--write-midx"],
+            (Work::Roll, None) => &["--geometric=2", "--write-midx", "--write-bitmap-index"],
+            (Work::Gather, _) if self.git.is_at_least(2, 37) => &["--cruft", "--cruft-expiration=never", "-b"],
+            (Work::Gather, _) => &["-a", "-k", "-b"],
+        };
+        let mut command = self.git.command(directory);
+        command.args(["repack", "-d", "-l", "-q"]).args(arguments);
+        if let (Work::Roll, Some(base)) = (work, &base) {
+            command.arg(format!("--keep-pack={base}"));
+        }
+        let repacked = self.git.run_with("repack", &mut command, Importance::Low).await;
+        // Packs that have gone are not to be kept open for one that nobody asks about again.
+        self.stored.forget(id);
+        repacked?;
+        if work == Work::Gather {
+            self.upkeep.gathered().insert(id, Packs::of(directory).bytes);
         }
         let mut command = self.git.command(directory);
         command.args(["commit-graph", "write", "--reachable", "--changed-paths", "--split", "--no-progress"]);
@@ -157,12 +156,13 @@ impl Packs {
             packs.bytes += bytes;
             if bytes > packs.base && path.with_extension("bitmap").exists() {
                 packs.base = bytes;
+                packs.base_name = path.file_name().map(|name| name.to_string_lossy().into_owned());
             }
         }
         packs
     }
 
-    fn work(self) -> Option<Work> {
+    fn work(&self) -> Option<Work> {
         if self.bytes - self.base > SMALL.max(self.base / SHARE) {
             return Some(Work::Gather);
         }

@@ -1,12 +1,14 @@
 //! Whether everything is there that new objects need.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::difference::parents_first;
 use crate::reader::{Place, Reader};
-use crate::{Id, Kind, PackError, TreeEntries, tag_target};
+use crate::trees::{Before, DEEPEST};
+use crate::{Commit, Id, Kind, PackError, TreeEntries, tag_target};
 
 /// Sees to it that everything is there that some new objects need. What is complete already is not looked through: commits of which
-/// `is_complete` says so, and whatever is in a pack with bitmaps, which has all that it needs in itself.
+/// `is_complete` says so, and those of which there is a bitmap.
 ///
 /// # Errors
 /// [`PackError::Missing`] if something is not there; [`PackError::TooMuch`] if it takes too long to find out, or directories are
@@ -17,7 +19,7 @@ pub fn connected(
     deepest: usize,
     is_complete: impl Fn(&Id) -> bool,
 ) -> Result<(), PackError> {
-    let mut walk = Walk { reader, seen: HashSet::new(), deepest };
+    let mut walk = Walk { reader, seen: HashSet::new(), deepest: deepest.min(DEEPEST) };
     let mut open = Vec::new();
     for id in new {
         let mut id = *id;
@@ -37,17 +39,25 @@ pub fn connected(
             }
         }
     }
+    let mut commits = HashMap::new();
     while let Some(id) = open.pop() {
         if is_complete(&id) || !walk.first(id)? || walk.is_whole(&id)? {
             continue;
         }
-        let commit = walk.reader.commit(&id)?.ok_or(PackError::Damaged("a commit's parent is none"))?;
-        let mut old = Vec::with_capacity(commit.parents.len());
+        let commit = walk.commit(&id)?;
+        open.extend(&commit.parents);
+        commits.insert(id, commit);
+    }
+    for id in parents_first(commits.keys(), |id| commits.get(id).map_or(&[], |commit| &commit.parents)) {
+        let commit = &commits[&id];
+        let mut old = BTreeSet::new();
         for parent in &commit.parents {
-            old.push(walk.reader.commit(parent)?.ok_or(PackError::Damaged("a commit's parent is none"))?.tree);
+            old.insert(match commits.get(parent) {
+                Some(parent) => parent.tree,
+                None => walk.commit(parent)?.tree,
+            });
         }
-        open.extend(commit.parents);
-        walk.tree(commit.tree, &old, 0)?;
+        walk.tree(commit.tree, &old.into_iter().collect::<Vec<_>>(), 0)?;
     }
     Ok(())
 }
@@ -67,17 +77,23 @@ impl Walk<'_, '_> {
         Ok(self.seen.insert(id))
     }
 
-    /// Whether something is in a pack that has all that it needs in itself.
+    fn commit(&mut self, id: &Id) -> Result<Commit, PackError> {
+        self.reader.commit(id)?.ok_or(OTHER)
+    }
+
+    /// Whether it is known of a commit that all that it needs is beside it: there is a bitmap of that.
     fn is_whole(&mut self, id: &Id) -> Result<bool, PackError> {
-        match self.reader.place(id)? {
-            Place::Packed(pack, _) => Ok(self.reader.packs[pack].bitmaps()?.is_some()),
-            Place::Loose => Ok(false),
+        let Place::Packed(pack, _) = self.reader.place(id)? else { return Ok(false) };
+        let pack = &self.reader.packs[pack];
+        match (pack.bitmaps()?, pack.index.find(id)?) {
+            (Some(bitmaps), Some(place)) => Ok(bitmaps.has(place)),
+            _ => Ok(false),
         }
     }
 
     /// Looks through a tree, but for what stands at the same place in one of `old`, which are looked through, too.
     fn tree(&mut self, tree: Id, old: &[Id], depth: usize) -> Result<(), PackError> {
-        if old.contains(&tree) || !self.first(tree)? || self.is_whole(&tree)? {
+        if old.contains(&tree) || !self.first(tree)? {
             return Ok(());
         }
         if depth > self.deepest {
@@ -85,28 +101,18 @@ impl Walk<'_, '_> {
         }
         let object = self.reader.read(&tree)?;
         if object.kind != Kind::Tree {
-            return Err(PackError::Damaged("a tree is none"));
+            return Err(OTHER);
         }
-        let old: Vec<_> = old.iter().map(|old| self.reader.read(old)).collect::<Result<_, _>>()?;
-        let mut before = Vec::new();
-        for old in &old {
-            for entry in TreeEntries::of(&old.bytes) {
-                before.push(entry?);
-            }
+        let mut before = Before::default();
+        for old in old {
+            before.add(self.reader, old)?;
         }
-        let unchanged: HashSet<Id> = before.iter().map(|entry| entry.id).collect();
         for entry in TreeEntries::of(&object.bytes) {
             let entry = entry?;
             match entry.kind {
-                Some(_) if unchanged.contains(&entry.id) => {}
-                Some(Kind::Tree) => {
-                    let same = before.iter().filter(|old| old.kind == Some(Kind::Tree) && old.name == entry.name);
-                    let same: Vec<Id> = same.map(|old| old.id).collect();
-                    self.tree(entry.id, &same, depth + 1)?;
-                }
-                Some(_) if self.first(entry.id)? => {
-                    self.reader.place(&entry.id)?;
-                }
+                Some(_) if before.has(&entry.id) => {}
+                Some(Kind::Tree) => self.tree(entry.id, before.below(entry.name), depth + 1)?,
+                Some(kind) if self.first(entry.id)? && self.reader.kind(&entry.id)? != kind => return Err(OTHER),
                 Some(_) | None => {}
             }
         }
@@ -114,5 +120,6 @@ impl Walk<'_, '_> {
     }
 }
 
+const OTHER: PackError = PackError::Damaged("an object is of another kind than where it is named");
 /// How many objects are looked through.
 const MOST: usize = 10_000;

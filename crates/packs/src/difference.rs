@@ -1,6 +1,6 @@
 //! What whoever has some commits lacks of others: the commits between, and what is new in each.
 
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use crate::reader::Reader;
 use crate::trees::select_tree;
@@ -86,13 +86,47 @@ pub(crate) fn select_commits<'c>(
     for id in commits {
         selection.add(reader, *id)?;
     }
-    for id in commits {
+    let parents = |id: &Id| commit(id).map_or(&[][..], |commit| &commit.parents);
+    for id in &parents_first(commits.iter(), parents) {
         let found = commit(id).ok_or(PackError::Missing(*id))?;
-        let old = found.parents.iter().map(|parent| commit(parent).map(|parent| parent.tree));
-        let old: Option<Vec<Id>> = old.collect();
-        select_tree(reader, selection, found.tree, &old.ok_or(PackError::Missing(*id))?, 0)?;
+        let old: Option<BTreeSet<Id>> =
+            found.parents.iter().map(|parent| commit(parent).map(|parent| parent.tree)).collect();
+        let old: Vec<Id> = old.ok_or(PackError::Missing(*id))?.into_iter().collect();
+        select_tree(reader, selection, found.tree, &old, 0)?;
     }
     Ok(())
+}
+
+/// The same commits, each after those of its parents that are among them: a tree that stood in a history before and comes back is
+/// complete when what is new beside it is looked for.
+pub(crate) fn parents_first<'a, 'c>(
+    commits: impl Iterator<Item = &'a Id>,
+    parents: impl Fn(&Id) -> &'c [Id],
+) -> Vec<Id> {
+    let all: HashSet<Id> = commits.copied().collect();
+    let (mut order, mut done) = (Vec::with_capacity(all.len()), HashSet::with_capacity(all.len()));
+    for id in &all {
+        // Without a stack of calls: a history may be long.
+        let mut path = vec![(*id, 0)];
+        while let Some((id, next)) = path.pop() {
+            if done.contains(&id) {
+                continue;
+            }
+            match parents(&id).get(next) {
+                Some(parent) => {
+                    path.push((id, next + 1));
+                    if all.contains(parent) && !done.contains(parent) {
+                        path.push((*parent, 0));
+                    }
+                }
+                None => {
+                    done.insert(id);
+                    order.push(id);
+                }
+            }
+        }
+    }
+    order
 }
 
 /// A walk from the newest commits to the oldest, until all that is left is what they have.

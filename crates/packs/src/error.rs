@@ -19,6 +19,9 @@ pub enum PackError {
     /// An object is not there.
     #[error("object {0} is missing")]
     Missing(Id),
+    /// Nobody waits for it any more.
+    #[error("it was given up")]
+    Stopped,
     /// It would take more time or memory than it is worth here.
     #[error("too much to do here: {0}")]
     TooMuch(&'static str),

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -19,6 +20,9 @@ use crate::reader::Reader;
 pub struct Objects {
     directory: PathBuf,
     packs: Mutex<Listed>,
+    /// Bytes of memory and packs that were open when they were last listed.
+    bytes: AtomicUsize,
+    open: AtomicUsize,
 }
 
 /// The packs as they were listed last.
@@ -32,7 +36,7 @@ struct Listed {
 impl Objects {
     /// The objects in `directory`, which is the `objects` of a repository. Nothing is read yet.
     pub fn new(directory: PathBuf) -> Self {
-        Self { directory, packs: Mutex::default() }
+        Self { directory, packs: Mutex::default(), bytes: AtomicUsize::new(0), open: AtomicUsize::new(0) }
     }
 
     /// One who reads them as they are now.
@@ -52,14 +56,14 @@ impl Objects {
         Ok(Reader::new(self, others.iter().chain(&*own).cloned().collect()))
     }
 
-    /// Bytes of memory, about.
+    /// Bytes of memory, about, as far as is known without waiting.
     pub fn size(&self) -> usize {
-        self.lock().packs.iter().map(|pack| pack.size()).sum()
+        self.bytes.load(Ordering::Relaxed)
     }
 
-    /// How many packs are open.
+    /// How many packs are open, as far as is known without waiting.
     pub fn open(&self) -> usize {
-        self.lock().packs.len()
+        self.open.load(Ordering::Relaxed)
     }
 
     pub(crate) fn directory(&self) -> &Path {
@@ -70,22 +74,20 @@ impl Objects {
     pub(crate) fn packs(&self) -> Result<Arc<[Arc<Pack>]>, PackError> {
         let directory = self.directory.join("pack");
         let mut listed = self.lock();
-        let changed = match fs::metadata(&directory) {
-            Ok(data) => Some(data.modified()?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        let (is_there, changed) = match fs::metadata(&directory) {
+            Ok(data) => (true, Some(data.modified()?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (false, None),
             Err(error) => return Err(error.into()),
         };
         // What has changed a moment ago may change again without a sign.
-        let is_old = changed.is_some_and(|at| at.elapsed().is_ok_and(|age| age > TICK));
-        if is_old && listed.changed == changed {
+        let changed = changed.filter(|at| at.elapsed().is_ok_and(|age| age > TICK));
+        if changed.is_some() && listed.changed == changed {
+            self.bytes.store(listed.packs.iter().map(|pack| pack.size()).sum(), Ordering::Relaxed);
             return Ok(Arc::clone(&listed.packs));
         }
         let known: HashMap<&Path, &Arc<Pack>> = listed.packs.iter().map(|pack| (&*pack.path, pack)).collect();
         let mut packs: Vec<(SystemTime, Arc<Pack>)> = Vec::new();
-        let entries = match changed {
-            Some(_) => Some(fs::read_dir(&directory)?),
-            None => None,
-        };
+        let entries = if is_there { Some(fs::read_dir(&directory)?) } else { None };
         for entry in entries.into_iter().flatten() {
             let path = entry?.path();
             if path.extension() != Some(OsStr::new("idx")) || !is_pack(&path) {
@@ -96,6 +98,7 @@ impl Objects {
                 None => open(&path),
             };
             match found {
+                Ok(_) if packs.len() == MOST => return Err(PackError::TooMuch("more packs than are kept open")),
                 Ok(found) => packs.push(found),
                 // Upkeep has just taken it away.
                 Err(PackError::Read(error)) if error.kind() == io::ErrorKind::NotFound => {}
@@ -104,6 +107,8 @@ impl Objects {
         }
         packs.sort_by_key(|(modified, _)| Reverse(*modified));
         let packs: Arc<[Arc<Pack>]> = packs.into_iter().map(|(_, pack)| pack).collect();
+        self.open.store(packs.len(), Ordering::Relaxed);
+        self.bytes.store(packs.iter().map(|pack| pack.size()).sum(), Ordering::Relaxed);
         *listed = Listed { packs: Arc::clone(&packs), changed };
         Ok(packs)
     }
@@ -124,5 +129,7 @@ fn is_pack(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"pack-"))
 }
 
+/// How many packs of a repository are kept open.
+const MOST: usize = 500;
 /// How long a change may go unseen after another: clocks of file systems tick every few milliseconds, some every second or two.
 const TICK: std::time::Duration = std::time::Duration::from_secs(3);

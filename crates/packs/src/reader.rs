@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::Decompress;
 
@@ -21,6 +22,12 @@ pub struct Reader<'a> {
     known: HashMap<(usize, u64), Arc<Object>>,
     known_bytes: usize,
     state: Decompress,
+    /// How much may still be done, in bytes that are read or made.
+    budget: usize,
+    /// Set when nobody waits for what is done any more.
+    stop: Arc<AtomicBool>,
+    /// Whether packs were listed once more because something was missing.
+    is_listed_again: bool,
 }
 
 /// An object.
@@ -41,7 +48,22 @@ pub(crate) enum Place {
 impl<'a> Reader<'a> {
     pub(crate) fn new(objects: &'a Objects, packs: Arc<[Arc<Pack>]>) -> Self {
         let (known, state) = (HashMap::new(), Decompress::new(true));
-        Self { objects, packs, last: 0, known, known_bytes: 0, state }
+        let (stop, is_listed_again) = (Arc::default(), false);
+        Self { objects, packs, last: 0, known, known_bytes: 0, state, budget: BUDGET, stop, is_listed_again }
+    }
+
+    /// Gives up as soon as this is set.
+    pub fn stop_by(self, stop: Arc<AtomicBool>) -> Self {
+        Self { stop, ..self }
+    }
+
+    /// Counts what is done: whoever sends little may ask for much.
+    pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), PackError> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(PackError::Stopped);
+        }
+        self.budget = self.budget.checked_sub(bytes).ok_or(PackError::TooMuch("more than is looked through here"))?;
+        Ok(())
     }
 
     /// Whether an object is there.
@@ -70,7 +92,25 @@ impl<'a> Reader<'a> {
         if object.kind == Kind::Commit { Commit::read(&object.bytes).map(Some) } else { Ok(None) }
     }
 
+    /// Where an object is. Upkeep may have put it elsewhere since the packs were listed.
     pub(crate) fn find(&mut self, id: &Id) -> Result<Option<Place>, PackError> {
+        if let Some(found) = self.find_listed(id)? {
+            return Ok(Some(found));
+        }
+        if std::mem::replace(&mut self.is_listed_again, true) {
+            return Ok(None);
+        }
+        let now = self.objects.packs()?;
+        let is_known = |pack: &&Arc<Pack>| self.packs.iter().any(|known| Arc::ptr_eq(known, pack));
+        let new: Vec<Arc<Pack>> = now.iter().filter(|pack| !is_known(pack)).cloned().collect();
+        if new.is_empty() {
+            return Ok(None);
+        }
+        self.packs = self.packs.iter().cloned().chain(new).collect();
+        self.find_listed(id)
+    }
+
+    fn find_listed(&mut self, id: &Id) -> Result<Option<Place>, PackError> {
         for place in std::iter::once(self.last).chain((0..self.packs.len()).filter(|place| *place != self.last)) {
             let Some(pack) = self.packs.get(place) else { continue };
             if let Some(found) = pack.index.find(id)? {
@@ -104,14 +144,12 @@ impl<'a> Reader<'a> {
             let head = file.head(at)?;
             let base = match head.form {
                 Form::Whole(kind) => {
+                    self.spend(usize::try_from(head.size).unwrap_or(usize::MAX))?;
                     let bytes = inflate_at(&file.file, at + head.length, head.size, &mut self.state)?;
                     break self.remember(pack, at, Object { kind, bytes });
                 }
                 Form::DeltaBehind(distance) => at.checked_sub(distance).filter(|_| distance > 0),
-                Form::DeltaOf(base) => match file.index.find(&base)? {
-                    Some(place) => Some(file.index.offset(place)?),
-                    None => None,
-                },
+                Form::DeltaOf(base) => file.index.find(&base)?.map(|place| file.index.offset(place)).transpose()?,
             };
             deltas.push((at, at + head.length, head.size));
             at = base.filter(|_| deltas.len() <= DEEPEST).ok_or(PackError::Damaged("a delta has no base"))?;
@@ -119,9 +157,25 @@ impl<'a> Reader<'a> {
         for (at, data, size) in deltas.into_iter().rev() {
             let delta = inflate_at(&file.file, data, size, &mut self.state)?;
             let bytes = delta::apply(&object.bytes, &delta)?;
+            self.spend(delta.len() + bytes.len())?;
             object = self.remember(pack, at, Object { kind: object.kind, bytes });
         }
         Ok(object)
+    }
+
+    /// What kind of object it is, without reading more of it than that takes.
+    pub(crate) fn kind(&mut self, id: &Id) -> Result<Kind, PackError> {
+        let Place::Packed(pack, mut at) = self.place(id)? else { return Ok(self.read(id)?.kind) };
+        let file = Arc::clone(&self.packs[pack]);
+        for _ in 0..DEEPEST {
+            let base = match file.head(at)?.form {
+                Form::Whole(kind) => return Ok(kind),
+                Form::DeltaBehind(distance) => at.checked_sub(distance).filter(|_| distance > 0),
+                Form::DeltaOf(base) => file.index.find(&base)?.map(|place| file.index.offset(place)).transpose()?,
+            };
+            at = base.ok_or(PackError::Damaged("a delta has no base"))?;
+        }
+        Err(PackError::Damaged("a delta has no base"))
     }
 
     fn remember(&mut self, pack: usize, offset: u64, object: Object) -> Arc<Object> {
@@ -138,8 +192,10 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Bytes that are read or made for one answer at most: half a second's work, about.
+const BUDGET: usize = 512 * 1024 * 1024;
 /// How many deltas one upon the other are followed.
-const DEEPEST: usize = 4096;
+const DEEPEST: usize = 512;
 /// Bytes of objects that are remembered.
 const MOST_KNOWN: usize = 8 * 1024 * 1024;
 /// Bytes that one takes beside its own.

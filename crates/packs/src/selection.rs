@@ -64,11 +64,6 @@ impl Selection {
         }
     }
 
-    /// Whether an object is among those that are packed one by one.
-    pub(crate) fn has_chosen(&self, id: &Id) -> bool {
-        self.is_chosen.contains(id)
-    }
-
     /// Adds the tags, of pairs of a tag and what it leads to in the end, that lead to what is in it.
     ///
     /// # Errors

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use crate::reader::Reader;
 use crate::{Id, Kind, PackError, Selection, TreeEntries};
 
-/// Selects a tree and all in it but what stands at the same place in one of the `old` ones, whose every object is selected already,
-/// will be, or is with whoever gets this.
+/// Selects a tree and all in it but what stands at the same place in one of the `old` ones, whose every object is selected already or
+/// is with whoever gets this.
 pub(crate) fn select_tree(
     reader: &mut Reader<'_>,
     selection: &mut Selection,
@@ -20,18 +20,11 @@ pub(crate) fn select_tree(
     if depth > DEEPEST {
         return Err(PackError::TooMuch("directories are nested too deeply"));
     }
-    let (mut unchanged, mut below) = (HashSet::new(), HashMap::<Vec<u8>, Vec<Id>>::new());
+    let mut before = Before::default();
     for old in old {
-        let object = reader.read(old)?;
-        for entry in TreeEntries::of(&object.bytes) {
-            let entry = entry?;
-            unchanged.insert(entry.id);
-            if entry.kind == Some(Kind::Tree) {
-                below.entry(entry.name.into()).or_default().push(entry.id);
-            }
-        }
+        before.add(reader, old)?;
     }
-    selection.there.extend(old.iter().chain(&unchanged));
+    selection.there.extend(old.iter().chain(&before.ids));
     let object = reader.read(&tree)?;
     if object.kind != Kind::Tree {
         return Err(PackError::Damaged("a tree is none"));
@@ -39,10 +32,9 @@ pub(crate) fn select_tree(
     for entry in TreeEntries::of(&object.bytes) {
         let entry = entry?;
         match entry.kind {
-            Some(_) if unchanged.contains(&entry.id) => {}
+            Some(_) if before.has(&entry.id) => {}
             Some(Kind::Tree) => {
-                let old = below.get(entry.name).map_or(&[][..], Vec::as_slice);
-                select_tree(reader, selection, entry.id, old, depth + 1)?;
+                select_tree(reader, selection, entry.id, before.below(entry.name), depth + 1)?;
             }
             Some(_) => {
                 selection.add(reader, entry.id)?;
@@ -54,5 +46,46 @@ pub(crate) fn select_tree(
     Ok(())
 }
 
-/// How deeply directories may be nested: as git has it by default, rounded down.
-const DEEPEST: usize = 2000;
+/// What stands in some trees.
+#[derive(Debug, Default)]
+pub(crate) struct Before {
+    ids: HashSet<Id>,
+    directories: HashMap<Vec<u8>, Vec<Id>>,
+}
+
+impl Before {
+    /// Takes in what stands in one more. A commit of another repository is no object that is here, whatever else has its name.
+    pub(crate) fn add(&mut self, reader: &mut Reader<'_>, tree: &Id) -> Result<(), PackError> {
+        let tree = reader.read(tree)?;
+        for entry in TreeEntries::of(&tree.bytes) {
+            let entry = entry?;
+            reader.spend(EACH)?;
+            if entry.kind.is_none() {
+                continue;
+            }
+            self.ids.insert(entry.id);
+            if entry.kind == Some(Kind::Tree) {
+                let same = self.directories.entry(entry.name.into()).or_default();
+                if !same.contains(&entry.id) {
+                    same.push(entry.id);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an object stands in one of them.
+    pub(crate) fn has(&self, id: &Id) -> bool {
+        self.ids.contains(id)
+    }
+
+    /// The directories of this name.
+    pub(crate) fn below(&self, name: &[u8]) -> &[Id] {
+        self.directories.get(name).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// What an entry costs beside its bytes.
+const EACH: usize = 64;
+/// How deeply directories may be nested here; deeper ones take more of a thread's stack than it may have.
+pub(crate) const DEEPEST: usize = 500;

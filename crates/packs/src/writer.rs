@@ -48,7 +48,9 @@ pub fn write(
     let objects = selection.count() as u64;
     let count = u32::try_from(objects).map_err(|_| PackError::TooMuch("more objects than a pack can have"))?;
     let mut out = Out { take, sum: Sha1::new(), at: 0 };
-    if let Some((file, length)) = selection.whole_pack(reader)? {
+    if client.offsets
+        && let Some((file, length)) = selection.whole_pack(reader)?
+    {
         out.copy(&file, 0, length, false)?;
         return Ok(Written { objects, bytes: out.at });
     }
@@ -56,7 +58,11 @@ pub fn write(
         Some(base) => base_pieces(reader, base, client)?,
         None => Vec::new(),
     };
-    let chosen = selection.chosen.iter().map(|id| Ok((*id, how(reader, selection, client, id)?)));
+    let mut places = HashMap::with_capacity(selection.chosen.len());
+    for id in &selection.chosen {
+        places.insert(*id, reader.place(id)?);
+    }
+    let chosen = selection.chosen.iter().map(|id| Ok((*id, how(reader, selection, client, (id, &places))?)));
     let chosen = chosen.collect::<Result<Vec<_>, PackError>>()?;
 
     let mut head = b"PACK\0\0\0\x02".to_vec();
@@ -134,6 +140,7 @@ fn base_pieces(reader: &mut Reader<'_>, base: &Base, client: Client) -> Result<V
             continue;
         }
         let head = heads.at(begin)?;
+        check(begin, head, end)?;
         let of = match head.form {
             Form::Whole(_) => None,
             Form::DeltaBehind(distance) => {
@@ -276,9 +283,15 @@ impl<'p> Heads<'p> {
     }
 }
 
-/// How an object that is packed by itself is best written.
-fn how(reader: &mut Reader<'_>, selection: &Selection, client: Client, id: &Id) -> Result<How, PackError> {
-    let Place::Packed(place, offset) = reader.place(id)? else {
+/// How an object that is packed by itself is best written. All those have one place each from which they are taken: else one might
+/// be written as a delta of another, and that as one of the first.
+fn how(
+    reader: &mut Reader<'_>,
+    selection: &Selection,
+    client: Client,
+    (id, places): (&Id, &HashMap<Id, Place>),
+) -> Result<How, PackError> {
+    let Some(&Place::Packed(place, offset)) = places.get(id) else {
         reader.read(id)?;
         return Ok(How::Anew);
     };
@@ -286,6 +299,7 @@ fn how(reader: &mut Reader<'_>, selection: &Selection, client: Client, id: &Id) 
     let head = pack.head(offset)?;
     let order = pack.order()?;
     let end = order.end(order.rank(offset)?);
+    check(offset, head, end)?;
     let (of, at) = match head.form {
         Form::Whole(_) => return Ok(How::Lying { pack: place, begin: offset, end }),
         Form::DeltaBehind(distance) => {
@@ -297,19 +311,23 @@ fn how(reader: &mut Reader<'_>, selection: &Selection, client: Client, id: &Id) 
             (of, pack.index.offset(found)?)
         }
     };
-    // A base that is taken from elsewhere might be a delta of this one there.
-    let is_packed = match selection.has_chosen(&of) {
-        true => reader.place(&of)? == Place::Packed(place, at),
-        false => match &selection.base {
+    let is_packed = match places.get(&of) {
+        Some(base) => *base == Place::Packed(place, at),
+        None => match &selection.base {
             Some(base) => rank(reader, base.pack, &of)?.is_some_and(|rank| base.bits.has(rank)),
             None => false,
         },
     };
-    if is_packed || (client.thin && selection.there.contains(&of) && !selection.has_chosen(&of)) {
+    if is_packed || (client.thin && selection.there.contains(&of) && !places.contains_key(&of)) {
         return Ok(How::Delta { pack: place, of, size: head.size, begin: offset + head.length, end });
     }
     reader.read_at(place, offset)?;
     Ok(How::Anew)
+}
+
+/// Sees to it that an entry is not shorter than its head.
+fn check(begin: u64, head: EntryHead, end: u64) -> Result<(), PackError> {
+    if begin + head.length < end { Ok(()) } else { Err(PackError::Damaged("an entry of a pack ends too soon")) }
 }
 
 /// An entry made from what an object holds.

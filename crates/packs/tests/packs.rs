@@ -4,8 +4,10 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
-use doorward_packs::{Client, Id, Objects, PackError, Selection, difference, everything, write};
+use doorward_packs::{Client, Id, Objects, PackError, Selection, connected, difference, everything, write};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -117,6 +119,12 @@ fn history(from: usize, to: usize) -> String {
         }
         let lines: String = (0..40).map(|line| format!("line {line} of {}\n", (number / 3 + line) % 17)).collect();
         text += &format!("M 644 inline src/deep/part{}/f{}.txt\ndata {}\n{lines}", number % 4, number % 9, lines.len());
+        // Something beside what never changes is changed and changed back.
+        let state = if number % 2 == 0 { "there" } else { "back\n" };
+        text += &format!("M 644 inline flip/state\ndata 5\n{state}\n");
+        if number == 1 {
+            text += "M 644 inline flip/constant\ndata 2\nc\nM 644 inline flip/deep/constant\ndata 2\nd\n";
+        }
         if number % 7 == 0 {
             text += &format!("R src/deep/part{} moved/part{number}\n", number % 4);
         }
@@ -250,6 +258,98 @@ fn whoever_has_some_gets_the_rest_as_deltas_of_it() {
     assert!(thin < whole, "{thin} and {whole}");
 }
 
+/// A tree that comes back is as new to whoever has nothing of it as it was the first time.
+#[test]
+fn what_was_changed_and_changed_back_is_there_for_whoever_did_not_have_it() {
+    let repository = Repository::with_history(3);
+    let (base, odd) = (repository.ids(&["rev-parse", "main"]), 0o100_644);
+    let blob = |text: &str| {
+        String::from_utf8(repository.git_with(&["hash-object", "-w", "--stdin"], text.as_bytes())).expect("text")
+    };
+    let tree = |changed: &str| {
+        let entries =
+            format!("{odd:o} blob {}\ta\n{odd:o} blob {}\tb\n", blob(changed).trim(), blob("constant").trim());
+        let inner = String::from_utf8(repository.git_with(&["mktree"], entries.as_bytes())).expect("text");
+        let outer = format!("040000 tree {}\td\n{odd:o} blob {}\tc\n", inner.trim(), blob("another constant").trim());
+        String::from_utf8(repository.git_with(&["mktree"], outer.as_bytes())).expect("text").trim().to_owned()
+    };
+    let mut tip = base[0].to_string();
+    for text in ["one", "two", "one", "three", "two"] {
+        let commit = ["-c", "user.name=A", "-c", "user.email=a@b", "commit-tree", &tree(text), "-p", &tip, "-m", text];
+        tip = repository.git(&commit).trim().to_owned();
+    }
+    repository.git(&["update-ref", "refs/heads/main", &tip]);
+    check_difference(&repository, &[id(&tip)], &base, GIT);
+    check_everything(&repository, &[id(&tip)], GIT);
+}
+
+#[test]
+fn one_commit_with_a_hundred_thousand_parents_is_not_looked_through() {
+    let repository = Repository::with_history(5);
+    let main = repository.git(&["rev-parse", "main"]);
+    let tree = repository.git(&["rev-parse", "main~1^{tree}"]);
+    let parents = format!("parent {}\n", main.trim()).repeat(100_000);
+    let text = format!("tree {}\n{parents}author A <a@b> 1 +0000\ncommitter A <a@b> 1 +0000\n\nx\n", tree.trim());
+    let commit = repository.git_with(&["hash-object", "-w", "-t", "commit", "--stdin"], text.as_bytes());
+    let commit = id(&String::from_utf8(commit).expect("text"));
+    let objects = repository.reads();
+    let mut reader = objects.reader().expect("a reader");
+    connected(&mut reader, &[commit], 2048, |id| id.to_string() == main.trim()).expect("all is there");
+    check_difference(&repository, &[commit], &[id(&main)], GIT);
+}
+
+#[test]
+fn what_is_asked_for_with_too_much_work_is_left_to_git() {
+    let repository = Repository::new();
+    let lines: String = (0..20_000).map(|number| format!("M 644 :1 f{number}\n")).collect();
+    let mut stream =
+        format!("blob\nmark :1\ndata 1\nx\ncommit refs/heads/main\ncommitter A <a@b> 1 +0000\ndata 1\nx\n{lines}\n");
+    for number in 0..300 {
+        stream += &format!(
+            "commit refs/heads/main\ncommitter A <a@b> {number} +0000\ndata 1\nx\nM 644 inline n\ndata 3\n{number:03}\n"
+        );
+    }
+    repository.import(&stream);
+    let (objects, main) = (repository.reads(), repository.ids(&["rev-parse", "main", "main~300"]));
+    let mut reader = objects.reader().expect("a reader");
+    let asked = difference(&mut reader, &main[..1], &main[1..]).and_then(|found| found.select(&mut reader));
+    assert!(matches!(asked, Err(PackError::TooMuch(_))), "{asked:?}");
+    let stop = Arc::new(AtomicBool::new(true));
+    let mut stopped = objects.reader().expect("a reader").stop_by(stop);
+    assert!(matches!(everything(&mut stopped, &main[..1]), Err(PackError::Stopped)));
+}
+
+/// Two packs have the same two objects, each as a delta of the other.
+#[test]
+fn deltas_that_lead_in_circles_over_packs_are_not_sent() {
+    let repository = Repository::new();
+    let texts: Vec<String> = (0..2)
+        .map(|number| (0..400).map(|line| format!("line {line} {}\n", if line == 9 { number } else { 7 })).collect())
+        .collect();
+    let pack = |first: usize| {
+        let part = Repository::new();
+        let ids = [first, 1 - first].map(|number| {
+            let id = part.git_with(&["hash-object", "-w", "--stdin"], texts[number].as_bytes());
+            String::from_utf8(id).expect("text").trim().to_owned()
+        });
+        // The one that is named last becomes a delta of the one before it.
+        let list = format!("{} a\n{} a\n", ids[0], ids[1]);
+        part.git_with(&["pack-objects", "-q", "--window=2", "--stdout"], list.as_bytes())
+    };
+    for first in 0..2 {
+        repository.take(&pack(first));
+    }
+    let blob = |text: &str| {
+        String::from_utf8(repository.git_with(&["hash-object", "--stdin"], text.as_bytes())).expect("text")
+    };
+    let entries = format!("100644 blob {}\ta\n100644 blob {}\tb\n", blob(&texts[0]).trim(), blob(&texts[1]).trim());
+    let tree = String::from_utf8(repository.git_with(&["mktree"], entries.as_bytes())).expect("text");
+    let commit = ["-c", "user.name=A", "-c", "user.email=a@b", "commit-tree", tree.trim(), "-m", "x"];
+    let commit = id(&repository.git(&commit));
+    repository.git(&["update-ref", "refs/heads/main", &commit.to_string()]);
+    check_everything(&repository, &[commit], GIT);
+}
+
 #[test]
 fn what_one_has_of_a_history_of_its_own_bounds_nothing() {
     let repository = Repository::with_history(20);
@@ -311,7 +411,7 @@ fn what_upkeep_takes_away_is_read_on_and_what_it_puts_in_its_place_is_found() {
     repository.git(&["repack", "-a", "-d", "-b", "-q"]);
     assert!(everything(&mut before, &tip).is_ok(), "the packs of then are open still");
     let newest = repository.ids(&["rev-parse", "main"]);
-    assert!(!before.has(&newest[0]).expect("read"), "it came after the reader began");
+    assert!(before.has(&newest[0]).expect("read"), "packs are listed once more for what is missing");
     let mut after = objects.reader().expect("a reader");
     assert!(after.has(&newest[0]).expect("read"));
     assert_eq!(objects.open(), 1);

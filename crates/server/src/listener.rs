@@ -169,8 +169,16 @@ async fn serve_one(
             .keep_alive_timeout(limits.head_time)
             .serve_connection(TokioIo::new(stream), service);
         let stalled = activity.stalled_for(limits.idle_time);
+        // HTTP/1 has a time-out for a client that does not go on; HTTP/2 has none for one that never begins, or that only keeps the
+        // connection alive.
+        let enough = async {
+            tokio::select! {
+                () = ready_to_stop => {}
+                () = activity.quiet_for(limits.head_time) => {}
+            }
+        };
         tokio::select! {
-            ended = until_finished(connection, ready_to_stop, &activity, limits.head_time) => ended?,
+            ended = until_finished(connection, enough, &activity) => ended?,
             // Nothing is written to a client that opens no window, so the time-out for writing never meets it.
             () = stalled => return Err("the client took nothing of an answer".into()),
         }
@@ -180,7 +188,7 @@ async fn serve_one(
             .header_read_timeout(limits.head_time)
             .max_buf_size(limits.head_bytes.max(SMALLEST_BUFFER))
             .serve_connection(TokioIo::new(stream), service);
-        until_finished(connection, ready_to_stop, &activity, limits.head_time).await?;
+        until_finished(connection, ready_to_stop, &activity).await?;
     }
     Ok(())
 }
@@ -194,20 +202,17 @@ async fn ready_to_stop(mut stopping: Stopping, activity: Activity, patience: Dur
     let _ = timeout(patience, activity.quiet_for(MOMENT)).await;
 }
 
-/// Drives a connection to its end. Once it may stop, or has had no request for `idle`, it takes no further one; and if
-/// its client does not let go then, it is dropped. For HTTP/1 hyper has a time-out of its own; HTTP/2 has none for a
-/// client that never begins, or that only keeps the connection alive.
+/// Drives a connection to its end. Once it has had enough it takes no further request; and if its client does not let go then, it is
+/// dropped.
 async fn until_finished<C: GracefulConnection>(
     connection: C,
-    ready_to_stop: impl Future<Output = ()>,
+    enough: impl Future<Output = ()>,
     activity: &Activity,
-    idle: Duration,
 ) -> Result<(), C::Error> {
     let mut connection = pin!(connection);
     tokio::select! {
         ended = &mut connection => return ended,
-        () = ready_to_stop => {}
-        () = activity.quiet_for(idle) => {}
+        () = enough => {}
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {

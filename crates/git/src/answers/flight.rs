@@ -82,14 +82,19 @@ impl Flight {
         let (request, refs, stop) = (self.request.clone(), Arc::clone(&self.refs), Stop::default());
         let stopped = Arc::clone(&stop.0);
         let making = tokio::task::spawn_blocking(move || {
-            here::make(&objects, &request, &refs, |piece| {
+            here::make(&objects, &request, &refs, Arc::clone(&stopped), |piece| {
                 if stopped.load(Ordering::Relaxed) {
                     return Err(io::ErrorKind::BrokenPipe.into());
                 }
                 spool.put(piece, || answers.make_room())
             })
         });
-        match making.await.map_err(|error| GitError::run("packing")(io::Error::other(error)))? {
+        let made = making.await.unwrap_or_else(|error| {
+            tracing::error!(repository = %self.id(), %error, "an answer was not packed for a mistake in this program");
+            self.all.stored.distrust(self.id());
+            Err(PackError::TooMuch("it could not be packed"))
+        });
+        match made {
             Ok(()) => {
                 self.all.answers.count_packed();
                 Ok(true)

@@ -1,6 +1,8 @@
 //! An answer to a fetch that is made here, of the packs as they lie, without git (gitprotocol-v2, "fetch").
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use doorward_packs::{Client, Id, Objects, PackError, Reader, Selection, difference, everything, write};
 use doorward_wire::{FetchRequest, PktLine};
@@ -12,17 +14,19 @@ use crate::refs::Snapshot;
 /// All that is wanted must be there. Of a client whose own history is cut off or has gaps nothing may be asked.
 ///
 /// # Errors
-/// [`PackError`] if git has to be asked, or if a piece is not taken. Nothing was given away before, but for damage that only shows
-/// while it is.
+/// [`PackError`] if git has to be asked, or if a piece is not taken. Nothing was given away before all that may be amiss was looked at,
+/// but for a disk that fails meanwhile.
 pub(super) fn make(
     objects: &Objects,
     request: &FetchRequest,
     refs: &Snapshot,
+    stop: Arc<AtomicBool>,
     put: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<(), PackError> {
-    let mut reader = objects.reader()?;
+    let mut reader = objects.reader()?.stop_by(stop);
     let (wants, haves) = (ids(request.wants())?, ids(request.haves())?);
-    let mut out = Frames { put, frame: Vec::with_capacity(FRAME), everywhere: request.takes_side_band_anywhere() };
+    let everywhere = request.takes_side_band_anywhere();
+    let mut out = Frames { put, before: Vec::new(), frame: Vec::with_capacity(FRAME), everywhere };
     let mut selection = if haves.is_empty() {
         everything(&mut reader, &wants)?
     } else {
@@ -34,20 +38,20 @@ pub(super) fn make(
             (true, false) => Some(found.select(&mut reader)?),
         };
         if !request.is_done() {
-            out.line(b"acknowledgments\n")?;
+            out.line(b"acknowledgments\n");
             if found.common.is_empty() {
-                out.line(b"NAK\n")?;
+                out.line(b"NAK\n");
             }
             for have in &found.common {
-                out.line(format!("ACK {have}\n").as_bytes())?;
+                out.line(format!("ACK {have}\n").as_bytes());
             }
             if is_over {
-                out.line(b"ready\n")?;
+                out.line(b"ready\n");
             }
         }
         let Some(selection) = selection else { return out.end() };
         if !request.is_done() {
-            out.bare(b"0001")?;
+            out.before.extend_from_slice(b"0001");
         }
         selection
     };
@@ -63,13 +67,13 @@ fn send(
     request: &FetchRequest,
     mut out: Frames<impl FnMut(&[u8]) -> io::Result<()>>,
 ) -> Result<(), PackError> {
-    out.line(b"packfile\n")?;
+    out.line(b"packfile\n");
     if request.wants_progress() {
-        out.progress(&format!("Total {}, as they lie\n", selection.count()))?;
+        let text = format!("Total {}, as they lie\n", selection.count());
+        out.before.extend(PktLine::side_band(2, text.as_bytes()));
     }
     let client = Client { thin: request.takes_thin_packs(), offsets: request.takes_offsets() };
     write(reader, selection, client, |piece| out.pack(piece))?;
-    out.flush()?;
     out.end()
 }
 
@@ -96,6 +100,8 @@ fn ids<'a>(names: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Id>, PackError> 
 /// Packets of the protocol. A pack comes in the first of three bands (gitprotocol-common, "side-band").
 struct Frames<P> {
     put: P,
+    /// What goes out with the first packet of the pack: until then git can still be asked instead.
+    before: Vec<u8>,
     /// What of a pack has not been given away yet, as a packet whose length is still to be written.
     frame: Vec<u8>,
     /// Whether every line comes in a band.
@@ -103,17 +109,11 @@ struct Frames<P> {
 }
 
 impl<P: FnMut(&[u8]) -> io::Result<()>> Frames<P> {
-    fn line(&mut self, line: &[u8]) -> Result<(), PackError> {
-        let mut packet = Vec::with_capacity(line.len() + 5);
+    fn line(&mut self, line: &[u8]) {
         match self.everywhere {
-            true => packet.extend(PktLine::side_band(1, line)),
-            false => PktLine::write(line, &mut packet),
+            true => self.before.extend(PktLine::side_band(1, line)),
+            false => PktLine::write(line, &mut self.before),
         }
-        self.bare(&packet)
-    }
-
-    fn progress(&mut self, text: &str) -> Result<(), PackError> {
-        self.bare(&PktLine::side_band(2, text.as_bytes()))
     }
 
     fn pack(&mut self, mut piece: &[u8]) -> io::Result<()> {
@@ -131,7 +131,14 @@ impl<P: FnMut(&[u8]) -> io::Result<()>> Frames<P> {
         Ok(())
     }
 
+    /// Gives away what there is.
     fn give(&mut self) -> io::Result<()> {
+        if !self.before.is_empty() {
+            (self.put)(&std::mem::take(&mut self.before))?;
+        }
+        if self.frame.is_empty() {
+            return Ok(());
+        }
         let length = format!("{:04x}", self.frame.len());
         self.frame[..4].copy_from_slice(length.as_bytes());
         let given = (self.put)(&self.frame);
@@ -139,16 +146,8 @@ impl<P: FnMut(&[u8]) -> io::Result<()>> Frames<P> {
         given
     }
 
-    fn flush(&mut self) -> Result<(), PackError> {
-        if self.frame.is_empty() { Ok(()) } else { self.give().map_err(PackError::Write) }
-    }
-
-    fn bare(&mut self, bytes: &[u8]) -> Result<(), PackError> {
-        (self.put)(bytes).map_err(PackError::Write)
-    }
-
     fn end(mut self) -> Result<(), PackError> {
-        self.bare(b"0000")
+        self.give().and_then(|()| (self.put)(b"0000")).map_err(PackError::Write)
     }
 }
 

@@ -78,43 +78,21 @@ impl Placed {
     pub async fn push(
         self,
         request: PushRequest,
-        mut pack: impl AsyncRead + Send + Unpin + 'static,
+        pack: impl AsyncRead + Send + Unpin + 'static,
     ) -> Result<StartedPush, GitError> {
         let Self { repository, slot } = self;
         let PushRequest { updates, answer, is_plain, head } = request;
         let tasks = repository.all.tasks.clone();
         let (sender, output) = Output::channel(repository.all.slots.idle());
         let (tell, outcome) = oneshot::channel();
-        let mut begun = BytesMut::new();
-        let is_small = is_plain && Push::is_plain(&updates) && is_small(&mut pack, &mut begun).await;
-        let begun = begun.freeze();
+        let is_plain = is_plain && Push::is_plain(&updates);
         let push = Push { all: repository.all, id: repository.id, directory: repository.directory, updates, answer };
-        let started = if is_small { None } else { Some(push.start()?) };
+        // If it is certain that git is needed, whoever asks is told when it cannot be started.
+        let started = if is_plain { None } else { Some(push.start()?) };
         tasks.spawn(async move {
-            let plainly = match &started {
-                None => push.carry_out_plainly(&begun).await.unwrap_or_else(|error| {
-                    tracing::info!(repository = %push.id, %error, "git is asked to carry out a push");
-                    None
-                }),
-                Some(_) => None,
-            };
-            push.all.pushes.count(plainly.is_some());
-            let carried_out = match plainly {
-                Some(Moved { refs, directories }) => {
-                    let report = push.report(&refs);
-                    push.conclude(refs, Some(directories), Ok(report), sender, slot).await
-                }
-                None => {
-                    let request = io::Cursor::new(head).chain(io::Cursor::new(begun)).chain(pack);
-                    match started.map_or_else(|| push.start(), Ok) {
-                        Ok(started) => push.carry_out(started, request, sender, slot).await,
-                        Err(error) => {
-                            let trouble = Some(error.to_string());
-                            let _ = sender.send(Err(io::Error::other(error))).await;
-                            PushOutcome { refs: Vec::new(), trouble }
-                        }
-                    }
-                }
+            let carried_out = match started {
+                Some(started) => push.carry_out(started, io::Cursor::new(head).chain(pack), sender, slot).await,
+                None => push.carry_out_plain(head, pack, sender, slot).await,
             };
             let _ = tell.send(carried_out);
         });
@@ -172,6 +150,45 @@ impl Push {
         Ok(Started { process, stdin, stdout })
     }
 
+    /// Carries it out without `receive-pack`, if it is small and nothing is the matter with it.
+    async fn carry_out_plain(
+        &self,
+        head: Bytes,
+        mut pack: impl AsyncRead + Unpin,
+        sender: OutputSender,
+        slot: Place,
+    ) -> PushOutcome {
+        let mut begun = BytesMut::new();
+        let is_small = match is_small(&mut pack, &mut begun).await {
+            Ok(is_small) => is_small,
+            Err(error) => return self.nothing(format!("the push broke off: {error}"), sender).await,
+        };
+        let begun = begun.freeze();
+        let moved = match is_small {
+            true => self.carry_out_here(&begun).await.unwrap_or_else(|error| {
+                tracing::info!(repository = %self.id, %error, "git is asked to carry out a push");
+                None
+            }),
+            false => None,
+        };
+        if let Some(Moved { refs, directories }) = moved {
+            self.all.pushes.count(true);
+            let report = self.report(&refs);
+            return self.conclude(refs, Some(directories), Ok(report), sender, slot).await;
+        }
+        let request = io::Cursor::new(head).chain(io::Cursor::new(begun)).chain(pack);
+        match self.start() {
+            Ok(started) => self.carry_out(started, request, sender, slot).await,
+            Err(error) => self.nothing(error.to_string(), sender).await,
+        }
+    }
+
+    /// Nothing was changed.
+    async fn nothing(&self, why: String, sender: OutputSender) -> PushOutcome {
+        let _ = sender.send(Err(io::Error::other(why.clone()))).await;
+        PushOutcome { refs: Vec::new(), trouble: Some(why) }
+    }
+
     async fn carry_out(
         &self,
         started: Started,
@@ -179,6 +196,7 @@ impl Push {
         sender: OutputSender,
         slot: Place,
     ) -> PushOutcome {
+        self.all.pushes.count(false);
         let Started { process, stdin, stdout } = started;
         let mut report = ReportSplitter::new(self.answer.side_band);
         // When the request breaks off, git sees its input end, removes what it has of the pack, and reports that.
@@ -213,24 +231,27 @@ impl Push {
         sender: OutputSender,
         slot: Place,
     ) -> PushOutcome {
+        // Git tells what it did to the client alone.
+        let is_known = touched.is_some() || self.answer.report;
         let result = match report {
             Ok(report) => self.settle(&refs, touched).await.map(|()| report),
             Err(error) => Err(error),
         };
         // Before the client is told: whoever asks after that gets the new refs.
-        self.all.snapshots.touch(self.id, self.commits(&refs));
+        let known: &[ReportedRef] = if is_known { &refs } else { &[] };
+        self.all.snapshots.touch(self.id, self.commits(known));
         drop(slot);
         let trouble = result.as_ref().err().map(ToString::to_string);
         let _ = sender.send(result.map_err(io::Error::other)).await;
         self.all.keep_up(self.id, refs.len());
-        let unreported = (!self.answer.report).then(|| "whether it was, the client did not want to be told".to_owned());
+        let unreported = (!is_known).then(|| "whether it was, the client did not want to be told".to_owned());
         PushOutcome { refs: refs.into_iter().map(pushed).collect(), trouble: trouble.or(unreported) }
     }
 
     /// What became of each ref, as `git receive-pack` says it (gitprotocol-pack, "Report Status").
     fn report(&self, refs: &[ReportedRef]) -> Bytes {
         if !self.answer.report {
-            return Bytes::new();
+            return Bytes::from_static(if self.answer.side_band { b"0000" } else { b"" });
         }
         let mut report = Vec::new();
         PktLine::write(b"unpack ok\n", &mut report);
@@ -255,7 +276,7 @@ impl Push {
     fn commits<'a>(&'a self, refs: &'a [ReportedRef]) -> impl Iterator<Item = &'a doorward_wire::ObjectId> {
         let is_moved = |name: &[u8]| refs.iter().any(|told| told.refused.is_none() && told.name == name);
         let branches = self.updates.iter().filter(|update| update.name.as_bytes().starts_with(b"refs/heads/"));
-        let moved = branches.filter(move |update| self.answer.report && is_moved(update.name.as_bytes()));
+        let moved = branches.filter(move |update| is_moved(update.name.as_bytes()));
         moved.map(|update| &update.new).filter(|id| !id.is_null())
     }
 
@@ -278,16 +299,14 @@ impl Push {
     }
 }
 
-/// Reads a pack, and whether that was all of it: not if it is large, or breaks off.
-async fn is_small(pack: &mut (impl AsyncRead + Unpin), begun: &mut BytesMut) -> bool {
+/// Reads as much of a pack as a small one has, and whether that was all of it.
+async fn is_small(pack: &mut (impl AsyncRead + Unpin), begun: &mut BytesMut) -> io::Result<bool> {
     while begun.len() <= plain::SMALL {
-        match pack.read_buf(begun).await {
-            Ok(0) => return true,
-            Ok(_) => {}
-            Err(_) => return false,
+        if pack.read_buf(begun).await? == 0 {
+            return Ok(true);
         }
     }
-    false
+    Ok(false)
 }
 
 /// Reads what git writes, passes progress on, and keeps the report; to the end, also when nobody listens.

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use doorward_wire::RefUpdate;
@@ -54,16 +55,16 @@ impl Held {
     /// Makes the directories that a ref is in, and notes those that get an entry.
     fn make_directories(&mut self, repository: &Path, path: &Path) -> io::Result<()> {
         let above: Vec<&Path> = path.ancestors().skip(1).take_while(|above| *above != repository).collect();
-        let new = above.iter().take_while(|above| !above.exists()).count();
-        if new > 0 {
-            fs::create_dir_all(above[0])?;
+        if let Some(directory) = above.first().filter(|directory| !directory.exists()) {
+            fs::create_dir_all(directory)?;
         }
-        self.directories.extend(above.iter().take(new + 1).map(|above| above.to_path_buf()));
+        // Whoever has made one of them may not have come to make that durable.
+        self.directories.extend(above.iter().map(|above| above.to_path_buf()));
         Ok(())
     }
 
-    /// Whether all are what their updates expect, and may be where they are. `snapshot` was looked at after the locks were taken.
-    /// Blocks.
+    /// Whether all are what their updates expect, and may be where they are. Of one that is new that can only be told as long as the
+    /// packed refs are those of the snapshot; loose ones it meets on the disk. Blocks.
     pub(crate) fn are_as_expected(
         &self,
         repository: &Path,
@@ -75,7 +76,9 @@ impl Held {
             let is_expected = match snapshot.value_now(repository, name)? {
                 Some(Value::Id(id)) => *id == *update.old.as_str().as_bytes(),
                 Some(Value::Symbolic(_)) => false,
-                None => update.old.is_null() && !snapshot.is_crossed_by(name),
+                None => {
+                    update.old.is_null() && snapshot.has_packed_refs_of(repository)? && !snapshot.is_crossed_by(name)
+                }
             };
             if !is_expected {
                 return Ok(false);
@@ -94,21 +97,28 @@ impl Held {
 
     /// Makes it count; of each whether that was done, and the directories that have to reach the disk before that is certain. Blocks.
     pub(crate) fn put(self) -> (Vec<io::Result<()>>, BTreeSet<PathBuf>) {
-        let done = self.locks.iter().map(|one| fs::rename(&one.lock, &one.path)).collect();
-        (done, self.directories)
+        let put = |one: &Lock| if one.is_own() { fs::rename(&one.lock, &one.path) } else { Err(LOST.into()) };
+        (self.locks.iter().map(put).collect(), self.directories)
+    }
+}
+
+impl Lock {
+    /// Whether the file is still the one that was made here: not if it has become the ref, or somebody took it away.
+    fn is_own(&self) -> bool {
+        match (self.file.metadata(), fs::metadata(&self.lock)) {
+            (Ok(own), Ok(there)) => own.ino() == there.ino(),
+            _ => false,
+        }
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // It is gone if it has become the ref; but not one that somebody else has taken since.
-        use std::os::unix::fs::MetadataExt;
-        let is_own = match (self.file.metadata(), fs::metadata(&self.lock)) {
-            (Ok(own), Ok(there)) => own.ino() == there.ino(),
-            _ => false,
-        };
-        if is_own {
+        if self.is_own() {
             let _ = fs::remove_file(&self.lock);
         }
     }
 }
+
+/// What is said of a lock that somebody took away.
+const LOST: io::ErrorKind = io::ErrorKind::NotFound;

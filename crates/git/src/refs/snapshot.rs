@@ -238,6 +238,11 @@ impl Snapshot {
             || !self.walk(&[name, b"/"].concat(), None, |_| false)
     }
 
+    /// Whether the packed refs of a repository are still those that were seen. Blocks.
+    pub(super) fn has_packed_refs_of(&self, repository: &Path) -> io::Result<bool> {
+        self.packed.is_fresh(repository)
+    }
+
     /// What a ref is by the files of a repository at this moment, whatever it was when this was looked at; `None` if it is not there.
     pub(super) fn value_now(&self, repository: &Path, name: &[u8]) -> io::Result<Option<Value>> {
         // Loose before packed: packing writes the one before it removes the other.
