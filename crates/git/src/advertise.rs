@@ -63,7 +63,7 @@ impl Repository {
         if let Some(snapshot) = self.all.snapshot(self.id).await? {
             let capabilities = self.all.capabilities(snapshot.format).await?;
             match (service, protocol_version(protocol)) {
-                (Service::UploadPack, 2) => return Ok(Output::of(capabilities.version_2.clone())),
+                (Service::UploadPack, 2) => return Ok(Output::of(capabilities.version_2_with_bundles.clone())),
                 // A push is told of what other repositories have that are part of this one.
                 (Service::ReceivePack, _) if snapshot.has_alternates => {}
                 (service, version) => {

@@ -6,6 +6,7 @@
 mod advertise;
 mod answers;
 mod apart;
+mod bundle;
 mod compare;
 mod contents;
 mod create;
@@ -30,6 +31,7 @@ mod upload;
 
 pub use advertise::{Service, protocol_version};
 pub use answers::{AnswerCounts, Asked, CacheSettings};
+pub use bundle::Bundle;
 pub use compare::{Comparison, DifferenceStatus, FileDifference};
 pub use contents::{Annotation, Commit, Contents, Entry, EntryKind, Ref, RefKind};
 pub use create::{Import, ObjectFormat};

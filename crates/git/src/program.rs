@@ -145,6 +145,11 @@ const CONFIGURATION: &[(&str, &str, &str)] = &[
     ("uploadpack.allowFilter", "true", "partial clones"),
     ("uploadpack.allowAnySHA1InWant", "true", "partial clones fetch single objects; protocol v2 allows it anyway"),
     ("uploadpack.allowSidebandAll", "true", "a client that waits for a place can be told so, see answers/"),
+    (
+        "uploadpack.advertiseBundleURIs",
+        "true",
+        "clients may ask for bundles, see bundle.rs; of git's own there are none",
+    ),
     ("uploadpack.keepAlive", "5", "a waiting client hears from us every five seconds"),
     ("receive.keepAlive", "5", "the same for pushes"),
     ("transfer.hideRefs", "refs/doorward", "refs of the server itself"),

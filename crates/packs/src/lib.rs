@@ -25,7 +25,7 @@ mod writer;
 pub use connected::connected;
 pub use difference::{Difference, difference};
 pub use error::PackError;
-pub use everything::everything;
+pub use everything::{WholePack, everything, whole_pack};
 pub use id::Id;
 pub use links::{Commit, Kind, TreeEntries, TreeEntry, tag_target};
 pub use objects::Objects;

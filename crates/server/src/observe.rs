@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::HOST;
+use axum::http::header::{CONTENT_LENGTH, HOST};
 use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode};
 use axum::middleware::Next;
 use bytes::Bytes;
@@ -138,7 +138,9 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     if let Some(busy) = &mut busy {
         busy.set_waiting(true);
     }
-    response.map(|body| Body::new(Observed { body, bytes: 0, ended: false, line, app, in_flight, busy, served }))
+    let length = response.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    response
+        .map(|body| Body::new(Observed { body, bytes: 0, length, ended: false, line, app, in_flight, busy, served }))
 }
 
 /// A path as it may be read by whoever reads the log: of a link to choose a password by, not what makes it one.
@@ -166,6 +168,7 @@ fn is_operation(path: &str) -> bool {
 struct Observed {
     body: Body,
     bytes: u64,
+    length: Option<u64>,
     ended: bool,
     line: Line,
     app: App,
@@ -219,7 +222,8 @@ impl http_body::Body for Observed {
 impl Drop for Observed {
     fn drop(&mut self) {
         let seconds = self.line.started.elapsed().as_secs_f64();
-        let ended = self.ended || self.body.is_end_stream();
+        // A body whose length was told is not asked whether there is more.
+        let ended = self.ended || self.body.is_end_stream() || self.length == Some(self.bytes);
         let line = &self.line;
         if let Some(Served(upstream)) = &self.served {
             upstream.count_served(self.bytes);

@@ -22,6 +22,7 @@ pub(crate) fn router(app: &App) -> Router {
         .route("/{workspace}/{repository}/info/refs", get(git::info_refs))
         .route("/{workspace}/{repository}/git-upload-pack", post(git::upload_pack))
         .route("/{workspace}/{repository}/git-receive-pack", post(git::receive_pack))
+        .route("/{workspace}/{repository}/bundles/{name}", get(git::bundle))
         .route("/{workspace}/{repository}/git-upload-archive", any(git::upload_archive))
         .route("/{workspace}/{repository}/HEAD", any(git::dumb))
         .route("/{workspace}/{repository}/objects/{*path}", any(git::dumb))

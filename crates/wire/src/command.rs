@@ -27,13 +27,14 @@ pub(crate) enum CommandRead<'a> {
 impl<'a> Command<'a> {
     /// Reads what has come of a request so far, if it is one of the commands in `known`.
     pub(crate) fn read(bytes: &'a [u8], known: &[&str]) -> CommandRead<'a> {
-        let may_be = |begin: &[u8]| {
+        let may_be_command = |begin: &[u8]| {
             let lines = known.iter().map(|name| format!("{:04x}command={name}\n", "command=".len() + name.len() + 5));
             lines.into_iter().any(|line| line.as_bytes().starts_with(&begin[..begin.len().min(line.len())]))
         };
+        let may_be = |begin: &[u8]| may_be_command(begin) || may_be_capability(begin);
         let mut rest = bytes;
         let mut command: Option<Self> = None;
-        let mut has_arguments = false;
+        let (mut format, mut has_arguments) = (None, false);
         loop {
             let (line, length) = match PktLine::read(rest) {
                 Ok(Some(read)) => read,
@@ -54,9 +55,15 @@ impl<'a> Command<'a> {
             match &mut command {
                 None => match line.strip_prefix(b"command=") {
                     Some(name) if known.iter().any(|known| known.as_bytes() == name) => {
-                        command = Some(Self { name, format: None, arguments: Vec::new() });
+                        command = Some(Self { name, format, arguments: Vec::new() });
                     }
-                    _ => return CommandRead::Other,
+                    Some(_) => return CommandRead::Other,
+                    // Of one command git says what it can do before it names it.
+                    None => match line.strip_prefix(b"object-format=") {
+                        Some(named) => format = Some(named),
+                        None if is_harmless(line) => {}
+                        None => return CommandRead::Other,
+                    },
                 },
                 Some(command) if has_arguments => command.arguments.push(line),
                 Some(command) => match line.strip_prefix(b"object-format=") {
@@ -72,5 +79,15 @@ impl<'a> Command<'a> {
 
 /// Whether a capability changes nothing about the answer.
 fn is_harmless(capability: &[u8]) -> bool {
-    [&b"agent="[..], b"session-id=", b"server-option="].iter().any(|known| capability.starts_with(known))
+    HARMLESS.iter().any(|known| capability.starts_with(known))
 }
+
+/// Whether the beginning of a line may become a capability that is known.
+fn may_be_capability(begin: &[u8]) -> bool {
+    let (length, line) = begin.split_at(begin.len().min(4));
+    let becomes = |known: &[u8]| line.starts_with(known) || known.starts_with(line);
+    length.iter().all(u8::is_ascii_hexdigit)
+        && (becomes(b"object-format=") || HARMLESS.iter().any(|known| becomes(known)))
+}
+
+const HARMLESS: [&[u8]; 3] = [b"agent=", b"session-id=", b"server-option="];

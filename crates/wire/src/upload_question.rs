@@ -10,6 +10,8 @@ pub enum UploadQuestion {
     Refs(Box<ListRequest>),
     /// A question for objects.
     Objects(Box<FetchRequest>),
+    /// A question for bundles.
+    Bundles,
     /// Something else, or nothing that can be read: git has to say.
     Other,
     /// It takes more bytes to tell.
@@ -19,14 +21,17 @@ pub enum UploadQuestion {
 impl UploadQuestion {
     /// Reads what has come of a request so far.
     pub fn read(bytes: &[u8]) -> Self {
-        let command = match Command::read(bytes, &[LIST, FETCH]) {
+        let command = match Command::read(bytes, &[LIST, FETCH, BUNDLES]) {
             CommandRead::Whole(command) => command,
             CommandRead::Other => return Self::Other,
             CommandRead::More => return Self::More,
         };
-        let question = match command.name == LIST.as_bytes() {
-            true => ListRequest::of(&command).map(|request| Self::Refs(Box::new(request))),
-            false => FetchRequest::of(&command).map(|request| Self::Objects(Box::new(request))),
+        let question = match command.name {
+            name if name == LIST.as_bytes() => ListRequest::of(&command).map(|request| Self::Refs(Box::new(request))),
+            name if name == FETCH.as_bytes() => {
+                FetchRequest::of(&command).map(|request| Self::Objects(Box::new(request)))
+            }
+            _ => command.arguments.is_empty().then_some(Self::Bundles),
         };
         question.unwrap_or(Self::Other)
     }
@@ -34,6 +39,7 @@ impl UploadQuestion {
 
 const LIST: &str = "ls-refs";
 const FETCH: &str = "fetch";
+const BUNDLES: &str = "bundle-uri";
 
 #[cfg(test)]
 mod tests {
@@ -73,7 +79,14 @@ mod tests {
         for length in 0..whole.len() {
             assert_eq!(UploadQuestion::read(&whole[..length]), UploadQuestion::More, "{length}");
         }
-        for other in [&b"0018command=bundle-uri\n"[..], b"0012command=fetsch", b"0000", b"PACK", b"0032want 0123456789"]
+        assert_eq!(UploadQuestion::read(&command("bundle-uri", &["agent=git/2.47.3"], &[])), UploadQuestion::Bundles);
+        // As git sends it.
+        let odd = b"0014agent=git/2.47.30016object-format=sha10017command=bundle-uri\n00010000";
+        assert_eq!(UploadQuestion::read(odd), UploadQuestion::Bundles);
+        for length in 0..odd.len() {
+            assert_eq!(UploadQuestion::read(&odd[..length]), UploadQuestion::More, "{length}");
+        }
+        for other in [&b"0018command=bundle-urn\n"[..], b"0012command=fetsch", b"0000", b"PACK", b"0032want 0123456789"]
         {
             assert_eq!(UploadQuestion::read(other), UploadQuestion::Other, "{}", String::from_utf8_lossy(other));
         }

@@ -449,3 +449,45 @@ fn a_clone_gets_the_pack_that_upkeep_has_left_and_what_came_since() {
     let [made, packed] = packed(&world);
     assert!(made == 2 && packed == 2, "{packed} of {made}");
 }
+
+#[test]
+fn a_client_that_takes_bundles_gets_one_and_then_what_came_since() {
+    let mut world = World::large(server(), 3);
+    world.server.restart();
+    let (url, directory) = (world.server.url_of("home/hello"), world.server.directory().to_path_buf());
+    world.git.ok(&world.clone, &["remote", "set-url", "origin", &url]);
+    world.commit("since", b"since");
+    let clone = |name: &str| {
+        world.git.ok(&directory, &["-c", "transfer.bundleURI=true", "clone", "-q", &url, name]);
+        world.git.ok(&directory.join(name), &["fsck", "--full", "--strict"]);
+        assert_eq!(world.git.ok(&directory.join(name), &["rev-parse", "HEAD"]), world.head());
+        world.git.ok(&directory.join(name), &["for-each-ref", "refs/bundles"])
+    };
+    assert!(clone("with").contains("refs/bundles/"), "nothing came of the bundle");
+    // Any part of it can be had, by whoever may fetch.
+    let authorization = format!("Authorization: Bearer {}", world.server.up().token);
+    let version = "Git-Protocol: version=2";
+    let question = command("bundle-uri", &[], &[] as &[&str]);
+    let media_type = "Content-Type: application/x-git-upload-pack-request";
+    let offered =
+        world.server.http().post("/home/hello.git/git-upload-pack", &[&authorization, version, media_type], &question);
+    let offered = offered.text();
+    let path = offered.split("bundle.history.uri=.").nth(1).expect("an address").trim_end_matches("0000");
+    let path = format!("/home/hello.git{path}");
+    let whole = world.server.http().get(&path, &[&authorization]);
+    assert!(whole.body.starts_with(b"# v2 git bundle\n"), "{:?}", &whole.headers);
+    let half = whole.body.len() / 2;
+    let rest = world.server.http().get(&path, &[&authorization, &format!("Range: bytes={half}-")]);
+    assert_eq!((rest.status, &rest.body[..]), (206, &whole.body[half..]));
+    let begin = world.server.http().get(&path, &[&authorization, "Range: bytes=5-9"]);
+    assert_eq!((begin.status, &begin.body[..]), (206, &whole.body[5..10]));
+    let beyond = format!("Range: bytes={}-", whole.body.len());
+    assert_eq!(world.server.http().get(&path, &[&authorization, &beyond]).status, 416);
+    assert_eq!(world.server.http().get(&path, &[]).status, 401);
+    assert_eq!(world.server.http().get(&format!("{path}0"), &[&authorization]).status, 404);
+    // When a branch is gone that led to some of it, nobody gets it any more.
+    world.git.ok(&world.clone, &["push", "-q", "--force", "origin", "main~2:main"]);
+    assert_eq!(world.server.http().get(&path, &[&authorization]).status, 404);
+    world.git.ok(&world.clone, &["reset", "-q", "--hard", "main~2"]);
+    assert_eq!(clone("without"), "");
+}

@@ -115,6 +115,7 @@ fn line(data: &[u8], out: &mut Vec<u8>) {
 
 /// How the server has git list refs.
 const SETTINGS: &[&str] = &[
+    "uploadpack.advertiseBundleURIs=true",
     "receive.advertisePushOptions=true",
     "uploadpack.allowFilter=true",
     "uploadpack.allowAnySHA1InWant=true",

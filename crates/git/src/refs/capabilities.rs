@@ -3,6 +3,7 @@
 
 use doorward_wire::PktLine;
 
+use crate::bundle::CAPABILITY;
 use crate::{GitError, ObjectFormat, Repositories};
 
 /// What git can do, as it says before it lists refs.
@@ -14,6 +15,8 @@ pub(crate) struct Capabilities {
     pub(super) push: Box<[u8]>,
     /// The whole answer in version 2.
     pub(crate) version_2: bytes::Bytes,
+    /// The same for repositories that are here, of which there may be bundles.
+    pub(crate) version_2_with_bundles: bytes::Bytes,
 }
 
 impl Repositories {
@@ -34,10 +37,19 @@ impl Repositories {
             command.env("GIT_PROTOCOL", format!("version={version}"));
             self.git.run(service, &mut command).await
         };
+        let version_2 = asked("upload-pack", "2").await?;
+        let mut with_bundles = version_2.clone();
+        // Git before 2.40 has none.
+        if !version_2.windows(CAPABILITY.len()).any(|line| line == CAPABILITY) {
+            with_bundles.truncate(version_2.len().saturating_sub(b"0000".len()));
+            PktLine::write(CAPABILITY, &mut with_bundles);
+            with_bundles.extend_from_slice(b"0000");
+        }
         Ok(Capabilities {
             fetch: after_first_ref(&asked("upload-pack", "0").await?, "upload-pack")?,
             push: after_first_ref(&asked("receive-pack", "0").await?, "receive-pack")?,
-            version_2: asked("upload-pack", "2").await?.into(),
+            version_2: version_2.into(),
+            version_2_with_bundles: with_bundles.into(),
         })
     }
 }

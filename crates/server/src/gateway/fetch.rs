@@ -79,10 +79,12 @@ impl Call {
                 }
             }
             (UploadQuestion::Objects(asked), _large) => self.objects(name, *asked, begin).await,
-            (UploadQuestion::Other | UploadQuestion::More, _) => match self.seen(name).await {
-                Seen::Refs(refs) => self.leave_to_git(name, refs, begin, body).await,
-                other => self.other(name, other, begin, body).await,
-            },
+            (UploadQuestion::Bundles | UploadQuestion::Other | UploadQuestion::More, _) => {
+                match self.seen(name).await {
+                    Seen::Refs(refs) => self.leave_to_git(name, refs, begin, body).await,
+                    other => self.other(name, other, begin, body).await,
+                }
+            }
         }
     }
 

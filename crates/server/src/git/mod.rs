@@ -1,11 +1,13 @@
 //! Git over HTTPS (gitprotocol-http): one file per endpoint.
 
+mod bundle;
 mod info_refs;
 pub(crate) mod question;
 mod receive_pack;
 mod unsupported;
 mod upload_pack;
 
+pub(crate) use bundle::bundle;
 pub(crate) use info_refs::{info_refs, service};
 pub(crate) use receive_pack::{asked, read_head, receive_pack, report};
 pub(crate) use unsupported::{dumb, upload_archive};

@@ -44,7 +44,7 @@ pub(crate) async fn read(
             }
             UploadQuestion::More => {}
             // What comes after the end of a question makes it another.
-            UploadQuestion::Refs(_) | UploadQuestion::Objects(_) if read > 0 => {}
+            UploadQuestion::Refs(_) | UploadQuestion::Objects(_) | UploadQuestion::Bundles if read > 0 => {}
             asked => return (asked, large),
         }
     }

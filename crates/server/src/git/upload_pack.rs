@@ -7,7 +7,7 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
-use doorward_git::{Asked, GitError, Output, Service, protocol_version};
+use doorward_git::{Asked, Bundle, GitError, Output, Service, protocol_version};
 use doorward_wire::{RepositoryName, UploadQuestion};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -80,6 +80,12 @@ impl Call {
                     drop((begin, asked, large));
                     return self.objects(admitted, answer, is_told, began).await;
                 }
+            }
+            UploadQuestion::Bundles => {
+                let bundle = self.app.repositories.open(&admitted.permit)?.bundle().await?;
+                let id = self.app.tally(&self.context, self.wish(), admitted.decision).await?;
+                let body = Body::from(Bundle::offer(bundle.as_ref()));
+                return Ok(answer(Service::UploadPack, "result", body, id, admitted.noted));
             }
             UploadQuestion::Other | UploadQuestion::More => {}
         }

@@ -16,7 +16,7 @@ pub(crate) mod page;
 pub(crate) mod parts;
 mod permission;
 mod project;
-mod range;
+pub(crate) mod range;
 mod refs;
 mod repeat;
 mod repository;

@@ -11,7 +11,7 @@ use futures_core::Stream;
 
 /// What of a file is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(crate) enum Wanted {
     /// All of it.
     Whole,
     /// So many bytes from a place on.
@@ -23,7 +23,7 @@ pub(super) enum Wanted {
 impl Wanted {
     /// What a request asks for of a file of `size` bytes. What cannot be read is passed over, as the RFC has it; so is a range that
     /// was asked for if the file is another one than the caller knows.
-    pub(super) fn read(headers: &HeaderMap, size: u64, etag: &str) -> Self {
+    pub(crate) fn read(headers: &HeaderMap, size: u64, etag: &str) -> Self {
         let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
         if text(IF_RANGE).is_some_and(|known| known.trim() != etag) {
             return Self::Whole;
