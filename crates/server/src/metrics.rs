@@ -46,6 +46,7 @@ struct Upstreams {
     worst: Family<Named, Gauge>,
     left: Family<Asked, Gauge>,
     rests: Family<Named, Gauge>,
+    ends: Family<Named, Gauge>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -191,6 +192,8 @@ impl Upstreams {
         registry.register("upstream_worst_wait_milliseconds", about, self.worst.clone());
         let about = "Requests that the credential may still make in this hour that has made most";
         registry.register("upstream_budget_left", about, self.left.clone());
+        let about = "When the gateway's own credential for an upstream ends, in seconds since 1970; absent if that is not known";
+        registry.register("upstream_credential_ends_seconds", about, self.ends.clone());
         let about = "1 while an upstream is left alone because it does not answer";
         registry.register("upstream_resting", about, self.rests.clone());
     }
@@ -218,6 +221,9 @@ impl Upstreams {
         }
         self.worst.get_or_create(&named).set(i64::try_from(counts.worst_wait_ms).unwrap_or(i64::MAX));
         self.rests.get_or_create(&named).set(counts.rests.into());
+        if let Some(end) = upstream.credential_ends() {
+            self.ends.get_or_create(&named).set(end.0 / 1000);
+        }
     }
 }
 

@@ -365,5 +365,6 @@ fn migrations() -> Migrator {
         migration(5, "repository settings", include_str!("../migrations/0005_repository_settings.sql")),
         migration(6, "administering", include_str!("../migrations/0006_administering.sql")),
         migration(7, "sign-in", include_str!("../migrations/0007_sign_in.sql")),
+        migration(8, "upstream credentials", include_str!("../migrations/0008_upstream_credentials.sql")),
     ])
 }

@@ -60,6 +60,7 @@ pub enum Noun {
     Request,
     Consumer,
     Grant,
+    UpstreamCredential,
 }
 
 /// The noun; with `#`, with its article.
@@ -78,6 +79,7 @@ impl std::fmt::Display for Noun {
             Self::Request => ("a", "record of the request"),
             Self::Consumer => ("an", "OAuth consumer"),
             Self::Grant => ("a", "grant"),
+            Self::UpstreamCredential => ("a", "credential for an upstream called"),
         };
         if f.alternate() { write!(f, "{article} {noun}") } else { f.write_str(noun) }
     }

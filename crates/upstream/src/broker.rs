@@ -1,9 +1,11 @@
 //! Credentials of the gateway's own, for jobs that present a token of this server: where they come from, and which one is used.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
+use doorward_rules::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
@@ -20,11 +22,48 @@ pub enum Source {
     File(PathBuf),
     /// What a command writes, run by a shell.
     Command(String),
+    /// What is kept sealed in the database, by its name.
+    Stored(String),
+}
+
+/// A credential that was read from where it comes from.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// `USER:SECRET`, or a secret alone.
+    pub secret: SecretString,
+    /// When it ends there, if that is known.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// How credentials are read that are kept sealed: given a name, a credential or why there is none.
+#[derive(Clone)]
+pub struct Vault(Arc<dyn Fn(String) -> Reading + Send + Sync>);
+
+type Reading = Pin<Box<dyn Future<Output = Result<Kept, String>> + Send>>;
+
+impl Vault {
+    /// One that reads them so.
+    pub fn new(read: impl Fn(String) -> Reading + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+}
+
+impl Default for Vault {
+    fn default() -> Self {
+        Self::new(|name| Box::pin(async move { Err(format!("nothing is kept here, and no `{name}`")) }))
+    }
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vault")
+    }
 }
 
 /// The credentials of an upstream, and which of them is used.
 #[derive(Debug, Default)]
 pub(crate) struct Broker {
+    vault: Vault,
     state: Mutex<State>,
     /// Held by whoever reads a source.
     reading: tokio::sync::Mutex<()>,
@@ -36,6 +75,10 @@ struct State {
     place: usize,
     /// What was read of it, and when.
     read: Option<(Caller, Instant)>,
+    /// When the one that is used ends, if that is known.
+    expires_at: Option<Timestamp>,
+    /// When it was last warned of an end that is near.
+    warned: Option<Instant>,
     /// When none could be read, and why.
     failed: Option<(Unanswered, Instant)>,
 }
@@ -43,13 +86,14 @@ struct State {
 impl std::str::FromStr for Source {
     type Err = String;
 
-    /// `env:NAME`, `file:PATH` or `command:LINE`.
+    /// `env:NAME`, `file:PATH`, `store:NAME` or `command:LINE`.
     fn from_str(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             Some(("env", name)) if !name.is_empty() => Ok(Self::Environment(name.into())),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("store", name)) if !name.is_empty() => Ok(Self::Stored(name.into())),
             Some(("command", line)) if !line.is_empty() => Ok(Self::Command(line.into())),
-            _ => Err("env:NAME, file:PATH or command:LINE".into()),
+            _ => Err("env:NAME, file:PATH, store:NAME or command:LINE".into()),
         }
     }
 }
@@ -60,6 +104,7 @@ impl std::fmt::Display for Source {
         match self {
             Self::Environment(name) => write!(f, "env:{name}"),
             Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Stored(name) => write!(f, "store:{name}"),
             Self::Command(_) => f.write_str("command:…"),
         }
     }
@@ -85,10 +130,16 @@ impl Upstream {
         let mut trouble = "no credential is set for it".to_owned();
         for _ in 0..sources.len() {
             let source = &sources[place % sources.len()];
-            match source.read().await.and_then(|text| caller(&text, self.settings().forms, self.key())) {
-                Ok(caller) => {
+            let read = source.read(&self.broker().vault).await.and_then(|kept| {
+                let caller = caller(&kept.secret, self.settings().forms, self.key())?;
+                Ok((caller, kept.expires_at))
+            });
+            match read {
+                Ok((caller, expires_at)) => {
                     let mut state = self.broker().lock();
                     (state.place, state.read) = (place % sources.len(), Some((caller.clone(), Instant::now())));
+                    state.expires_at = expires_at;
+                    self.warn(source, &mut state);
                     return Ok(caller);
                 }
                 Err(why) => {
@@ -102,6 +153,21 @@ impl Upstream {
         let unanswered = Unanswered::new(why, SOON);
         self.broker().lock().failed = Some((unanswered.clone(), Instant::now()));
         Err(unanswered)
+    }
+
+    /// Warns of a credential that ends soon, once a day.
+    fn warn(&self, source: &Source, state: &mut State) {
+        let Some(end) = state.expires_at else { return };
+        let is_soon = end.0 - now_ms() < ENDS_SOON.as_millis() as i64;
+        if is_soon && state.warned.is_none_or(|at| at.elapsed() > DAY) {
+            state.warned = Some(Instant::now());
+            tracing::warn!(upstream = self.settings().name, %source, %end, "the gateway's credential ends soon: replace it");
+        }
+    }
+
+    /// When the credential of the gateway's own that is used ends, if that is known.
+    pub fn credential_ends(&self) -> Option<Timestamp> {
+        self.broker().lock().expires_at
     }
 
     /// Goes on to the next credential, since this one was refused; whether there is another one.
@@ -118,6 +184,11 @@ impl Upstream {
 }
 
 impl Broker {
+    /// One that reads what is kept sealed with this.
+    pub(crate) fn new(vault: Vault) -> Self {
+        Self { vault, ..Self::default() }
+    }
+
     /// What is known from a moment ago.
     fn known(&self) -> Option<Result<Caller, Unanswered>> {
         let state = self.lock();
@@ -133,8 +204,20 @@ impl Broker {
 }
 
 impl Source {
-    async fn read(&self) -> Result<SecretString, String> {
+    /// Reads the credential.
+    ///
+    /// # Errors
+    /// Why it cannot be read; no secret is in that.
+    pub async fn read(&self, vault: &Vault) -> Result<Kept, String> {
         match self {
+            Self::Stored(name) => vault.0(name.clone()).await,
+            other => other.read_text().await.map(|secret| Kept { secret, expires_at: None }),
+        }
+    }
+
+    async fn read_text(&self) -> Result<SecretString, String> {
+        match self {
+            Self::Stored(name) => Err(format!("no `{name}` is kept here")),
             Self::Environment(name) => std::env::var(name).map(SecretString::from).map_err(|error| error.to_string()),
             Self::File(path) => {
                 let text = tokio::fs::read_to_string(path).await;
@@ -174,6 +257,14 @@ fn caller(text: &SecretString, forms: Forms, key: &PrintKey) -> Result<Caller, S
     read.ok_or_else(|| "it is empty".to_owned())
 }
 
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// How long before its end one is warned of it.
+const ENDS_SOON: Duration = Duration::from_secs(14 * 24 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// After how long a source is read again.
 const AGAIN: Duration = Duration::from_secs(60);
 /// How long it is left alone when none can be read.

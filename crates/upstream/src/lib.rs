@@ -24,7 +24,7 @@ mod waits;
 
 pub use agent::{Answer, Bytes};
 pub use ask::Unanswered;
-pub use broker::Source;
+pub use broker::{Kept, Source, Vault};
 pub use caller::{Caller, CallerError, Print};
 pub use check::{Finding, check};
 pub use look::{Seen, Turned};

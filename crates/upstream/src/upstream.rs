@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::agent::Agent;
 use crate::breaker::Breaker;
-use crate::broker::Broker;
+use crate::broker::{Broker, Vault};
 use crate::budget::{Bucket, Budget};
 use crate::caller::PrintKey;
 use crate::known::Known;
@@ -130,7 +130,7 @@ impl Upstream {
     ///
     /// # Errors
     /// [`UpstreamError`] if TLS cannot be had, or the directory cannot be used.
-    pub fn new(settings: UpstreamSettings, mirrors: Mirrors, data: &Path) -> Result<Self, UpstreamError> {
+    pub fn new(settings: UpstreamSettings, mirrors: Mirrors, data: &Path, vault: Vault) -> Result<Self, UpstreamError> {
         let failed = |why: String| UpstreamError { name: settings.name.clone(), why };
         let agent = Agent::new(settings.quiet).map_err(failed)?;
         let key = key(data).map_err(|error| failed(format!("the key of its credentials' prints: {error}")))?;
@@ -140,7 +140,7 @@ impl Upstream {
             agent,
             mirrors,
             key,
-            broker: Broker::default(),
+            broker: Broker::new(vault),
             known,
             breakers: Default::default(),
             budget: Budget::new(),

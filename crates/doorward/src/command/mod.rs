@@ -20,6 +20,7 @@ pub(crate) mod serve;
 mod token;
 pub(crate) mod up;
 pub(crate) mod upstream;
+mod upstream_credential;
 mod why;
 mod workspace;
 

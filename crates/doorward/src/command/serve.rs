@@ -4,7 +4,8 @@ use std::pin::Pin;
 
 use doorward_git::Repositories;
 use doorward_server::{Server, Tls};
-use doorward_upstream::Upstream;
+use doorward_store::Store;
+use doorward_upstream::{Kept, Upstream, Vault};
 use doorward_wire::TokenShape;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
@@ -96,8 +97,20 @@ fn upstreams(
     let made = configuration
         .upstreams()
         .iter()
-        .map(|settings| Upstream::new(settings.clone(), mirrors.clone(), &data.directory));
+        .map(|settings| Upstream::new(settings.clone(), mirrors.clone(), &data.directory, vault(&data.store)));
     made.map(|made| made.map_err(|error| Failure::new(Code::Configuration, error))).collect()
+}
+
+/// How the gateway's own credentials are read that the database keeps sealed.
+pub(super) fn vault(store: &Store) -> Vault {
+    let store = store.clone();
+    Vault::new(move |name| {
+        let store = store.clone();
+        Box::pin(async move {
+            let (credential, secret) = store.upstream_credential(&name).await.map_err(|error| error.to_string())?;
+            Ok(Kept { secret, expires_at: credential.expires_at })
+        })
+    })
 }
 
 /// Resolves at the first SIGTERM or SIGINT; the second one ends the program where it stands.

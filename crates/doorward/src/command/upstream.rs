@@ -4,15 +4,17 @@ use std::io::{IsTerminal, Read};
 use std::path::Path;
 use std::time::Duration;
 
+use doorward_rules::Timestamp;
 use doorward_upstream::{Finding, UpstreamSettings, Workspaces, check};
 use doorward_wire::RepositoryName;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::length;
-use crate::arguments::{JobKind, NewUpstream, UpstreamCommand};
+use super::serve::vault;
+use crate::arguments::{JobKind, Mode, NewUpstream, UpstreamCommand};
 use crate::config::{Configuration, check_file};
-use crate::data::now;
+use crate::data::{Data, now};
 use crate::failure::{Code, Failure};
 use crate::print;
 
@@ -21,7 +23,11 @@ pub(crate) async fn run(command: UpstreamCommand, configuration: &Configuration,
         UpstreamCommand::List => list(configuration, json),
         UpstreamCommand::Add(new) => add(&new, configuration, json),
         UpstreamCommand::Remove { name } => remove(&name, configuration, json),
-        UpstreamCommand::Check { name, user, repository, anonymous } => {
+        UpstreamCommand::Credential(command) => super::upstream_credential::run(command, configuration, json).await,
+        UpstreamCommand::Check { name, repository, own: true, .. } => {
+            try_own(named(configuration, &name)?, repository.as_ref(), configuration, json).await
+        }
+        UpstreamCommand::Check { name, user, repository, anonymous, own: false } => {
             let upstream = named(configuration, &name)?;
             let secret = if anonymous { None } else { Some(secret()?) };
             let credential = secret.as_ref().map(|secret| (user.as_deref(), secret));
@@ -96,6 +102,16 @@ fn lines(new: &NewUpstream) -> String {
     }
     lines.push(text("git", &new.git));
     lines.extend(rest.map(|rest| text("rest", &rest)));
+    let mode = match (new.mode, new.credentials.is_empty()) {
+        (Some(Mode::Brokered), _) | (None, false) => Some("brokered"),
+        (Some(Mode::Transparent), _) => Some("transparent"),
+        (None, true) => None,
+    };
+    lines.extend(mode.map(|mode| text("mode", mode)));
+    if !new.credentials.is_empty() {
+        let sources: Vec<String> = new.credentials.iter().map(|source| quoted_text(source)).collect();
+        lines.push(format!("credentials = [{}]", sources.join(", ")));
+    }
     lines.extend(new.as_sent.then(|| text("forms", "as-sent")));
     lines.extend(new.pass_partial.then(|| text("partial", "passed")));
     lines.extend(new.patience.map(|patience| text("patience", &length(patience))));
@@ -104,7 +120,11 @@ fn lines(new: &NewUpstream) -> String {
 }
 
 fn text(key: &str, value: &str) -> String {
-    format!("{key} = \"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+    format!("{key} = {}", quoted_text(value))
+}
+
+fn quoted_text(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn remove(name: &str, configuration: &Configuration, json: bool) -> Result<(), Failure> {
@@ -190,7 +210,7 @@ fn only(configuration: &Configuration) -> Result<&UpstreamSettings, Failure> {
 }
 
 /// The secret to try.
-fn secret() -> Result<SecretString, Failure> {
+pub(super) fn secret() -> Result<SecretString, Failure> {
     if let Ok(secret) = std::env::var("DOORWARD_UPSTREAM_SECRET") {
         return Ok(secret.into());
     }
@@ -215,6 +235,39 @@ struct Checked {
     told: String,
     scopes: Option<String>,
     kind: Option<String>,
+}
+
+/// Tries each of the credentials of the gateway's own.
+async fn try_own(
+    upstream: &UpstreamSettings,
+    repository: Option<&RepositoryName>,
+    configuration: &Configuration,
+    json: bool,
+) -> Result<(), Failure> {
+    if !upstream.is_brokered() {
+        return Err(Failure::new(Code::Usage, format!("jobs present their own credentials to {}", upstream.name))
+            .hint("try one of theirs: give it on standard input"));
+    }
+    let vault = vault(&Data::open_or_create(configuration).await?.store);
+    let mut failed = None;
+    for source in &upstream.credentials {
+        let kept = source.read(&vault).await.map_err(|why| {
+            Failure::new(Code::Failed, format!("{source} cannot be read: {why}")).hint(
+                "the server has the same environment, files and commands as this program only if they are set alike",
+            )
+        })?;
+        if !json {
+            let until = kept.expires_at.map_or_else(String::new, |at| format!(", until {at}"));
+            print::line(&format!("{source}{until}"))?;
+        }
+        let text = kept.secret.expose_secret().trim();
+        let (user, secret) = match text.split_once(':') {
+            Some((user, secret)) => (Some(user), SecretString::from(secret)),
+            None => (None, SecretString::from(text)),
+        };
+        failed = try_it(upstream, Some((user, &secret)), repository, json).await.err().or(failed);
+    }
+    failed.map_or(Ok(()), Err)
 }
 
 async fn try_it(
@@ -271,6 +324,7 @@ struct Status {
     worst_wait_ms: u64,
     git_requests_left: u64,
     rest_requests_left: u64,
+    credential_ends: Option<String>,
 }
 
 fn status(configuration: &Configuration, json: bool) -> Result<(), Failure> {
@@ -289,7 +343,7 @@ fn status(configuration: &Configuration, json: bool) -> Result<(), Failure> {
         let state = if row.answers { "answers" } else { "does not answer at the moment, and is left alone" };
         print::line(&format!("{} {state}", row.upstream))?;
         let saved = row.served_bytes.saturating_sub(row.fetched_bytes);
-        print::pairs(&[
+        let mut pairs = vec![
             ("  requests made", row.requests.to_string()),
             ("  refusals hidden from jobs", row.hidden_refusals.to_string()),
             ("  looks saved", row.saved_looks.to_string()),
@@ -297,7 +351,9 @@ fn status(configuration: &Configuration, json: bool) -> Result<(), Failure> {
             ("  bytes saved", saved.to_string()),
             ("  longest wait", format!("{} ms", row.worst_wait_ms)),
             ("  requests left this hour", format!("{} git, {} REST", row.git_requests_left, row.rest_requests_left)),
-        ])?;
+        ];
+        pairs.extend(row.credential_ends.map(|at| ("  its own credential ends", at)));
+        print::pairs(&pairs)?;
     }
     Ok(())
 }
@@ -327,6 +383,10 @@ impl Status {
             worst_wait_ms: value("worst_wait_milliseconds", ""),
             git_requests_left: value("budget_left", "surface=\"git\""),
             rest_requests_left: value("budget_left", "surface=\"rest\""),
+            credential_ends: i64::try_from(value("credential_ends_seconds", ""))
+                .ok()
+                .filter(|seconds| *seconds > 0)
+                .map(|seconds| Timestamp(seconds * 1000).to_string()),
         }
     }
 }

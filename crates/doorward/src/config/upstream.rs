@@ -35,7 +35,7 @@ pub(crate) const KEYS: &[Setting] = &[
         "credentials",
         Kind::Sources,
         "",
-        "For `brokered`: where that comes from, `USER:SECRET` or a token alone. The next one is used when one is refused. Sources are read again every minute.",
+        "For `brokered`: where that comes from, `USER:SECRET` or a token alone. `store:NAME` is what `doorward upstream credential add NAME` keeps sealed. The next one is used when one is refused. Sources are read again every minute.",
     ),
     key(
         "forms",

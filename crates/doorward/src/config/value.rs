@@ -62,7 +62,9 @@ impl Kind {
             Self::Url => "a URL such as https://git.example.org, without a path".into(),
             Self::Place => "a URL such as https://bitbucket.org or https://api.bitbucket.org/2.0".into(),
             Self::Name => "small letters, digits, `-` and `_`".into(),
-            Self::Sources => "env:NAME, file:PATH or command:LINE, or several with commas between them".into(),
+            Self::Sources => {
+                "env:NAME, file:PATH, store:NAME or command:LINE, or several with commas between them".into()
+            }
             Self::Names => "names with commas between them, or *".into(),
             Self::Address => "an address and port such as 127.0.0.1:7990 or [::1]:7990".into(),
             Self::Switch => "true or false".into(),

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use doorward_testkit::{Backend, Git, History, Request, Sandbox, Server, What, command, write_history};
@@ -360,6 +361,93 @@ fn a_credential_that_is_revoked_while_jobs_run_is_refused_and_no_other_is() {
 }
 
 #[test]
+fn of_sixty_four_jobs_those_of_a_credential_that_ends_half_way_are_refused_and_no_others() {
+    let world = World::new("doubt = \"2s\"");
+    let users = ["ada", "bob", "cyd", "dan"];
+    users.iter().for_each(|user| world.backend.admit(&basic(user, "good")));
+    let source = world.directory.path().join("source");
+    for number in 0..16 {
+        world.backend.add(&world.git, &format!("acme/number{number}"), &source);
+    }
+    let (half, gone) = (Barrier::new(64), Barrier::new(64));
+    let outcomes = at_once(64, |number| {
+        let (user, repository) = (users[number % 4], format!("acme/number{}", number / 4));
+        let url = world.gateway.url(user, "good", &repository);
+        let (directory, name) = (world.directory.path(), format!("job{number}"));
+        let cloned = world.git.run(directory, &["clone", "-q", &url, &name]);
+        if half.wait().is_leader() {
+            world.backend.revoke(&basic("bob", "good"));
+        }
+        gone.wait();
+        let again = format!("again{number}");
+        (user, cloned, world.git.run(directory, &["clone", "-q", &url, &again]))
+    });
+    for (user, cloned, again) in &outcomes {
+        assert!(cloned.ok, "{user}: {}", cloned.stderr);
+        assert_eq!(again.ok, *user != "bob", "{user}: {}", again.stderr);
+    }
+    let refused = outcomes.iter().filter(|(user, ..)| *user == "bob").map(|(.., again)| &again.stderr);
+    assert!(refused.into_iter().all(|said| said.contains("bitbucket refused")), "they are told whose refusal it is");
+}
+
+/// What every tool of the second table of cases sends wrongly, and a gateway can see: each gets through.
+mod wrong_forms {
+    use super::{Sandbox, basic, gateway};
+    use crate::PROGRAM;
+
+    /// Sends a token in a form to git and to REST, straight and through the gateway.
+    fn check(kind: &str, form: impl Fn(&str) -> String, straight: [u16; 2]) {
+        let sandbox = Sandbox::start(PROGRAM, &[]);
+        let through = gateway(&format!("http://{}", sandbox.host()), "");
+        let header = format!("Authorization: {}", form(sandbox.secret(kind, "valid")));
+        let paths = ["/acme/site.git/info/refs?service=git-upload-pack", "/2.0/repositories/acme/site"];
+        let statuses = |http: doorward_testkit::Http| paths.map(|path| http.get(path, &[&header]).status);
+        assert_eq!(statuses(sandbox.http()), straight, "{kind} without the gateway");
+        assert_eq!(statuses(through.http()), [200, 200], "{kind} through the gateway");
+    }
+
+    #[test]
+    fn case_21_the_e_mail_address_on_git_as_on_rest() {
+        check("api_token", |secret| basic("ada@example.org", secret), [401, 200]);
+    }
+
+    #[test]
+    fn case_21_the_user_name_on_rest_as_on_git() {
+        check("api_token", |secret| basic("ada", secret), [200, 401]);
+    }
+
+    #[test]
+    fn case_22_an_api_token_as_bearer() {
+        check("api_token", |secret| format!("Bearer {secret}"), [401, 200]);
+    }
+
+    #[test]
+    fn case_23_an_access_token_as_basic_on_rest() {
+        check("repository_access_token", |secret| basic("x-token-auth", secret), [200, 401]);
+    }
+
+    #[test]
+    fn case_24_the_user_name_of_access_tokens_with_an_api_token() {
+        check("api_token", |secret| basic("x-token-auth", secret), [401, 401]);
+    }
+
+    #[test]
+    fn case_24_the_user_name_of_api_tokens_with_an_access_token() {
+        check("repository_access_token", |secret| basic("x-bitbucket-api-token-auth", secret), [401, 401]);
+    }
+
+    #[test]
+    fn case_29_the_name_of_a_bot_with_a_repository_token() {
+        check("repository_access_token", |secret| basic("abc123@bots.bitbucket.org", secret), [401, 401]);
+    }
+
+    #[test]
+    fn case_35_the_name_of_one_remote_with_the_secret_of_another() {
+        check("workspace_access_token", |secret| basic("somebody", secret), [401, 401]);
+    }
+}
+
+#[test]
 fn a_push_that_breaks_off_is_neither_lost_nor_done_twice() {
     let world = World::new("");
     let clone = world.clone_to("clone");
@@ -599,6 +687,80 @@ fn an_upstream_that_is_down_for_a_while_costs_jobs_time_and_nothing_else() {
 }
 
 #[test]
+fn an_upstream_that_is_dead_for_thirty_seconds_loses_nothing_and_does_nothing_twice() {
+    let mut upstream = Server::start(PROGRAM);
+    let (token, configuration) = (upstream.up().token.clone(), "forms = \"as-sent\"");
+    let host = upstream.host().to_owned();
+    let through = Server::start_configured(
+        PROGRAM,
+        &format!(
+            "[[upstream]]\nname = \"upstream\"\nworkspaces = \"home\"\ngit = \"http://{host}\"\nrest = \"http://{host}/2.0\"\n{configuration}\n"
+        ),
+        &[],
+    );
+    let (git, directory) = (through.git(), through.directory().to_path_buf());
+    let url = through.url("admin", &token, "home/hello");
+    let clones: Vec<PathBuf> = (0..4)
+        .map(|number| {
+            git.ok(&directory, &["clone", "-q", &url, &format!("pusher{number}")]);
+            let clone = directory.join(format!("pusher{number}"));
+            git.commit(&clone, &format!("file{number}"), "pushed");
+            clone
+        })
+        .collect();
+    let header = format!("Authorization: Bearer {token}");
+    let upload = |number: usize| {
+        let form = format!("up{number}.txt=content&message=upload+{number}&branch=uploads{number}");
+        let media_type = "Content-Type: application/x-www-form-urlencoded";
+        through.http().post("/2.0/repositories/home/hello/src", &[&header, media_type], form.as_bytes())
+    };
+    upstream.kill();
+    let (clones, died) = (&clones, Instant::now());
+    let (fetched, pushed, uploaded) = std::thread::scope(|scope| {
+        let (git, directory, url, upload) = (&git, &directory, &url, &upload);
+        let fetches: Vec<_> = (0..4)
+            .map(|number| scope.spawn(move || git.run(directory, &["clone", "-q", url, &format!("during{number}")])))
+            .collect();
+        let pushes: Vec<_> = clones
+            .iter()
+            .enumerate()
+            .map(|(number, clone)| {
+                scope.spawn(move || {
+                    git.run(clone, &["push", "-q", "origin", &format!("HEAD:refs/heads/pushed{number}")])
+                })
+            })
+            .collect();
+        let uploads: Vec<_> = (0..4).map(|number| scope.spawn(move || upload(number))).collect();
+        // Dead for as long as that, whatever else happens.
+        std::thread::sleep(Duration::from_secs(30).saturating_sub(died.elapsed()));
+        upstream.start_again();
+        let outcomes = |jobs: Vec<std::thread::ScopedJoinHandle<'_, _>>| -> Vec<doorward_testkit::Outcome> {
+            jobs.into_iter().map(|job| job.join().expect("it ends")).collect()
+        };
+        let (fetches, pushes) = (outcomes(fetches), outcomes(pushes));
+        let uploads: Vec<_> = uploads.into_iter().map(|job| job.join().expect("it ends")).collect();
+        (fetches, pushes, uploads)
+    });
+    for outcome in fetched.iter().chain(&pushed) {
+        assert!(outcome.ok, "{}", outcome.stderr);
+    }
+    let refs = git.ok(&directory, &["ls-remote", &upstream.url("admin", &token, "home/hello")]);
+    for (number, clone) in clones.iter().enumerate() {
+        let new = git.ok(clone, &["rev-parse", "HEAD"]);
+        assert!(refs.contains(&format!("{new}\trefs/heads/pushed{number}")), "{refs}");
+    }
+    for (number, answer) in uploaded.iter().enumerate() {
+        assert_ne!(answer.status, 401, "{}", answer.text());
+        let commits = format!("/2.0/repositories/home/hello/commits/uploads{number}");
+        let commits = upstream.http().get(&commits, &[&header]).text();
+        let times = commits.matches(&format!("upload {number}")).count();
+        // A commit's message is told twice, as it is and rendered.
+        let done = commits.matches("\"hash\"").count() > 0 && times > 0;
+        assert_eq!(done, answer.status == 201, "{}: {commits}", answer.status);
+    }
+}
+
+#[test]
 fn when_patience_is_over_the_answer_is_503_and_no_credential_is_lost() {
     let world = World::new("patience = \"1s\"");
     world.acquaint();
@@ -728,7 +890,7 @@ fn a_gateway_that_is_killed_leaves_sound_mirrors_and_loses_no_push_that_it_ackno
         world.directory.path(),
         &["clone", "-q", &format!("http://ada:good@{}/acme/site.git", world.backend.host()), "writer"],
     );
-    for round in 0..15_u64 {
+    for round in 0..100_u64 {
         // Something new to fetch, and something to push, while it is killed at another moment each time.
         let ahead = world.git.commit(&writer, "theirs", &format!("{round}"));
         world.git.ok(&writer, &["push", "-q", "origin", "HEAD:refs/heads/theirs"]);
@@ -740,7 +902,7 @@ fn a_gateway_that_is_killed_leaves_sound_mirrors_and_loses_no_push_that_it_ackno
                 git.command(&directory, &["clone", "-q", &url, &name]).stderr(Stdio::null()).status()
             });
             let push = scope.spawn(|| git.run(&clone, &["push", "-q", "origin", "HEAD:refs/heads/ours"]).ok);
-            std::thread::sleep(Duration::from_millis(10 + round * 12));
+            std::thread::sleep(Duration::from_millis(10 + round % 50 * 5));
             world.gateway.kill();
             let _ = fetch.join();
             push.join().expect("it ends")
@@ -751,7 +913,10 @@ fn a_gateway_that_is_killed_leaves_sound_mirrors_and_loses_no_push_that_it_ackno
         let name = format!("whole-{round}");
         let whole = world.clone_to(&name);
         assert_eq!(world.git.ok(&whole, &["rev-parse", "origin/theirs"]), ahead, "round {round}");
-        world.git.ok(&whole, &["fsck"]);
+        if round % 10 == 0 {
+            world.git.ok(&whole, &["fsck"]);
+        }
+        std::fs::remove_dir_all(&whole).expect("removed");
     }
     world.gateway.signal(rustix::process::Signal::TERM);
     world.gateway.wait();
@@ -870,6 +1035,66 @@ fn jobs_with_tokens_of_this_server_use_the_gateways_own_credential() {
     let answer = gateway.http().get("/acme/site.git/info/refs?service=git-receive-pack", &[&bearer]);
     assert_eq!(answer.status, 503, "{}", answer.text());
     assert!(answer.text().contains("your own credential was not refused"), "{}", answer.text());
+}
+
+#[test]
+fn a_credential_that_is_kept_sealed_is_used_and_its_end_is_told_beforehand() {
+    let world = World::new("");
+    world.backend.admit(&basic("gateway", "sealed-secret"));
+    let configuration = format!(
+        "[[upstream]]\nname = \"bitbucket\"\nworkspaces = \"acme\"\ngit = \"{}\"\nforms = \"as-sent\"\n\
+         mode = \"brokered\"\ncredentials = \"store:main\"\n",
+        world.backend.url(),
+    );
+    let gateway = Server::start_configured(PROGRAM, &configuration, &[]);
+    let cli = gateway.cli();
+    cli.ok(&["workspace", "create", "acme", "--owner", "admin"]);
+    let token = cli.token("admin", &["read:repository:bitbucket"], &[]).1;
+    let list = || world.git.run(world.directory.path(), &["ls-remote", &gateway.url("admin", &token, "acme/site")]);
+    let without = list();
+    assert!(
+        !without.ok && without.stderr.contains("its credential cannot be read from store:main"),
+        "{}",
+        without.stderr
+    );
+    let keep = |arguments: &[&str], secret: &str| {
+        let mut command = cli.command(&[&["upstream", "credential", "add"], arguments].concat());
+        command.env("DOORWARD_UPSTREAM_SECRET", secret).output().expect("it runs")
+    };
+    let soon = day_from_now(5);
+    for (arguments, secret) in [(&["a/b"][..], "x"), (&["main", "--expires", "2020-01-01"], "x"), (&["main"], "a\nb")] {
+        assert!(!keep(arguments, secret).status.success(), "{arguments:?}");
+    }
+    let kept = keep(&["main", "--expires", &soon], "gateway:sealed-secret\n");
+    assert!(kept.status.success(), "{}", String::from_utf8_lossy(&kept.stderr));
+    // What failed a moment ago is asked again soon.
+    crate::operation::await_that("the credential is used", || list().ok);
+    assert!(gateway.log().contains("the gateway's credential ends soon"), "{}", gateway.log());
+    let rows = cli.json(&["upstream", "credential", "list"]);
+    assert!(
+        rows[0]["name"] == "main" && rows[0]["expires_at"].as_str().is_some_and(|at| at.starts_with(&soon)),
+        "{rows}"
+    );
+    let checked = cli.ok(&["upstream", "check", "bitbucket", "--own", "--repository", "acme/site"]);
+    assert!(
+        checked.contains(&format!("store:main, until {soon}")) && checked.contains("git fetch: works"),
+        "{checked}"
+    );
+    let metrics = gateway.http().get("/metrics", &[]).text();
+    assert!(metrics.contains("doorward_upstream_credential_ends_seconds{upstream=\"bitbucket\"}"), "{metrics}");
+    // The secret is in no file as it is, and in no record.
+    for file in ["doorward.db", "doorward.db-wal"] {
+        let bytes = std::fs::read(cli.data().join(file)).unwrap_or_default();
+        assert!(!bytes.windows(13).any(|bytes| bytes == b"sealed-secret"), "{file}");
+    }
+    cli.ok(&["upstream", "credential", "remove", "main"]);
+    assert_eq!(cli.json(&["upstream", "credential", "list"]), json!([]));
+}
+
+/// The day so many days from now, as `2027-03-01`.
+fn day_from_now(days: u64) -> String {
+    let output = std::process::Command::new("date").args(["-u", "-d", &format!("{days} days"), "+%F"]).output();
+    String::from_utf8(output.expect("date runs").stdout).expect("text").trim().to_owned()
 }
 
 #[test]
