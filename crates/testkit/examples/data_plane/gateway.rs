@@ -12,7 +12,7 @@ use doorward_testkit::{Git, History, Sandbox, Server, write_history};
 
 use crate::load::{self, command};
 use crate::peers::Peer;
-use crate::scenarios::{Round, World, fetches, refs};
+use crate::scenarios::{Round, World, fetches, refs, refs_with};
 
 const ROUNDS: usize = 5;
 
@@ -69,13 +69,17 @@ pub(crate) fn run(program: &str) {
         refs(p, "small", &everything)
     });
     row("the same, before a fast upstream (doorward)", &own, &before_own, &|p| refs(p, "small", &everything));
+    row("the same, one connection", &own, &before_own, &|p| refs_with(p, "small", &everything, 1));
     row("one warm clone, medium", &nginx, &before_nginx, &warm(1, 10));
     row("32 warm clones at once, medium", &nginx, &before_nginx, &warm(32, 1));
     print!("{}", cold(program, &world, &nginx, &mut table));
     print!("{}", far(program, &world, &mut table));
     print!("{}", flaky(program, &world, &mut table));
     let memory = before_nginx.memory().unwrap_or(0) / (1 << 20);
-    let text = RESULTS.replace("@TABLE@", &table).replace("@MEMORY@", &memory.to_string());
+    let [fetched, served] = ["fetched", "served"].map(|what| before_nginx.upstream_bytes(what) as f64 / 1e6);
+    let bytes = format!("{fetched:.1} MB for {served:.1} MB, {:.3} of them", fetched / served);
+    println!("fetched from the upstream: {bytes}");
+    let text = RESULTS.replace("@TABLE@", &table).replace("@BYTES@", &bytes).replace("@MEMORY@", &memory.to_string());
     fs::write("bench/GATEWAY.md", text).expect("written");
 }
 
@@ -180,5 +184,7 @@ that reached the upstream in a round. Of ls-refs, each `info/refs` is a look at 
 asked meanwhile with the same credential; the `ls-refs` that follows on its connection takes what that look saw.
 
 @TABLE@
+What the gateway before http-backend fetched from it in all of this, for what it served: @BYTES@.
+
 The most memory that the gateway's own process has had in all of this: @MEMORY@ MiB.
 ";

@@ -87,6 +87,15 @@ impl Peer {
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 
+    /// Bytes that a gateway has `fetched` from its upstream, or `served` out of its mirrors.
+    pub(crate) fn upstream_bytes(&self, what: &str) -> u64 {
+        let Some(server) = &self.server else { return 0 };
+        let text = server.http().get("/metrics", &[]).text();
+        let name = format!("doorward_upstream_{what}_bytes_total{{");
+        let lines = text.lines().filter(|line| line.starts_with(&name));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
     /// nginx, which hands requests to `git http-backend` in fcgiwrap.
     pub(crate) fn nginx(directory: &Path, source: &Path) -> Self {
         let home = directory.join("nginx");

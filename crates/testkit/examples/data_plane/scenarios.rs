@@ -90,13 +90,18 @@ impl World {
 
 /// Asks for refs, with a connection each, for some seconds.
 pub(crate) fn refs(peer: &Peer, repository: &str, question: &[u8]) -> Round {
+    refs_with(peer, repository, question, CONNECTIONS)
+}
+
+/// The same with so many connections.
+pub(crate) fn refs_with(peer: &Peer, repository: &str, question: &[u8], connections: usize) -> Round {
     let file = format!("{repository}.refs");
     let (first, second) = (info_refs(peer, repository), upload_pack(peer, repository, &file, question));
     let (count, failed) = (Mutex::new(0), Mutex::new(0));
     let taken = taken(|| {
         let began = Instant::now();
         scope(|scope| {
-            for _ in 0..CONNECTIONS {
+            for _ in 0..connections {
                 scope.spawn(|| {
                     let (mut caller, mut asked) = (Caller::new(peer), 0);
                     while began.elapsed() < LENGTH {
