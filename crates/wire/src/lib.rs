@@ -36,7 +36,9 @@ pub use name::{AccountName, Email, NameError, ProjectKey, ProjectName, Repositor
 pub use partial::{Fields, FieldsError};
 pub use percent::{percent_decoded, percent_decoded_bytes, percent_encoded};
 pub use pktline::{PktError, PktLine};
-pub use push::{ObjectId, PushError, PushHead, PushHeadReader, PushLimits, PushRefusal, RefUpdate, UnverifiedUpdate};
+pub use push::{
+    ObjectId, PushError, PushHead, PushHeadReader, PushLimits, PushRefusal, RefUpdate, UnverifiedUpdate, push_report,
+};
 pub use ranges::{RangeError, parse_ranges};
 pub use redact::redact;
 pub use refname::{RefName, RefNameError};

@@ -256,6 +256,32 @@ impl UnverifiedUpdate {
     }
 }
 
+/// A report as `git receive-pack` writes it (gitprotocol-pack, "Report Status"): what became of the pack, and of each ref, by its name,
+/// why it was refused if it was; in the first side band, if the client takes bands.
+pub fn push_report<'a>(
+    unpack: &str,
+    refs: impl Iterator<Item = (&'a [u8], Option<&'a str>)>,
+    side_band: bool,
+) -> Vec<u8> {
+    let mut report = Vec::new();
+    PktLine::write(format!("unpack {unpack}\n").as_bytes(), &mut report);
+    for (name, refused) in refs {
+        let line = match refused {
+            None => [b"ok ", name, b"\n"].concat(),
+            Some(why) => [b"ng ", name, b" ", why.as_bytes(), b"\n"].concat(),
+        };
+        PktLine::write(&line, &mut report);
+    }
+    report.extend_from_slice(b"0000");
+    if !side_band {
+        return report;
+    }
+    let mut banded: Vec<u8> =
+        report.chunks(PktLine::LONGEST - 5).flat_map(|piece| PktLine::side_band(1, piece)).collect();
+    banded.extend_from_slice(b"0000");
+    banded
+}
+
 impl ObjectId {
     /// Reads an object's name.
     pub fn parse(text: &[u8]) -> Option<Self> {

@@ -335,3 +335,26 @@ fn contents_are_read_by_whoever_may_and_by_the_repositorys_id_too() {
     assert_eq!(empty["values"].as_array().map(Vec::len), Some(0));
     world.refused("/2.0/repositories/home/empty/src", 404, "commit_not_found");
 }
+
+#[test]
+fn long_lists_are_compressed_for_those_who_take_it_and_nothing_else_is() {
+    let world = World::new();
+    let authorization = format!("Authorization: Bearer {}", world.token);
+    let ask = |path: &str, coding: &str| {
+        world.server.http().get(path, &[&authorization, &format!("Accept-Encoding: {coding}")])
+    };
+    let path = format!("{API}/commits");
+    let (short, plain) = (ask(&path, "br, gzip"), ask(&path, "identity"));
+    assert_eq!((short.header("content-encoding"), plain.header("content-encoding")), ("gzip", ""));
+    assert!(short.header("vary").contains("accept-encoding"), "{:?}", short.headers);
+    assert!(short.body.len() * 4 < plain.body.len(), "{} of {}", short.body.len(), plain.body.len());
+    let file = world.clone.join("answer.gz");
+    fs::write(&file, &short.body).expect("written");
+    let unpacked = std::process::Command::new("gzip").arg("-dc").arg(&file).output().expect("gzip runs");
+    assert!(unpacked.status.success() && unpacked.stdout == plain.body);
+    // What is short, what is a file, and what is no answer.
+    for path in [format!("{API}/src/main/README.md"), "/2.0/user".into(), format!("{API}/commits/none")] {
+        let answer = ask(&path, "gzip");
+        assert_eq!(answer.header("content-encoding"), "", "{path}: {:?}", answer.headers);
+    }
+}

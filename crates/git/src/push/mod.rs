@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use doorward_wire::{PktLine, RefUpdate};
+use doorward_wire::{RefUpdate, push_report};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::oneshot;
@@ -253,23 +253,8 @@ impl Push {
         if !self.answer.report {
             return Bytes::from_static(if self.answer.side_band { b"0000" } else { b"" });
         }
-        let mut report = Vec::new();
-        PktLine::write(b"unpack ok\n", &mut report);
-        for told in refs {
-            let line = match &told.refused {
-                None => [b"ok ", &*told.name, b"\n"].concat(),
-                Some(why) => [b"ng ", &*told.name, b" ", why.as_bytes(), b"\n"].concat(),
-            };
-            PktLine::write(&line, &mut report);
-        }
-        report.extend_from_slice(b"0000");
-        if !self.answer.side_band {
-            return report.into();
-        }
-        let mut banded: Vec<u8> =
-            report.chunks(PktLine::LONGEST - 5).flat_map(|piece| PktLine::side_band(1, piece)).collect();
-        banded.extend_from_slice(b"0000");
-        banded.into()
+        let told = refs.iter().map(|told| (&*told.name, told.refused.as_deref()));
+        push_report("ok", told, self.answer.side_band).into()
     }
 
     /// What branches were moved to; git has seen to it that these are commits, and that they are there.

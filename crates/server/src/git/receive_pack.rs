@@ -11,7 +11,7 @@ use bytes::Bytes;
 use doorward_git::{AnswerForm, PushOutcome, PushRequest, Service};
 use doorward_store::{Decision, Record};
 use doorward_wire::{
-    ObjectId, PktLine, PushError, PushHead, PushHeadReader, PushLimits, PushRefusal, RefUpdate, redact,
+    ObjectId, PushError, PushHead, PushHeadReader, PushLimits, PushRefusal, RefUpdate, push_report, redact,
 };
 use tokio::io::AsyncReadExt;
 
@@ -168,26 +168,10 @@ pub(crate) fn report(head: &PushHead, unpack: &str, refused: impl Iterator<Item 
     if !head.report_status() {
         return Vec::new();
     }
-    let mut report = Vec::new();
-    PktLine::write(format!("unpack {unpack}\n").as_bytes(), &mut report);
-    for (update, refused) in head.updates.iter().zip(refused) {
-        let name = &update.name[..update.name.len().min(NAME_LENGTH)];
-        let line = match refused {
-            None => [b"ok ", name, b"\n"].concat(),
-            Some(why) => [b"ng ", name, b" ", why.as_bytes(), b"\n"].concat(),
-        };
-        PktLine::write(&line, &mut report);
-    }
-    report.extend_from_slice(b"0000");
-    if !head.side_band() {
-        return report;
-    }
-    let mut banded = Vec::with_capacity(report.len() + 1024);
-    for chunk in report.chunks(PktLine::LONGEST - 5) {
-        banded.extend_from_slice(&PktLine::side_band(1, chunk));
-    }
-    banded.extend_from_slice(b"0000");
-    banded
+    let refused: Vec<Option<String>> = refused.collect();
+    let told = head.updates.iter().zip(&refused);
+    let told = told.map(|(update, why)| (&update.name[..update.name.len().min(NAME_LENGTH)], why.as_deref()));
+    push_report(unpack, told, head.side_band())
 }
 
 fn push_record(context: &Context, subject: &str, decision: Decision, event: &str, sentence: String) -> Record {

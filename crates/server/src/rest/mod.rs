@@ -6,6 +6,7 @@ pub(crate) mod call;
 mod change;
 mod commits;
 mod compare;
+mod compress;
 mod form;
 mod listing;
 mod none;
@@ -35,7 +36,7 @@ use axum::body::Body;
 use axum::extract::{OriginalUri, Request, State};
 use axum::http::header::{ALLOW, HOST};
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use doorward_rules::Surface;
 use doorward_wire::bitbucket_cloud;
 
@@ -61,6 +62,7 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(app.clone(), to_the_end))
+        .layer(from_fn(compress::compress))
 }
 
 /// What changes something is carried out to its end.
