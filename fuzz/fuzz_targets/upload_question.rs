@@ -15,7 +15,9 @@ fuzz_target!(|bytes: &[u8]| {
                 UploadQuestion::More => {}
                 UploadQuestion::Other => assert_eq!(told, UploadQuestion::Other),
                 // It was whole before what follows came.
-                UploadQuestion::Refs(_) | UploadQuestion::Objects(_) => assert_ne!(told, UploadQuestion::More),
+                UploadQuestion::Refs(_) | UploadQuestion::Objects(_) | UploadQuestion::Bundles => {
+                    assert_ne!(told, UploadQuestion::More);
+                }
             }
         }
         match told {
@@ -27,7 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
                 assert!(request.wants().all(|id| matches!(id.len(), 40 | 64)));
                 assert_eq!(UploadQuestion::read(&request.to_bytes()), UploadQuestion::Objects(request));
             }
-            UploadQuestion::Other | UploadQuestion::More => {}
+            UploadQuestion::Bundles | UploadQuestion::Other | UploadQuestion::More => {}
         }
     }
 });

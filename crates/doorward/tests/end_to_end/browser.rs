@@ -202,7 +202,7 @@ fn a_browser_without_scripts_does_everything() {
     let refused = server.git().run(server.directory(), &["ls-remote", &url]);
     assert!(refused.stderr.contains("revoked"), "{}", refused.stderr);
     browser.click(".who button");
-    assert!(browser.address().ends_with("/account/signin"), "{}", browser.address());
+    await_that("the browser is led to the sign-in", || browser.address().ends_with("/account/signin"));
 }
 
 #[test]
