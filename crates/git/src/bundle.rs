@@ -16,7 +16,7 @@ use doorward_wire::PktLine;
 use sha2::{Digest, Sha256};
 
 use crate::output::CHUNK;
-use crate::{GitError, ObjectFormat, Output, Repository};
+use crate::{GitError, Output, Repository};
 
 /// A bundle that is there.
 #[derive(Debug)]
@@ -34,8 +34,7 @@ impl Repository {
     /// [`GitError`] if refs cannot be read.
     pub async fn bundle(&self) -> Result<Option<Bundle>, GitError> {
         let Some(snapshot) = self.all.snapshot(self.id).await? else { return Ok(None) };
-        let is_ours = snapshot.format == ObjectFormat::Sha1 && !snapshot.has_alternates;
-        let Some(objects) = self.all.stored.of(self.id, &self.directory).filter(|_| is_ours) else { return Ok(None) };
+        let Some(objects) = self.all.stored.of(self.id, &self.directory, &snapshot) else { return Ok(None) };
         let look = move || {
             let mut names: BTreeMap<Id, Box<[u8]>> = BTreeMap::new();
             let all = snapshot.walk(b"refs/", None, |named| {

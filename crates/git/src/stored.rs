@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use doorward_packs::Objects;
 use doorward_rules::RepositoryId;
 
+use crate::ObjectFormat;
+use crate::refs::Snapshot;
+
 /// The objects of all repositories that were asked about lately.
 #[derive(Debug, Default)]
 pub(crate) struct Stored(Mutex<HashMap<RepositoryId, Kept>>);
@@ -21,8 +24,12 @@ struct Kept {
 }
 
 impl Stored {
-    /// The objects of a repository; `None` if git is to be asked.
-    pub(crate) fn of(&self, id: RepositoryId, repository: &Path) -> Option<Arc<Objects>> {
+    /// The objects of a repository with these refs; `None` if git is to be asked: also where they are not of SHA-1, or another
+    /// repository's are part of them.
+    pub(crate) fn of(&self, id: RepositoryId, repository: &Path, refs: &Snapshot) -> Option<Arc<Objects>> {
+        if refs.format != ObjectFormat::Sha1 || refs.has_alternates {
+            return None;
+        }
         let mut all = self.lock();
         let kept = all.entry(id).or_insert_with(|| {
             let objects = Arc::new(Objects::new(repository.join("objects")));

@@ -23,7 +23,7 @@ use crate::fetch::upload_pack;
 use crate::line::{Asker, Place, Waiting};
 use crate::process::{Process, feed};
 use crate::refs::Snapshot;
-use crate::{GitError, ObjectFormat, Repositories};
+use crate::{GitError, Repositories};
 
 /// An answer that is to be made.
 pub(super) struct Flight {
@@ -74,10 +74,8 @@ impl Flight {
 
     /// Makes it without git; whether that could be done.
     async fn make_here(&self) -> Result<bool, GitError> {
-        let is_ours = self.refs.format == ObjectFormat::Sha1 && !self.refs.has_alternates && !self.request.is_partial();
-        let Some(objects) = self.all.stored.of(self.id(), &self.directory).filter(|_| is_ours) else {
-            return Ok(false);
-        };
+        let objects = self.all.stored.of(self.id(), &self.directory, &self.refs);
+        let Some(objects) = objects.filter(|_| !self.request.is_partial()) else { return Ok(false) };
         let (spool, answers) = (Arc::clone(&self.spool), self.all.answers.clone());
         let (request, refs, stop) = (self.request.clone(), Arc::clone(&self.refs), Stop::default());
         let stopped = Arc::clone(&stop.0);

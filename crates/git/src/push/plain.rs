@@ -15,11 +15,11 @@ use doorward_wire::RefUpdate;
 use tokio::io::AsyncReadExt;
 
 use super::{CHEAPER, Push};
+use crate::GitError;
 use crate::apart::Apart;
 use crate::process::{Process, feed};
 use crate::refs::{Held, Snapshot};
 use crate::report::ReportedRef;
-use crate::{GitError, ObjectFormat};
 
 /// What a push came to.
 pub(super) struct Moved {
@@ -49,8 +49,8 @@ impl Push {
     pub(super) async fn carry_out_here(&self, pack: &Bytes) -> Result<Option<Moved>, GitError> {
         let Some(before) = self.all.snapshot(self.id).await? else { return Ok(None) };
         let _at_work = self.all.at_work(self.id).await;
-        let is_ours = before.format == ObjectFormat::Sha1 && !before.has_alternates && !wants_git(&self.directory);
-        let Some(stored) = self.all.stored.of(self.id, &self.directory).filter(|_| is_ours) else { return Ok(None) };
+        let stored = self.all.stored.of(self.id, &self.directory, &before).filter(|_| !wants_git(&self.directory));
+        let Some(stored) = stored else { return Ok(None) };
         let Some(apart) = self.index(pack).await? else { return Ok(None) };
         before.prepare().await?;
         let (updates, directory, deepest) = (self.updates.clone(), self.directory.clone(), self.all.git.tree_depth());

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::context::Context;
 use crate::observe::FoundAs;
 use crate::refusal::Refusal;
-use crate::rest::range::Wanted;
+use crate::rest::range::{Wanted, beyond, content_range};
 
 pub(crate) async fn bundle(
     State(app): State<App>,
@@ -46,7 +46,7 @@ pub(crate) async fn bundle(
     let (status, first, length) = match Wanted::read(&headers, size, "") {
         Wanted::Whole => (StatusCode::OK, 0, size),
         Wanted::Part { first, length } => (StatusCode::PARTIAL_CONTENT, first, length),
-        Wanted::Nothing => return beyond(size).respond_recorded(id),
+        Wanted::Nothing => return beyond("bundle", size).respond_recorded(id),
     };
     let mut response = Response::new(body_of(bundle.read(first, length, patience)));
     *response.status_mut() = status;
@@ -55,7 +55,7 @@ pub(crate) async fn bundle(
     set.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     set.insert(CONTENT_LENGTH, HeaderValue::from(length));
     if status == StatusCode::PARTIAL_CONTENT
-        && let Ok(range) = HeaderValue::from_str(&format!("bytes {first}-{}/{size}", first + length - 1))
+        && let Some(range) = content_range(first, length, size)
     {
         set.insert(CONTENT_RANGE, range);
     }
@@ -67,9 +67,4 @@ pub(crate) async fn bundle(
 fn gone() -> Refusal {
     let sentence = "there is no such bundle any more";
     Refusal::new(StatusCode::NOT_FOUND, "bundle_gone", sentence, "clone again; git goes on without it anyway")
-}
-
-fn beyond(size: u64) -> Refusal {
-    let sentence = format!("the bundle has {size} bytes, and none of those that were asked for");
-    Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_there", sentence, "ask for a part of what there is")
 }

@@ -4,10 +4,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use axum::http::HeaderMap;
 use axum::http::header::{IF_RANGE, RANGE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use bytes::Bytes;
 use futures_core::Stream;
+
+use crate::refusal::Refusal;
 
 /// What of a file is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +26,7 @@ impl Wanted {
     /// What a request asks for of a file of `size` bytes. What cannot be read is passed over, as the RFC has it; so is a range that
     /// was asked for if the file is another one than the caller knows.
     pub(crate) fn read(headers: &HeaderMap, size: u64, etag: &str) -> Self {
-        let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         if text(IF_RANGE).is_some_and(|known| known.trim() != etag) {
             return Self::Whole;
         }
@@ -48,6 +50,17 @@ impl Wanted {
             _ => Self::Nothing,
         }
     }
+}
+
+/// What tells which part of how much an answer is.
+pub(crate) fn content_range(first: u64, length: u64, size: u64) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("bytes {first}-{}/{size}", first + length - 1)).ok()
+}
+
+/// What is said to whoever asks for what is beyond the end of something.
+pub(crate) fn beyond(what: &str, size: u64) -> Refusal {
+    let sentence = format!("the {what} has {size} bytes, and none of those that were asked for");
+    Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_there", sentence, "ask for a part of what there is")
 }
 
 /// The part of a stream that is wanted. It ends there, and with it whoever makes the rest.

@@ -14,7 +14,7 @@ use super::call::{Call, Opened};
 use super::listing::Listing;
 use super::object::{below, commit_link};
 use super::parts::Parts;
-use super::range::{Wanted, Window};
+use super::range::{Wanted, Window, beyond, content_range};
 use crate::refusal::{Refusal, shown};
 
 type Two = Parts<(String, String)>;
@@ -73,7 +73,7 @@ pub(super) async fn path(call: Call, Parts((workspace, repository, revision, pat
                         let body = Body::from_stream(Window::new(output, first, length));
                         Ok(part_response(&entry, body, (first, length, size)))
                     }
-                    Wanted::Nothing => Err(beyond(size)),
+                    Wanted::Nothing => Err(beyond("file", size)),
                 }
             }
         }
@@ -222,15 +222,10 @@ fn part_response(entry: &Entry, body: Body, (first, length, size): (u64, u64, u6
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     let headers = response.headers_mut();
     headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
-    if let Ok(range) = HeaderValue::from_str(&format!("bytes {first}-{}/{size}", first + length - 1)) {
+    if let Some(range) = content_range(first, length, size) {
         headers.insert(CONTENT_RANGE, range);
     }
     response
-}
-
-fn beyond(size: u64) -> Refusal {
-    let sentence = format!("the file has {size} bytes, and none of those that were asked for");
-    Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "range_not_there", sentence, "ask for a part of what there is")
 }
 
 /// What a file is, by the end of its name.
