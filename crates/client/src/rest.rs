@@ -224,9 +224,7 @@ impl RestAnswer {
 
 /// The certificates that git trusts: those of the system, and the file that git is told of.
 fn roots(url: &str, environment: Environment<'_>) -> RootCerts {
-    let system = rustls_native_certs::load_native_certs().certs;
-    let mut roots: Vec<Certificate<'static>> =
-        system.iter().map(|certificate| Certificate::from_der(certificate.as_ref()).to_owned()).collect();
+    let mut roots = system_certificates();
     let configured = || {
         let mut git = Command::new("git");
         let output =
@@ -235,11 +233,22 @@ fn roots(url: &str, environment: Environment<'_>) -> RootCerts {
     };
     let file = environment("GIT_SSL_CAINFO").or_else(configured);
     let pem = file.and_then(|path| std::fs::read(Path::new(&path)).ok()).unwrap_or_default();
-    roots.extend(parse_pem(&pem).filter_map(|item| match item {
+    roots.extend(certificates_in(&pem));
+    RootCerts::new_with_certs(&roots)
+}
+
+/// The certificates that this machine trusts.
+pub(crate) fn system_certificates() -> Vec<Certificate<'static>> {
+    let system = rustls_native_certs::load_native_certs().certs;
+    system.iter().map(|certificate| Certificate::from_der(certificate.as_ref()).to_owned()).collect()
+}
+
+/// The certificates in a PEM file.
+pub(crate) fn certificates_in(pem: &[u8]) -> impl Iterator<Item = Certificate<'static>> {
+    parse_pem(pem).filter_map(|item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(certificate),
         _ => None,
-    }));
-    RootCerts::new_with_certs(&roots)
+    })
 }
 
 fn unreachable(error: ureq::Error, host: String) -> RestError {

@@ -1,6 +1,6 @@
 //! What went wrong, as one line with a remedy and an exit code.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::process::ExitCode;
 
 use doorward_admin::AdminError;
@@ -38,12 +38,15 @@ impl Failure {
 
     /// Writes one line to standard error.
     pub(crate) fn report(&self) -> ExitCode {
-        let line = match &self.remedy {
-            Some(remedy) => format!("error: {}; {remedy}", self.sentence),
-            None => format!("error: {}", self.sentence),
-        };
-        eprintln!("{}", line.replace('\n', " "));
+        eprintln!("{}", format!("error: {self}").replace('\n', " "));
         ExitCode::from(self.code as u8)
+    }
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)?;
+        self.remedy.as_ref().map_or(Ok(()), |remedy| write!(f, "; {remedy}"))
     }
 }
 

@@ -10,7 +10,7 @@ use axum::http::Response;
 use doorward_git::Repositories;
 use doorward_rules::{CredentialId, OwnFault, Surface, Timestamp};
 use doorward_store::{Recorder, Store};
-use doorward_upstream::Upstream;
+use doorward_upstream::Upstreams;
 use doorward_wire::RequestId;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
@@ -49,8 +49,7 @@ pub(crate) struct Inner {
     /// Who has told a password, and is asked for a second step.
     pub(crate) halfway: Halfway,
     pub(crate) sandbox: Option<Sandbox>,
-    /// The upstreams, if there are any.
-    pub(crate) gateway: Option<Gateway>,
+    pub(crate) gateway: Gateway,
     /// Uploads under the keys of their callers.
     pub(crate) uploads: Keyed,
     /// Says that there is something to be sent to webhooks.
@@ -77,7 +76,7 @@ impl App {
         settings: ServerSettings,
         store: Store,
         repositories: Repositories,
-        upstreams: Vec<Upstream>,
+        upstreams: Upstreams,
         recorder: Recorder,
     ) -> Self {
         let clock = Clock::default();

@@ -46,7 +46,6 @@ pub(crate) async fn metrics(
     if unnamed_proxy || !is_in(context.address, &app.settings.metrics_from) {
         return nothing_here(&context, &uri);
     }
-    let upstreams = app.gateway.as_ref().map(|gateway| gateway.upstreams()).unwrap_or_default();
-    let text = app.metrics.render(&app.repositories, upstreams);
+    let text = app.metrics.render(&app.repositories, &app.gateway.upstreams());
     ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
 }

@@ -152,6 +152,7 @@ impl Metrics {
 
     /// Everything in the text format of OpenMetrics.
     pub(crate) fn render(&self, repositories: &Repositories, upstreams: &[Upstream]) -> String {
+        self.upstreams.forget();
         upstreams.iter().for_each(|upstream| self.upstreams.set(upstream));
         let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let (slots, answers) = (repositories.slots(), repositories.answers());
@@ -196,6 +197,19 @@ impl Upstreams {
         registry.register("upstream_credential_ends_seconds", about, self.ends.clone());
         let about = "1 while an upstream is left alone because it does not answer";
         registry.register("upstream_resting", about, self.rests.clone());
+    }
+
+    /// Of those that there are no more, nothing is told.
+    fn forget(&self) {
+        let Self { requests, hidden, shared, looks, packs, bytes, served, worst, left, rests, ends } = self;
+        for family in [hidden, shared, looks, packs, bytes, served] {
+            family.clear();
+        }
+        for family in [worst, rests, ends] {
+            family.clear();
+        }
+        requests.clear();
+        left.clear();
     }
 
     fn set(&self, upstream: &Upstream) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use doorward_git::Repositories;
 use doorward_rules::RepositoryId;
 use doorward_store::{Recorder, Store};
-use doorward_upstream::Upstream;
+use doorward_upstream::Upstreams;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::timeout;
@@ -73,7 +73,7 @@ impl Server {
         self,
         store: Store,
         repositories: Repositories,
-        upstreams: Vec<Upstream>,
+        upstreams: Upstreams,
         stop: impl Future<Output = ()>,
     ) {
         let grace = self.settings.grace;

@@ -20,6 +20,7 @@ mod pass;
 mod push;
 mod settings;
 mod upstream;
+mod upstreams;
 mod waits;
 
 pub use agent::{Answer, Bytes};
@@ -33,3 +34,4 @@ pub use pass::{Content, Passing, onward};
 pub use push::{Push, Pushed};
 pub use settings::{Forms, Partial, UpstreamSettings, Workspaces};
 pub use upstream::{Counts, Upstream, UpstreamError};
+pub use upstreams::Upstreams;

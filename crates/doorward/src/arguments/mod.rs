@@ -153,7 +153,7 @@ pub(crate) enum Command {
 }
 
 /// The flags that are settings.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Flags {
     pub(crate) data: Option<PathBuf>,
     pub(crate) config: Option<PathBuf>,

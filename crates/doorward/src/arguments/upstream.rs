@@ -10,9 +10,9 @@ use doorward_wire::{RepositoryName, parse_duration};
 pub(crate) enum UpstreamCommand {
     /// List them
     List,
-    /// Add one to the configuration file; the server knows it when it starts next
+    /// Add one to the configuration file, and tell the server that runs
     Add(NewUpstream),
-    /// Take one out of the configuration file; its mirrors stay
+    /// Take one out of the configuration file, and tell the server that runs; its mirrors stay
     Remove {
         /// Its name
         name: String,

@@ -13,6 +13,7 @@ mod migrate;
 mod permission;
 mod policy;
 mod project;
+mod reload;
 mod repository;
 mod run;
 pub(crate) mod sandbox;

@@ -1,16 +1,18 @@
 //! `doorward serve`: serves what is in the data directory until it is told to stop.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 
-use doorward_git::Repositories;
-use doorward_server::{Server, Tls};
+use doorward_git::{Mirrors, Repositories};
+use doorward_server::Server;
 use doorward_store::Store;
-use doorward_upstream::{Kept, Upstream, Vault};
+use doorward_upstream::{Kept, Upstream, UpstreamSettings, Upstreams, Vault};
 use doorward_wire::TokenShape;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::reload::reload_on_hangup;
 use crate::config::Configuration;
 use crate::data::{Data, ServerLock};
 use crate::failure::{Code, Failure};
@@ -29,7 +31,7 @@ pub(crate) async fn run(configuration: Configuration, json: bool) -> Result<(), 
         [] => Data::open(&configuration).await?,
         _ => Data::open_or_create(&configuration).await?,
     };
-    let ready = Ready::prepare(&configuration, data).await?;
+    let ready = Ready::prepare(configuration, data).await?;
     let started = Started { address: ready.address.clone(), data: ready.data.directory.display().to_string() };
     if json {
         print::json(&started)?;
@@ -46,32 +48,30 @@ pub(super) struct Ready {
     pub(super) repositories: Repositories,
     pub(super) shape: TokenShape,
     server: Server,
-    upstreams: Vec<Upstream>,
+    upstreams: Upstreams,
     stop: Pin<Box<dyn Future<Output = ()>>>,
     _lock: ServerLock,
 }
 
 impl Ready {
     /// Does everything that can fail before the server runs.
-    pub(super) async fn prepare(configuration: &Configuration, data: Data) -> Result<Self, Failure> {
-        let lock = data.lock()?;
+    pub(super) async fn prepare(configuration: Configuration, data: Data) -> Result<Self, Failure> {
+        let mut lock = data.lock()?;
         raise_open_files();
-        let repositories = data.repositories(configuration)?;
-        let upstreams = upstreams(configuration, &data, &repositories)?;
+        let repositories = data.repositories(&configuration)?;
+        let mirroring = Mirroring::new(&data, &repositories)?;
+        if !configuration.upstreams().is_empty() {
+            hide_memory();
+        }
+        let made = configuration.upstreams().iter().map(|settings| mirroring.upstream(settings));
+        let upstreams = Upstreams::new(made.collect::<Result<_, _>>()?);
         let server = Server::bind(configuration.server()).await?;
         let address = configuration.address(Some(server.address()));
-        reload_on_hangup(server.tls())?;
+        lock.tell(&configuration, server.address())?;
+        let shape = configuration.token_shape();
+        reload_on_hangup(server.tls(), configuration, mirroring, upstreams.clone())?;
         let stop = Box::pin(stop_signal()?);
-        Ok(Self {
-            address,
-            data,
-            repositories,
-            shape: configuration.token_shape(),
-            server,
-            upstreams,
-            stop,
-            _lock: lock,
-        })
+        Ok(Self { address, data, repositories, shape, server, upstreams, stop, _lock: lock })
     }
 
     /// Serves until it is told to stop.
@@ -83,22 +83,23 @@ impl Ready {
     }
 }
 
-/// The upstreams of the configuration, with their mirrors.
-fn upstreams(
-    configuration: &Configuration,
-    data: &Data,
-    repositories: &Repositories,
-) -> Result<Vec<Upstream>, Failure> {
-    if configuration.upstreams().is_empty() {
-        return Ok(Vec::new());
+/// What upstreams are made with.
+pub(super) struct Mirroring {
+    mirrors: Mirrors,
+    directory: PathBuf,
+    store: Store,
+}
+
+impl Mirroring {
+    fn new(data: &Data, repositories: &Repositories) -> Result<Self, Failure> {
+        let mirrors = repositories.mirrors(&data.directory)?;
+        Ok(Self { mirrors, directory: data.directory.clone(), store: data.store.clone() })
     }
-    hide_memory();
-    let mirrors = repositories.mirrors(&data.directory)?;
-    let made = configuration
-        .upstreams()
-        .iter()
-        .map(|settings| Upstream::new(settings.clone(), mirrors.clone(), &data.directory, vault(&data.store)));
-    made.map(|made| made.map_err(|error| Failure::new(Code::Configuration, error))).collect()
+
+    pub(super) fn upstream(&self, settings: &UpstreamSettings) -> Result<Upstream, Failure> {
+        Upstream::new(settings.clone(), self.mirrors.clone(), &self.directory, vault(&self.store))
+            .map_err(|error| Failure::new(Code::Configuration, error))
+    }
 }
 
 /// How the gateway's own credentials are read that the database keeps sealed.
@@ -135,26 +136,9 @@ pub(super) fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     })
 }
 
-fn reload_on_hangup(tls: Option<Tls>) -> Result<(), Failure> {
-    let mut hangup = signal(SignalKind::hangup())
-        .map_err(|error| Failure::new(Code::Failed, format!("signals cannot be received: {error}")))?;
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            match &tls {
-                None => tracing::info!("SIGHUP: there is no certificate to read again"),
-                Some(tls) => match tls.reload() {
-                    Ok(()) => tracing::info!("the certificate was read again"),
-                    Err(error) => tracing::error!(%error, "the certificate cannot be read again; the old one stays"),
-                },
-            }
-        }
-    });
-    Ok(())
-}
-
 /// Jobs' credentials are in memory: no core file, and no other process of the same user, gets to see them.
 #[cfg(target_os = "linux")]
-fn hide_memory() {
+pub(super) fn hide_memory() {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         tracing::warn!(%error, "the memory of this process can be dumped");
@@ -163,7 +147,7 @@ fn hide_memory() {
 
 /// Elsewhere that is for the system's own settings.
 #[cfg(not(target_os = "linux"))]
-fn hide_memory() {}
+pub(super) fn hide_memory() {}
 
 /// Each connection and each git process takes open files, and the usual limit of 1,024 is for other programs.
 pub(super) fn raise_open_files() {

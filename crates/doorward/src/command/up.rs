@@ -37,7 +37,7 @@ struct Names {
 pub(crate) async fn run(configuration: Configuration, json: bool) -> Result<(), Failure> {
     let data = Data::open_or_create(&configuration).await?;
     // First the address and the lock: the token is made for a server that can be reached, and by one program alone.
-    let ready = Ready::prepare(&configuration, data).await?;
+    let ready = Ready::prepare(configuration, data).await?;
     let secret = if is_new(&ready.data).await? { Some(begin(&ready).await?) } else { None };
     let link = if secret.is_some() { Some(link(&ready).await?) } else { None };
     let names = first(&ready.data).await?;

@@ -2,8 +2,8 @@
 
 use std::io::{IsTerminal, Read};
 use std::path::Path;
-use std::time::Duration;
 
+use doorward_client::read_near;
 use doorward_rules::Timestamp;
 use doorward_upstream::{Finding, UpstreamSettings, Workspaces, check};
 use doorward_wire::RepositoryName;
@@ -14,7 +14,7 @@ use super::length;
 use super::serve::vault;
 use crate::arguments::{JobKind, Mode, NewUpstream, UpstreamCommand};
 use crate::config::{Configuration, check_file};
-use crate::data::{Data, now};
+use crate::data::{Data, Running, now};
 use crate::failure::{Code, Failure};
 use crate::print;
 
@@ -85,11 +85,24 @@ fn add(new: &NewUpstream, configuration: &Configuration, json: bool) -> Result<(
     let upstreams = check_file(path, &after)?;
     write(path, &after)?;
     let row = upstreams.iter().find(|upstream| upstream.name == new.name).map(Row::of);
+    let told = told(configuration);
     if json {
         return print::json(&row);
     }
     print::line(&format!("Added {} to {}.", new.name, path.display()))?;
-    print::line("The server knows it when it starts next. `doorward upstream snippet` prints what jobs need.")
+    print::line(told)?;
+    print::line("`doorward upstream snippet` prints what jobs need.")
+}
+
+/// Has the server that runs read its upstreams again; what is to be said of that.
+fn told(configuration: &Configuration) -> &'static str {
+    match Running::find(configuration) {
+        Some(running) if running.tell_to_read_again() => {
+            "The server that runs was told, and its log says what came of it."
+        }
+        Some(_) => "A server runs that cannot be told from here: send it SIGHUP, or start it anew.",
+        None => "The server knows it when it starts next.",
+    }
 }
 
 /// An upstream as the file has it.
@@ -139,10 +152,12 @@ fn remove(name: &str, configuration: &Configuration, json: bool) -> Result<(), F
         return Err(Failure::new(Code::State, sentence).hint("take it out by hand"));
     };
     write(path, &after)?;
+    let told = told(configuration);
     if json {
         return print::json(&serde_json::json!({ "removed": name }));
     }
-    print::line(&format!("Removed {name} from {}. The server forgets it when it starts next.", path.display()))
+    print::line(&format!("Removed {name} from {}.", path.display()))?;
+    print::line(told)
 }
 
 /// A file without the table of an upstream: from its heading to the next one. `None` if what is left is not `right`.
@@ -328,11 +343,15 @@ struct Status {
 }
 
 fn status(configuration: &Configuration, json: bool) -> Result<(), Failure> {
-    let listen = configuration.text("server.listen");
-    let scheme = if configuration.text("server.tls_certificate").is_empty() { "http" } else { "https" };
-    let text = metrics(&format!("{scheme}://{listen}/metrics")).map_err(|why| {
-        Failure::new(Code::State, format!("the server at {listen} does not tell: {why}"))
-            .hint("start it; name its address in DOORWARD_SERVER_LISTEN if that was a flag; or read /metrics yourself")
+    let Some(running) = Running::find(configuration) else {
+        let sentence = format!("no server runs on {}", configuration.text("data"));
+        return Err(Failure::new(Code::State, sentence)
+            .hint("start it with `doorward serve`, or name its data directory with --data"));
+    };
+    let url = format!("{}/metrics", running.address);
+    let text = read_near(&url, running.listen, running.certificate.as_deref()).map_err(|error| {
+        Failure::new(Code::State, format!("the server at {} does not tell: {error}", running.listen))
+            .hint("allow this machine's address in server.metrics_from, or read /metrics yourself")
     })?;
     let rows: Vec<Status> =
         configuration.upstreams().iter().map(|upstream| Status::read(&upstream.name, &text)).collect();
@@ -356,12 +375,6 @@ fn status(configuration: &Configuration, json: bool) -> Result<(), Failure> {
         print::pairs(&pairs)?;
     }
     Ok(())
-}
-
-fn metrics(url: &str) -> Result<String, String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().into();
-    let mut answer = agent.get(url).call().map_err(|error| error.to_string())?;
-    answer.body_mut().read_to_string().map_err(|error| error.to_string())
 }
 
 impl Status {

@@ -34,6 +34,7 @@ pub(crate) struct Configuration {
     settings: Vec<Effective>,
     upstreams: Vec<UpstreamSettings>,
     file: PathBuf,
+    flags: Flags,
 }
 
 /// One setting with its value.
@@ -62,7 +63,7 @@ impl Configuration {
     ) -> Result<Self, Failure> {
         refuse_unknown_variables(variables)?;
         let settings = SETTINGS.iter().map(Effective::default_of).collect();
-        let mut all = Self { settings, upstreams: Vec::new(), file: PathBuf::new() };
+        let mut all = Self { settings, upstreams: Vec::new(), file: PathBuf::new(), flags: flags.clone() };
         let named = flags.config.clone().or_else(|| variable("DOORWARD_CONFIG").map(PathBuf::from));
         let read_environment = |all: &mut Self| {
             SETTINGS.iter().try_for_each(|setting| match variable(&setting.variable()) {
@@ -99,6 +100,11 @@ impl Configuration {
         let quiet = all.duration("limits.idle_time");
         all.upstreams.iter_mut().for_each(|upstream| upstream.quiet = quiet);
         Ok(all)
+    }
+
+    /// Reads all sources anew, as they are now.
+    pub(crate) fn read_again(&self) -> Result<Self, Failure> {
+        Self::load(&self.flags, |name| std::env::var_os(name), std::env::vars_os())
     }
 
     /// Every setting, in the order of the table.

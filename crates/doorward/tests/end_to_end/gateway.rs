@@ -11,6 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::PROGRAM;
+use crate::operation::await_that;
 use crate::sandbox::base64;
 
 /// A gateway in front of an address, for the workspaces `acme` and `other`.
@@ -1159,16 +1160,54 @@ fn an_upstream_is_added_tried_watched_and_removed_by_commands() {
     let world = World::new("");
     world.clone_to("one");
     world.clone_to("two");
-    let cli = world.gateway.cli();
-    let mut command = cli.command(&["upstream", "status", "--json"]);
-    let output = command.env("DOORWARD_SERVER_LISTEN", world.gateway.host()).output().expect("it runs");
-    let status: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let mut world = world;
+    let status = world.gateway.cli().json(&["upstream", "status"]);
     let number = |key: &str| status[0][key].as_u64().unwrap_or_else(|| panic!("no {key} in {status}"));
     assert!(status[0]["answers"] == true && number("requests") > 0, "{status}");
     assert!(
         number("served_bytes") > 0 && number("fetched_bytes") > 0 && number("git_requests_left") > 40_000,
         "{status}"
     );
-    let stopped = cli.run(&["upstream", "status"]);
-    assert!(!stopped.ok && stopped.stderr.contains("does not tell"), "{}", stopped.stderr);
+    world.gateway.kill();
+    let stopped = world.gateway.cli().run(&["upstream", "status"]);
+    assert!(!stopped.ok && stopped.stderr.contains("no server runs on"), "{}", stopped.stderr);
+}
+
+#[test]
+fn a_server_that_runs_learns_of_upstreams_and_of_their_end_and_keeps_what_it_has_when_told_nonsense() {
+    let world = World::new("");
+    let (backend, git) = (&world.backend, &world.git);
+    let directory = TempDir::new().expect("a directory");
+    let (server, _) = crate::operation::tls_server(directory.path(), &[]);
+    let cli = server.cli();
+    let git = git.clone().set("http.sslVerify", "false");
+    let url = server.url("ada", "good", "acme/site");
+    let is_served = || git.run(server.directory(), &["ls-remote", &url]).ok;
+    assert!(!is_served(), "nobody has said where it is");
+    let add = |name: &str, workspace: &str| {
+        let arguments = ["upstream", "add", name, "--git", &backend.url(), "--as-sent", "--workspace", workspace];
+        cli.ok(&arguments)
+    };
+    assert!(add("there", "acme").contains("was told"));
+    await_that("the upstream is known", is_served);
+    // What is known of an upstream is not forgotten when another one comes.
+    let requests = |name: &str| {
+        let status = cli.json(&["upstream", "status"]);
+        let found = status.as_array().and_then(|rows| rows.iter().find(|row| row["upstream"] == name));
+        found.and_then(|row| row["requests"].as_u64()).unwrap_or_else(|| panic!("no {name} in {status}"))
+    };
+    let before = requests("there");
+    assert!(before > 0);
+    add("elsewhere", "other");
+    await_that("the second one is known", || server.log().matches("the upstreams were read again").count() == 2);
+    assert!(requests("there") >= before);
+    let file = cli.data().join("doorward.toml");
+    let good = std::fs::read_to_string(&file).expect("the configuration");
+    std::fs::write(&file, format!("{good}\n[[upstream]]\nname = \"there\"\n")).expect("written");
+    server.signal(rustix::process::Signal::HUP);
+    await_that("it is said what is wrong", || server.log().contains("the upstreams cannot be read again"));
+    assert!(is_served());
+    std::fs::write(&file, good).expect("written");
+    assert!(cli.ok(&["upstream", "remove", "there"]).contains("was told"));
+    await_that("the upstream is forgotten", || !is_served());
 }

@@ -48,8 +48,8 @@ impl Call {
 
     /// Makes a repository known here that is at the upstream, if whoever asks has a token of this server.
     async fn make_known(&mut self, name: &RepositoryName) -> Result<(), Refusal> {
-        let Some(gateway) = &self.app.gateway else { return Ok(()) };
-        let (id, mirrored) = (self.upstream.mirror_of(name), &gateway.mirrored);
+        let app = self.app.clone();
+        let (id, mirrored) = (self.upstream.mirror_of(name), &app.gateway.mirrored);
         if mirrored.has(id) {
             return Ok(());
         }

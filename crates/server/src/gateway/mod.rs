@@ -15,6 +15,8 @@ mod visit;
 
 pub(crate) use visit::Visit;
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
@@ -23,7 +25,7 @@ use axum::middleware::Next;
 use doorward_git::Listing;
 use doorward_rules::{Action, Fault, Presented, Surface};
 use doorward_store::Named;
-use doorward_upstream::{Caller, Seen, Upstream, Workspaces};
+use doorward_upstream::{Caller, Seen, Upstream, Upstreams, Workspaces};
 use doorward_wire::{Authorization, Passwords, RepositoryName};
 
 use crate::app::App;
@@ -36,7 +38,7 @@ use hosted::Hosted;
 /// All upstreams.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    upstreams: Vec<Upstream>,
+    upstreams: Upstreams,
     hosted: Hosted,
     hints: told::Hints,
     mirrored: broker::Mirrored,
@@ -56,42 +58,47 @@ struct Call {
 }
 
 impl Gateway {
-    /// `None` if there are no upstreams.
-    pub(crate) fn new(upstreams: Vec<Upstream>) -> Option<Self> {
-        (!upstreams.is_empty()).then(|| Self {
+    pub(crate) fn new(upstreams: Upstreams) -> Self {
+        Self {
             upstreams,
             hosted: Hosted::default(),
             hints: told::Hints::default(),
             mirrored: broker::Mirrored::default(),
-        })
+        }
     }
 
-    pub(crate) fn upstreams(&self) -> &[Upstream] {
-        &self.upstreams
+    /// The upstreams of now.
+    pub(crate) fn upstreams(&self) -> Arc<[Upstream]> {
+        self.upstreams.all()
     }
 
     /// Where the repositories of a workspace are; `None` if they are here.
-    async fn upstream_of(&self, app: &App, workspace: &str) -> Result<Option<&Upstream>, Refusal> {
+    async fn upstream_of(
+        &self,
+        app: &App,
+        upstreams: &[Upstream],
+        workspace: &str,
+    ) -> Result<Option<Upstream>, Refusal> {
         let named = |upstream: &&Upstream| {
             upstream.settings().workspaces != Workspaces::All && upstream.settings().has(workspace)
         };
-        if let Some(upstream) = self.upstreams.iter().find(named) {
-            return Ok(Some(upstream));
+        if let Some(upstream) = upstreams.iter().find(named) {
+            return Ok(Some(upstream.clone()));
         }
-        let Some(all) = self.upstreams.iter().find(|upstream| upstream.settings().workspaces == Workspaces::All) else {
+        let Some(all) = upstreams.iter().find(|upstream| upstream.settings().workspaces == Workspaces::All) else {
             return Ok(None);
         };
-        Ok((!self.hosted.has(app, workspace).await?).then_some(all))
+        Ok((!self.hosted.has(app, workspace).await?).then(|| all.clone()))
     }
+}
 
-    /// Who is asked for what is about no workspace, such as `/2.0/user`: the one upstream with REST to which jobs present its own
-    /// credentials, if something was presented.
-    fn upstream_for(&self, headers: &HeaderMap) -> Option<&Upstream> {
-        let is_asked = |upstream: &&Upstream| upstream.settings().rest.is_some() && !upstream.settings().is_brokered();
-        let mut with_rest = self.upstreams.iter().filter(is_asked);
-        let upstream = with_rest.next().filter(|_| headers.contains_key(AUTHORIZATION))?;
-        with_rest.next().is_none().then_some(upstream)
-    }
+/// Who is asked for what is about no workspace, such as `/2.0/user`: the one upstream with REST to which jobs present its own
+/// credentials, if something was presented.
+fn upstream_for(upstreams: &[Upstream], headers: &HeaderMap) -> Option<Upstream> {
+    let is_asked = |upstream: &&Upstream| upstream.settings().rest.is_some() && !upstream.settings().is_brokered();
+    let mut with_rest = upstreams.iter().filter(is_asked);
+    let upstream = with_rest.next().filter(|_| headers.contains_key(AUTHORIZATION))?;
+    with_rest.next().is_none().then(|| upstream.clone())
 }
 
 /// Whether a credential is one of this server's, or was before it was damaged. It goes to nobody else.
@@ -110,17 +117,20 @@ async fn is_ours(app: &App, headers: &HeaderMap) -> Result<bool, Refusal> {
 
 /// Takes what is for an upstream.
 pub(crate) async fn divert(State(app): State<App>, mut request: Request, next: Next) -> Response<Body> {
-    let Some(gateway) = &app.gateway else { return next.run(request).await };
+    let upstreams = app.gateway.upstreams();
+    if upstreams.is_empty() {
+        return next.run(request).await;
+    }
     let (Some(address), Some(context)) = (Address::of(request.uri()), request.extensions().get::<Context>().cloned())
     else {
         return next.run(request).await;
     };
     let upstream = match address.workspace() {
-        Some(workspace) => gateway.upstream_of(&app, workspace).await,
-        None => Ok(gateway.upstream_for(request.headers())),
+        Some(workspace) => app.gateway.upstream_of(&app, &upstreams, workspace).await,
+        None => Ok(upstream_for(&upstreams, request.headers())),
     };
     let upstream = match upstream {
-        Ok(Some(upstream)) => upstream.clone(),
+        Ok(Some(upstream)) => upstream,
         Ok(None) => return next.run(request).await,
         Err(refusal) => return refusal.on(address.surface()).respond(context.id),
     };
@@ -229,12 +239,11 @@ impl Call {
 
     /// What the job is told once: how it should have sent its credential.
     fn hint(&self, surface: Surface) -> Option<String> {
-        let gateway = self.app.gateway.as_ref().filter(|_| !self.upstream.settings().is_brokered())?;
-        let caller = self.caller.as_ref()?;
+        let caller = self.caller.as_ref().filter(|_| !self.upstream.settings().is_brokered())?;
         let form = self.upstream.should_be(Some(caller), surface, self.app.clock.now())?;
         let kind = caller.kind()?.phrase();
         let name = &self.upstream.settings().name;
         let hint = format!("hint: {name} takes this {kind} {form}; it was passed on like that");
-        gateway.hints.is_new(caller.print()).then_some(hint)
+        self.app.gateway.hints.is_new(caller.print()).then_some(hint)
     }
 }

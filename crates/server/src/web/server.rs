@@ -109,7 +109,7 @@ async fn sections(visit: &Visit, granted: &Granted) -> Result<Vec<Section>, Refu
             ],
         ),
     ];
-    for upstream in app.gateway.as_ref().map(|gateway| gateway.upstreams()).unwrap_or_default() {
+    for upstream in app.gateway.upstreams().iter() {
         let counts = upstream.counts();
         sections.push(section(
             &format!("Gateway: {}", upstream.settings().name),

@@ -10,6 +10,7 @@ use doorward_git::{Git, Repositories, Slots};
 use doorward_rules::{RuleSet, Timestamp};
 use doorward_server::{SandboxSettings, Server, ServerSettings, SpuriousRefusals, TlsSettings};
 use doorward_store::Store;
+use doorward_upstream::Upstreams;
 use serde::Serialize;
 
 use self::authority::Authority;
@@ -56,7 +57,7 @@ pub(crate) async fn run(flags: SandboxFlags, configuration: Configuration, json:
     let started = Started::new(server.address(), at, seed, authority.as_ref(), &world);
     let stop = Box::pin(stop_signal()?);
     if json { print::json(&started) } else { started.tell() }?;
-    server.run(store, repositories, Vec::new(), stop).await;
+    server.run(store, repositories, Upstreams::default(), stop).await;
     drop(scratch);
     Ok(())
 }
