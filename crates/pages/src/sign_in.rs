@@ -12,6 +12,8 @@ use crate::text::moment;
 #[expect(missing_docs, reason = "the words of the design")]
 pub struct SignInPage {
     pub frame: Frame,
+    /// What the provider of single sign-on is called, and where one begins with it, if there is one.
+    pub sso: Option<(String, String)>,
     /// Where to go afterwards.
     pub next: String,
     pub name: String,
@@ -47,6 +49,8 @@ pub struct SecurityPage {
     pub account: String,
     pub email: String,
     pub managed: bool,
+    /// Whether it has a password. Who has none shows otherwise that it is the person: by having signed in just now.
+    pub password: bool,
     /// How many recovery codes are left, if the second step is on.
     pub two_step: Option<u32>,
     pub sessions: Vec<SessionLine>,
@@ -114,6 +118,18 @@ pub struct LeavePage {
     pub to: String,
     /// Whether the person has answered, and goes on by itself.
     pub answered: bool,
+}
+
+impl SecurityPage {
+    /// What a form asks for so that it is the person who sends it.
+    fn proof(&self) -> &'static str {
+        match self.password {
+            true => {
+                "<label>Your password<input type=\"password\" name=\"password\" autocomplete=\"current-password\" required></label>"
+            }
+            false => "<p class=\"hint\">This works for ten minutes after you have signed in.</p>",
+        }
+    }
 }
 
 impl TwoStepPage {

@@ -23,7 +23,7 @@ use crate::keyed::Keyed;
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 use crate::sandbox::Sandbox;
-use crate::web::{Halfway, Passwords};
+use crate::web::{Halfway, Passwords, Sso};
 
 /// What all requests share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) sign_ins: SignIns,
     /// Where passwords are checked.
     pub(crate) passwords: Passwords,
+    /// The organisation's own sign-in provider, if there is one.
+    pub(crate) sso: Option<Sso>,
     /// Who has told a password, and is asked for a second step.
     pub(crate) halfway: Halfway,
     pub(crate) sandbox: Option<Sandbox>,
@@ -92,6 +94,7 @@ impl App {
             counted: Counts::default(),
             sign_ins: SignIns::default(),
             passwords: Passwords::new(),
+            sso: settings.sso.clone().map(Sso::new),
             halfway: Halfway::default(),
             settings,
             store,

@@ -35,4 +35,5 @@ pub use sandbox::{EARLIEST as SANDBOX_EARLIEST, FaultError, Latency, SandboxSett
 pub use server::{Server, ServerError};
 pub use settings::{LimitSettings, ServerSettings, TlsSettings};
 pub use tls::{Tls, TlsError};
+pub use web::SsoSettings;
 pub use webhook::WebhookSettings;

@@ -8,7 +8,7 @@ use doorward_rules::RuleSet;
 use doorward_wire::{PushLimits, TokenShape};
 use ipnet::IpNet;
 
-use crate::{SandboxSettings, WebhookSettings};
+use crate::{SandboxSettings, SsoSettings, WebhookSettings};
 
 /// Everything about the server.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct ServerSettings {
     pub public_url: Option<String>,
     /// What tokens look like that are made by REST.
     pub token_shape: TokenShape,
+    /// The organisation's own sign-in provider.
+    pub sso: Option<SsoSettings>,
     /// Whose rules it decides by.
     pub rules: RuleSet,
     /// What makes it a sandbox, if it is one.

@@ -117,6 +117,11 @@ impl Store {
                 sqlx::query(sql).bind(changed.id.to_string()).execute(change.connection()).await?;
             }
         }
+        if wanted.managed == Some(false) {
+            // Whoever is it at a provider is not it any more.
+            let forget = "DELETE FROM identity WHERE account_id = $1";
+            sqlx::query(forget).bind(changed.id.to_string()).execute(change.connection()).await?;
+        }
         // What gives or takes most is what it is called by.
         let event = match (wanted.administrator, wanted.disabled) {
             (Some(true), _) => "account.administrator",

@@ -366,5 +366,6 @@ fn migrations() -> Migrator {
         migration(6, "administering", include_str!("../migrations/0006_administering.sql")),
         migration(7, "sign-in", include_str!("../migrations/0007_sign_in.sql")),
         migration(8, "upstream credentials", include_str!("../migrations/0008_upstream_credentials.sql")),
+        migration(9, "single sign-on", include_str!("../migrations/0009_single_sign_on.sql")),
     ])
 }

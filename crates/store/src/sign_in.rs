@@ -10,7 +10,7 @@ use crate::account::{account, subject};
 use crate::credential::{Belonging, insert};
 use crate::row::Row;
 use crate::secret::{digest, random_letters};
-use crate::{Account, Credential, Decision, NewCredential, Store, StoreError};
+use crate::{Account, Credential, Decision, NewCredential, ProviderSession, Store, StoreError};
 
 /// Who may want to sign in, and what there is to check.
 #[derive(Debug, Clone)]
@@ -129,7 +129,8 @@ impl Store {
         change.commit("account.password", &subject(&account.name), sentence).await
     }
 
-    /// Opens a session. Its secret is for a cookie, and returned this once.
+    /// Opens a session: by a password, or by one at a provider, and then that may end it. Its secret is for a cookie, and returned
+    /// this once.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
@@ -137,7 +138,7 @@ impl Store {
         &self,
         account: &Account,
         agent: &str,
-        single_sign_on: bool,
+        provider: Option<ProviderSession<'_>>,
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<(Credential, SecretString), StoreError> {
@@ -152,11 +153,25 @@ impl Store {
         let belonging = Belonging {
             account: Some(account.id.to_string()),
             account_name: Some(account.name.clone()),
-            single_sign_on: Some(single_sign_on),
+            single_sign_on: Some(provider.is_some()),
             ..Belonging::default()
         };
         let made = insert(&mut change, &new, &belonging).await?;
-        let sentence = format!("`{}` signed in to the web pages", account.name);
+        if let Some(ProviderSession { identity, session }) = provider {
+            sqlx::query(
+                "INSERT INTO provider_session (credential_id, issuer, subject, session, created_at) \
+                 VALUES ($1, $2, $3, $4, $5)",
+            )
+            .bind(made.0.id.as_str())
+            .bind(identity.issuer)
+            .bind(identity.subject)
+            .bind(session)
+            .bind(now.0)
+            .execute(change.connection())
+            .await?;
+        }
+        let by = provider.map_or_else(String::new, |session| format!(" by {}", session.identity.issuer));
+        let sentence = format!("`{}` signed in to the web pages{by}", account.name);
         change.commit_unasked("session.opened", &subject(&account.name), sentence).await?;
         Ok(made)
     }
@@ -201,6 +216,7 @@ impl Store {
         for sql in [
             "DELETE FROM credential WHERE (kind = 'web_session' OR (kind = 'oauth_access_token' AND grant_id IS NOT NULL)) \
              AND coalesce(revoked_at, expires_at) < $1",
+            "DELETE FROM provider_session WHERE credential_id NOT IN (SELECT id FROM credential)",
             "DELETE FROM sign_in_link WHERE expires_at < $1",
             "DELETE FROM oauth_code WHERE expires_at < $1",
             "DELETE FROM refresh_token WHERE expires_at < $1",

@@ -6,7 +6,7 @@ use doorward_wire::{AccountName, WorkspaceSlug};
 use crate::account::account;
 use crate::database::new_id;
 use crate::row::Row;
-use crate::{Account, Noun, Store, StoreError};
+use crate::{Account, Change, Noun, Store, StoreError};
 
 /// A workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,21 +95,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         let (workspace, account) = (self.workspace(slug).await?, self.account(name).await?);
         let mut change = self.change(now).await?;
-        let done = sqlx::query("DELETE FROM member WHERE workspace_id = $1 AND account_id = $2")
-            .bind(workspace.id.to_string())
-            .bind(account.id.to_string())
-            .execute(change.connection())
-            .await?;
-        if done.rows_affected() == 0 {
+        if !take_out(&mut change, &workspace.id.to_string(), &account.id.to_string()).await? {
             return Err(StoreError::missing(Noun::Member, name));
         }
-        let given = "DELETE FROM permission WHERE account_id = $1 \
-             AND repository_id IN (SELECT id FROM repository WHERE workspace_id = $2)";
-        sqlx::query(given)
-            .bind(account.id.to_string())
-            .bind(workspace.id.to_string())
-            .execute(change.connection())
-            .await?;
         change.commit("member.removed", slug.as_str(), format!("`{name}` is no longer a member of `{slug}`")).await
     }
 
@@ -202,4 +190,19 @@ impl Store {
         }
         Ok(workspaces)
     }
+}
+
+/// Takes an account out of a workspace, with everything it was given there; whether it was a member.
+pub(crate) async fn take_out(change: &mut Change, workspace: &str, account: &str) -> Result<bool, StoreError> {
+    let done = sqlx::query("DELETE FROM member WHERE workspace_id = $1 AND account_id = $2")
+        .bind(workspace)
+        .bind(account)
+        .execute(change.connection())
+        .await?;
+    let given = "DELETE FROM permission WHERE account_id = $1 \
+         AND repository_id IN (SELECT id FROM repository WHERE workspace_id = $2)";
+    if done.rows_affected() > 0 {
+        sqlx::query(given).bind(account).bind(workspace).execute(change.connection()).await?;
+    }
+    Ok(done.rows_affected() > 0)
 }

@@ -105,6 +105,8 @@ impl Browser {
             match self.ask("GET", &path, &Value::Null) {
                 (200, value) => return value.as_str().unwrap_or_default().to_owned(),
                 (404, value) if value["error"] == "stale element reference" => {}
+                // The driver says so where the page goes while it looks.
+                (500, value) if value["message"].as_str().is_some_and(|why| why.contains(GONE)) => {}
                 (status, value) => panic!("the text of {selector}: {status} {value}"),
             }
         }
@@ -212,5 +214,7 @@ impl Drop for Browser {
 
 /// How long a command may take.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(90);
+/// What the driver says of what is on a page that has gone.
+const GONE: &str = "does not belong to the document";
 /// Bytes of an answer, of which a picture has most.
 const LONGEST: u64 = 64 << 20;

@@ -16,15 +16,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use doorward_git::{CacheSettings, GitSettings, SlotSettings};
+use doorward_openid::ProviderSettings;
 use doorward_rules::RuleSet;
-use doorward_server::{LimitSettings, ServerSettings, TlsSettings, WebhookSettings};
+use doorward_server::{LimitSettings, ServerSettings, SsoSettings, TlsSettings, WebhookSettings};
 use doorward_upstream::UpstreamSettings;
 use doorward_wire::{PushLimits, TokenShape, nearest, parse_ranges};
 use ipnet::IpNet;
 
 pub(crate) use self::settings::{SETTINGS, Setting};
 
-use self::value::{duration, is_on, size};
+use self::upstream::is_clear;
+use self::value::{Kind, duration, is_on, list, pairs, size};
 use crate::arguments::Flags;
 use crate::failure::{Code, Failure};
 
@@ -169,10 +171,34 @@ impl Configuration {
             },
             public_url: Some(self.text("server.public_url")).filter(|url| !url.is_empty()).map(str::to_owned),
             token_shape: self.token_shape(),
+            sso: self.sso(),
             rules: RuleSet::Doorward,
             sandbox: None,
             audit_keep: (keep != "forever").then(|| self.duration("audit.keep")),
         }
+    }
+
+    /// The organisation's own sign-in provider, if there is one.
+    fn sso(&self) -> Option<SsoSettings> {
+        let issuer = Some(self.text("sso.issuer")).filter(|issuer| !issuer.is_empty())?;
+        let mut scopes = list(self.text("sso.scopes"));
+        if !scopes.iter().any(|scope| scope == "openid") {
+            scopes.insert(0, "openid".into());
+        }
+        Some(SsoSettings {
+            name: self.text("sso.name").to_owned(),
+            provider: ProviderSettings {
+                issuer: issuer.to_owned(),
+                client_id: self.text("sso.client_id").to_owned(),
+                scopes,
+                groups_claim: self.text("sso.groups_claim").to_owned(),
+            },
+            secret: self.text("sso.client_secret").parse().ok(),
+            create_accounts: is_on(self.text("sso.create_accounts")),
+            domains: list(self.text("sso.domains")),
+            unverified_emails: is_on(self.text("sso.unverified_emails")),
+            workspaces: self.checked("sso.workspaces", pairs),
+        })
     }
 
     /// The address that people use, of a server that is bound, or is going to be.
@@ -231,7 +257,9 @@ impl Configuration {
 
     fn set(&mut self, setting: &'static Setting, value: String, origin: Origin) -> Result<(), Failure> {
         if let Err(expected) = setting.kind.check(&value) {
-            let sentence = format!("{origin}: `{value}` is no value for {}", setting.key);
+            // Who has put a secret there does not want to see it in a log.
+            let shown = if matches!(setting.kind, Kind::Secret) { "this" } else { &format!("`{value}`") };
+            let sentence = format!("{origin}: {shown} is no value for {}", setting.key);
             return Err(Failure::new(Code::Configuration, sentence).hint(format!("it takes {expected}")));
         }
         if let Some(effective) = self.settings.iter_mut().find(|effective| effective.setting.key == setting.key) {
@@ -241,11 +269,21 @@ impl Configuration {
     }
 
     fn check_together(&self) -> Result<(), Failure> {
-        if self.text("server.tls_certificate").is_empty() == self.text("server.tls_key").is_empty() {
-            return Ok(());
+        let wrong = |sentence: &str, hint: &str| Err(Failure::new(Code::Configuration, sentence).hint(hint));
+        let is_set = |key| !self.text(key).is_empty();
+        if is_set("server.tls_certificate") != is_set("server.tls_key") {
+            let sentence = "one of server.tls_certificate and server.tls_key is set without the other";
+            return wrong(sentence, "set both, or none for plain HTTP");
         }
-        let sentence = "one of server.tls_certificate and server.tls_key is set without the other";
-        Err(Failure::new(Code::Configuration, sentence).hint("set both, or none for plain HTTP"))
+        if is_set("sso.issuer") && !is_set("sso.client_id") {
+            let sentence = "sso.issuer is set, and sso.client_id is not";
+            return wrong(sentence, "register this server at the provider, and set what it is called there");
+        }
+        if is_clear(self.text("sso.issuer")) {
+            let sentence = "people would sign in over the network in the clear at sso.issuer";
+            return wrong(sentence, "use https://, which only a provider on this machine can do without");
+        }
+        Ok(())
     }
 
     /// A value that [`Self::set`] or the table's own test has checked.

@@ -147,7 +147,7 @@ pub(super) fn read(given: &HashMap<String, String>) -> Result<UpstreamSettings, 
 }
 
 /// Whether what is sent to a place crosses a network in the clear.
-fn is_clear(place: &str) -> bool {
+pub(super) fn is_clear(place: &str) -> bool {
     let Some(rest) = place.strip_prefix("http://") else { return false };
     let authority = rest.split('/').next().unwrap_or_default();
     let host = match authority.strip_prefix('[') {

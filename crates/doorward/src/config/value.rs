@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use doorward_upstream::Source;
-use doorward_wire::{parse_duration, parse_ranges};
+use doorward_wire::{WorkspaceSlug, parse_duration, parse_ranges};
 
 /// What a setting takes.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +19,14 @@ pub(crate) enum Kind {
     Names,
     /// Where credentials come from.
     Sources,
+    /// Where one secret comes from; nowhere if it is empty.
+    Secret,
+    /// An address of a provider; none if it is empty.
+    Provider,
+    /// A text.
+    Text,
+    /// Groups and workspaces.
+    Pairs,
     Address,
     Switch,
     Count,
@@ -41,6 +49,13 @@ impl Kind {
             Self::Name => is_name(text),
             Self::Names => text == "*" || text.split(',').all(|name| is_name(&name.trim().to_lowercase())),
             Self::Sources => text.split(',').all(|source| source.trim().parse::<Source>().is_ok()),
+            Self::Secret => match text.parse::<Source>() {
+                Ok(Source::Stored(_)) => false,
+                source => text.is_empty() || source.is_ok(),
+            },
+            Self::Provider => text.is_empty() || is_place(text),
+            Self::Text => !text.contains(char::is_control),
+            Self::Pairs => pairs(text).is_some(),
             Self::Address => text.parse::<SocketAddr>().is_ok(),
             Self::Switch => matches!(text, "true" | "false"),
             Self::Count => text.parse::<u32>().is_ok_and(|count| count > 0),
@@ -65,6 +80,10 @@ impl Kind {
             Self::Sources => {
                 "env:NAME, file:PATH, store:NAME or command:LINE, or several with commas between them".into()
             }
+            Self::Secret => "env:NAME, file:PATH or command:LINE".into(),
+            Self::Provider => "a URL such as https://id.example.org/realms/acme".into(),
+            Self::Text => "a text".into(),
+            Self::Pairs => "pairs such as developers=acme, with commas between them".into(),
             Self::Names => "names with commas between them, or *".into(),
             Self::Address => "an address and port such as 127.0.0.1:7990 or [::1]:7990".into(),
             Self::Switch => "true or false".into(),
@@ -96,6 +115,22 @@ pub(super) fn size(text: &str) -> Option<u64> {
     };
     let power = b"bkmg".iter().position(|known| *known == unit)?;
     number.parse::<u64>().ok()?.checked_mul(1024_u64.pow(u32::try_from(power).ok()?))
+}
+
+/// Groups, and the workspaces that they are for. A group may have a `=` in its name.
+pub(super) fn pairs(text: &str) -> Option<Vec<(String, WorkspaceSlug)>> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let pair = |part: &str| {
+        let (group, workspace) = part.rsplit_once('=')?;
+        let workspace = workspace.trim().parse().ok()?;
+        Some((group.trim().to_owned(), workspace)).filter(|(group, _)| !group.is_empty())
+    };
+    parts.map(pair).collect()
+}
+
+/// The parts of a list with commas between them.
+pub(super) fn list(text: &str) -> Vec<String> {
+    text.split([',', ' ']).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 fn is_base_url(text: &str) -> bool {

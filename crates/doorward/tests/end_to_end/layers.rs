@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("doorward-store", &["doorward-rules", "doorward-wire"]),
     ("doorward-git", &["doorward-rules", "doorward-wire", "doorward-lookout", "doorward-packs"]),
     ("doorward-admin", &["doorward-rules", "doorward-wire", "doorward-store", "doorward-git"]),
+    ("doorward-openid", &["doorward-rules", "doorward-wire"]),
     ("doorward-pages", &["doorward-rules", "doorward-admin"]),
     ("doorward-upstream", &["doorward-rules", "doorward-wire", "doorward-git", "doorward-lookout"]),
     (
@@ -24,6 +25,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "doorward-git",
             "doorward-upstream",
             "doorward-admin",
+            "doorward-openid",
             "doorward-pages",
         ],
     ),
@@ -37,6 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "doorward-store",
             "doorward-git",
             "doorward-admin",
+            "doorward-openid",
             "doorward-server",
             "doorward-upstream",
             "doorward-client",

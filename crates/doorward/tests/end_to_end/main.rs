@@ -30,6 +30,7 @@ mod refs;
 mod rest;
 mod rest_change;
 mod sandbox;
+mod sso;
 mod up;
 mod upload;
 mod web;

@@ -265,8 +265,15 @@ fn a_disabled_account_is_out_at_once() {
     assert!(!thief.text().contains("disabled"), "{}", thief.text());
 }
 
-/// The code that an authenticator app shows now.
-fn code(key: &str, later: i64) -> String {
+/// The key of a second step, as the page shows it.
+pub(crate) fn key(visitor: &Visitor) -> String {
+    let html = visitor.html();
+    let rest = html.split("data-copy=\"the key\">").nth(1).unwrap_or_else(|| panic!("no key: {}", visitor.text()));
+    rest.split('<').next().expect("a key").to_owned()
+}
+
+/// The code that an authenticator app shows now, or some half minutes later.
+pub(crate) fn code(key: &str, later: i64) -> String {
     let script = "import base64,hmac,struct,sys,time;k=base64.b32decode(sys.argv[1]);\
                   d=hmac.new(k,struct.pack('>Q',int(time.time())//30+int(sys.argv[2])),'sha1').digest();o=d[19]&15;\
                   print('%06d'%((struct.unpack('>I',d[o:o+4])[0]&0x7fffffff)%1000000))";
@@ -283,13 +290,7 @@ fn with_two_step_verification_the_password_alone_lets_nobody_in() {
     ada.go("/account/security").send("/account/security/two-step", &[("password", "a wrong password")]);
     assert!(ada.text().contains("not your password"), "{}", ada.text());
     ada.send("/account/security/two-step", &[("password", PASSWORD)]);
-    let key = ada
-        .html()
-        .split("data-copy=\"the key\">")
-        .nth(1)
-        .and_then(|rest| rest.split('<').next())
-        .expect("a key")
-        .to_owned();
+    let key = key(&ada);
     assert!(ada.html().contains("<svg class=\"qr\""));
     ada.send("/account/security/two-step/confirm", &[("code", "000000")]);
     assert_eq!(ada.status(), 422, "{}", ada.text());

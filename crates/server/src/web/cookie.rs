@@ -1,5 +1,5 @@
-//! Cookies: the session of who has signed in, a visit by which the forms of who has not are known again, and one by which a browser
-//! that has signed in before is told from a stranger's.
+//! Cookies: the session of who has signed in, a visit by which the forms of who has not are known again, one by which a browser
+//! that has signed in before is told from a stranger's, and one for a sign-in at a provider that was begun.
 //!
 //! With TLS their names begin with `__Host-`, so that no other host, and nobody on the way, can set them (RFC 6265bis §4.1.3.2).
 
@@ -55,6 +55,11 @@ pub(super) fn form_token(cookie: &SecretString) -> SecretString {
     hex(&hash.finalize()).into()
 }
 
+/// The secret of a sign-in at a provider that was begun in this browser.
+pub(super) fn flow(headers: &HeaderMap, secure: bool) -> Option<SecretString> {
+    value(headers, FLOW, secure)
+}
+
 /// Sets the session.
 pub(super) fn set_session(secret: &SecretString, secure: bool) -> HeaderValue {
     set(SESSION, secret.expose_secret(), secure, "")
@@ -73,6 +78,16 @@ pub(super) fn set_visit(visit: &SecretString, secure: bool) -> HeaderValue {
 /// Says that a browser has signed in before, for a year.
 pub(super) fn set_browser(known: &SecretString, secure: bool) -> HeaderValue {
     set(BROWSER, known.expose_secret(), secure, "; Max-Age=31536000")
+}
+
+/// Says that a sign-in at a provider was begun in this browser, for a quarter of an hour.
+pub(super) fn set_flow(secret: &SecretString, secure: bool) -> HeaderValue {
+    set(FLOW, secret.expose_secret(), secure, "; Max-Age=900")
+}
+
+/// Says that it is over.
+pub(super) fn end_flow(secure: bool) -> HeaderValue {
+    set(FLOW, "", secure, "; Max-Age=0")
 }
 
 /// Session and visit live no longer than the browser runs. A link from elsewhere brings the session along, so that it leads somewhere; a form
@@ -101,6 +116,7 @@ fn hex(bytes: &[u8]) -> String {
 const SESSION: &str = "doorward_session";
 const VISIT: &str = "doorward_visit";
 const BROWSER: &str = "doorward_browser";
+const FLOW: &str = "doorward_flow";
 const HOST_PREFIX: &str = "__Host-";
 const VISIT_LENGTH: usize = 64;
 

@@ -10,7 +10,7 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use axum::middleware::Next;
 use doorward_pages::{MessagePage, Template, asset as find_asset};
-use doorward_rules::{Reason, Surface};
+use doorward_rules::{Kind, Reason, Surface};
 use doorward_store::Named;
 use doorward_wire::percent_encoded;
 use secrecy::{ExposeSecret, SecretString};
@@ -62,7 +62,8 @@ pub(super) async fn dress(State(app): State<App>, mut request: Request, next: Ne
     if is_new && signing_in && response.status() == StatusCode::OK {
         response.headers_mut().append(SET_COOKIE, cookie::set_visit(&visit, secure));
     }
-    let signs_in = ["/account/signin", "/site/oauth2/authorize"].iter().any(|path| uri.path().starts_with(path));
+    let signs_in =
+        ["/account/signin", "/account/sso", "/site/oauth2/authorize"].iter().any(|path| uri.path().starts_with(path));
     guard(&mut response, secure, signs_in);
     response
 }
@@ -122,7 +123,14 @@ async fn tell(
     }
     let found = app.store.find(&cookie::session(headers, app.is_secure()), Named::Nothing).await.ok();
     let heading = heading(refusal.status);
-    let link = refusal.retry_after.is_none().then(|| ("/".to_owned(), "Repositories".to_owned()));
+    let link = match &app.sso {
+        // What is missing is a sign-in of another kind.
+        Some(sso) if refusal.code == (Reason::SsoRequired { kind: Kind::WebSession }).code() => {
+            let next = percent_encoded(back.unwrap_or("/"));
+            Some((format!("/account/sso?next={next}"), format!("Sign in with {}", sso.name())))
+        }
+        _ => refusal.retry_after.is_none().then(|| ("/".to_owned(), "Repositories".to_owned())),
+    };
     let page = MessagePage {
         frame: frame(context, seal, found.as_deref(), heading, ""),
         heading: heading.to_owned(),

@@ -1,9 +1,10 @@
-//! Who has told a password and is asked for a second step: kept in memory, for as long as that takes.
+//! Who has told a password, or was sent by a provider, and is asked for a second step: kept in memory, for as long as that takes.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use doorward_openid::Identity;
 use doorward_rules::Timestamp;
 use doorward_store::SignIn;
 use secrecy::{ExposeSecret, SecretString};
@@ -16,12 +17,14 @@ pub(crate) struct Halfway(Mutex<VecDeque<Entry>>);
 struct Entry {
     visit: [u8; 32],
     who: SignIn,
+    /// Who it is at the provider, if it came from there.
+    by: Option<Identity>,
     until: Timestamp,
 }
 
 impl Halfway {
-    /// A visit has told the password of an account.
-    pub(crate) fn begin(&self, visit: &SecretString, who: SignIn, now: Timestamp) {
+    /// A visit has told the password of an account, or comes from a provider that says it is that.
+    pub(crate) fn begin(&self, visit: &SecretString, who: SignIn, by: Option<Identity>, now: Timestamp) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|entry| entry.until > now);
         // Of one account there are a few, so that none fills the room of others.
@@ -31,14 +34,15 @@ impl Halfway {
         {
             all.remove(oldest);
         }
-        all.push_back(Entry { visit: key(visit), who, until: now.after(LIFE) });
+        all.push_back(Entry { visit: key(visit), who, by, until: now.after(LIFE) });
     }
 
-    /// Whose password a visit has told, and the hash of it.
-    pub(crate) fn who(&self, visit: &SecretString, now: Timestamp) -> Option<SignIn> {
+    /// Whose password a visit has told, and the hash of it; or from which provider it came.
+    pub(crate) fn who(&self, visit: &SecretString, now: Timestamp) -> Option<(SignIn, Option<Identity>)> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = key(visit);
-        all.iter().find(|entry| entry.visit == key && entry.until > now).map(|entry| entry.who.clone())
+        let entry = all.iter().find(|entry| entry.visit == key && entry.until > now)?;
+        Some((entry.who.clone(), entry.by.clone()))
     }
 
     /// A visit is in, or has given up.

@@ -16,12 +16,15 @@ mod security;
 mod server;
 mod session;
 mod sign_in;
+mod sso;
 mod totp;
 mod visit;
 mod workspace;
 
 pub(crate) use halfway::Halfway;
 pub(crate) use password::Passwords;
+pub(crate) use sso::Sso;
+pub use sso::SsoSettings;
 pub(crate) use visit::{Visit, html};
 
 use axum::Router;
@@ -37,6 +40,8 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         // Signing in
         .route("/account/signin", get(sign_in::page).post(sign_in::password))
         .route("/account/signin/step", get(sign_in::step_page).post(sign_in::step))
+        .route("/account/sso", get(sso::begin))
+        .route("/account/sso/callback", get(sso::end))
         .route("/account/signout", post(sign_in::out))
         .route("/account/welcome/{link}", get(sign_in::welcome).post(sign_in::choose))
         // One's own
@@ -90,6 +95,8 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .route("/{workspace}/{repository}/branches", get(repository::branches))
         .route("/{workspace}/{repository}/tags", get(repository::tags))
         .layer(from_fn_with_state(app.clone(), dress::dress))
+        // What is asked by nobody's browser
+        .route("/account/sso/logout", post(sso::logged_out))
         // What everybody may have, and nobody is asked about
         .route("/site/assets/{mark}/{name}", get(dress::asset))
 }

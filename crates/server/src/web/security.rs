@@ -24,7 +24,7 @@ pub(super) async fn page(visit: Visit) -> Response<Body> {
 pub(super) async fn password(visit: Visit) -> Response<Body> {
     of_own(&visit, async |granted, account| {
         let done = async {
-            prove(&visit, &account, "present").await?;
+            prove(&visit, &granted, &account, "present").await?;
             let typed = |name| visit.form.last(name).unwrap_or_default();
             let names = [account.name.as_str(), account.email.as_str()];
             let chosen = passwords::chosen(typed("password"), typed("again"), &names)?;
@@ -41,7 +41,7 @@ pub(super) async fn password(visit: Visit) -> Response<Body> {
 /// `POST …/two-step`: begins with a second step.
 pub(super) async fn two_step(visit: Visit) -> Response<Body> {
     of_own(&visit, async |granted, account| {
-        if let Err(refusal) = prove(&visit, &account, "password").await {
+        if let Err(refusal) = prove(&visit, &granted, &account, "password").await {
             return told(&visit, &granted, &account, Err(refusal), "").await;
         }
         let secret = totp::new_secret();
@@ -82,7 +82,7 @@ pub(super) async fn confirm(visit: Visit) -> Response<Body> {
 pub(super) async fn recovery(visit: Visit) -> Response<Body> {
     of_own(&visit, async |granted, account| {
         let codes = async {
-            prove(&visit, &account, "password").await?;
+            prove(&visit, &granted, &account, "password").await?;
             if !account.two_step || granted.store.second_step(account.id).await?.is_none() {
                 return Err(Refusal::bad_parameter("password", "two-step verification is off", "set it up first"));
             }
@@ -100,7 +100,7 @@ pub(super) async fn recovery(visit: Visit) -> Response<Body> {
 pub(super) async fn off(visit: Visit) -> Response<Body> {
     of_own(&visit, async |granted, account| {
         let done = async {
-            prove(&visit, &account, "password").await?;
+            prove(&visit, &granted, &account, "password").await?;
             Ok(granted.store.end_second_step(&account, now(&visit)).await?)
         };
         told(&visit, &granted, &account, done.await, "Two-step verification is off.").await
@@ -136,9 +136,22 @@ async fn of_own(visit: &Visit, work: impl AsyncFnOnce(Granted, Account) -> Reply
         .await
 }
 
-/// Makes sure that it is the person, and not somebody who found its browser open.
-async fn prove(visit: &Visit, account: &Account, field: &'static str) -> Result<(), Refusal> {
+/// Makes sure that it is the person, and not somebody who found its browser open: by its password, or without one by having signed in
+/// just now.
+async fn prove(visit: &Visit, granted: &Granted, account: &Account, field: &'static str) -> Result<(), Refusal> {
     let (app, at) = (&visit.call.app, now(visit));
+    let stored = app.store.sign_in(account.name.as_str()).await?.and_then(|known| known.password);
+    if stored.is_none() {
+        let since = granted.credential.as_ref().map(|session| session.created_at);
+        return match since.is_some_and(|since| since > at.before(JUST_NOW)) {
+            true => Ok(()),
+            false => Err(Refusal::bad_parameter(
+                field,
+                "you signed in more than ten minutes ago",
+                "sign out and in again, and do it within ten minutes",
+            )),
+        };
+    }
     // Who is here has signed in: strangers' guesses are not held against it, nor its own against others.
     let guessed = Guessed::PasswordAgain(account.id);
     if let Some(wait) = app.sign_ins.wait(at, None, guessed) {
@@ -148,7 +161,6 @@ async fn prove(visit: &Visit, account: &Account, field: &'static str) -> Result<
     }
     app.sign_ins.failed(at, None, guessed);
     let password = SecretString::from(visit.form.last(field).unwrap_or_default());
-    let stored = app.store.sign_in(account.name.as_str()).await?.and_then(|known| known.password);
     if !app.passwords.is(&password, stored.as_deref()).await? {
         return Err(Refusal::bad_parameter(field, "that is not your password", "type it in again"));
     }
@@ -184,6 +196,7 @@ async fn show(visit: &Visit, granted: &Granted, account: Account, status: Status
         account: account.name.to_string(),
         email: account.email.to_string(),
         managed: account.managed,
+        password: granted.store.sign_in(account.name.as_str()).await?.is_some_and(|known| known.password.is_some()),
         two_step: step.map(|step| step.recovery_codes),
         sessions: sessions.into_iter().map(line).collect(),
     };
@@ -219,3 +232,6 @@ fn this(granted: &Granted) -> Result<CredentialId, Refusal> {
 fn now(visit: &Visit) -> doorward_rules::Timestamp {
     visit.call.app.clock.now()
 }
+
+/// How long after signing in somebody without a password is still known to be the person.
+const JUST_NOW: std::time::Duration = std::time::Duration::from_secs(600);

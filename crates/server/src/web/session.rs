@@ -4,22 +4,41 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Response;
-use doorward_store::Account;
+use doorward_openid::Identity;
+use doorward_rules::Presented;
+use doorward_store::{Account, Named, ProviderIdentity, ProviderSession, StoreError};
 
 use super::visit::{Visit, lead_to, with_cookie};
 use super::{cookie, form};
 use crate::refusal::Refusal;
 
-/// Opens a session for an account, and leads to where it wanted to go. A session that the browser had before is not taken over, so
-/// that nobody who knew that knows this one; it goes on until its own end.
+/// Opens a session for an account, whoever has said who it is, and leads to where it wanted to go. A session that the browser had before
+/// is not taken over, so that nobody who knew that knows this one; it has ended.
 ///
 /// # Errors
 /// Trouble with the store.
-pub(super) async fn open(visit: &Visit, account: &Account, next: &str) -> Result<Response<Body>, Refusal> {
+pub(super) async fn open(
+    visit: &Visit,
+    account: &Account,
+    by: Option<&Identity>,
+    next: &str,
+) -> Result<Response<Body>, Refusal> {
     let (call, now) = (&visit.call, visit.call.app.clock.now());
     let agent = call.context.agent.as_deref().map_or_else(|| "an unnamed browser".to_owned(), browser);
     let store = &call.app.store;
-    let (_, secret) = store.open_session(account, &agent, false, now.after(LIFE), now).await?;
+    let provider = by.map(|identity| ProviderSession {
+        identity: ProviderIdentity { issuer: &identity.issuer, subject: &identity.subject },
+        session: identity.session.as_deref(),
+    });
+    let before = store.find(&cookie::session(&call.headers, visit.is_secure()), Named::Nothing).await?;
+    let (_, secret) = store.open_session(account, &agent, provider, now.after(LIFE), now).await?;
+    if let Presented::Proven(before) = &before.facts.presented {
+        match store.revoke_credential(before.id, None, now).await {
+            // It had ended already.
+            Ok(_) | Err(StoreError::State(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     let browser = call.app.store.known_browser(account.id);
     let response = with_cookie(lead_to(form::safe_next(next)), cookie::set_session(&secret, visit.is_secure()));
     Ok(with_cookie(response, cookie::set_browser(&browser, visit.is_secure())))

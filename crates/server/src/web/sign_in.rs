@@ -4,6 +4,7 @@
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
+use doorward_openid::Identity;
 use doorward_pages::{Notice, SecondStepPage, SignInPage, WelcomePage};
 use doorward_rules::{Action, Reason};
 use doorward_store::{Account, Decision, Record, SignIn, StoreError};
@@ -26,7 +27,7 @@ pub(super) async fn page(visit: Visit) -> Response<Body> {
     if frame.viewer.is_some() {
         return lead_to(safe_next(&next));
     }
-    answer(&visit, html(&SignInPage { frame, next, name: String::new() }))
+    answer(&visit, html(&SignInPage { frame, sso: sso(&visit, &next), next, name: String::new() }))
 }
 
 /// `POST /account/signin`.
@@ -88,7 +89,7 @@ pub(super) async fn choose(visit: Visit, Parts(link): Parts<String>) -> Response
             Err(StoreError::State(_)) => return Err(worthless_link()),
             account => account?,
         };
-        go_on(&visit, SignIn { account, password: Some(hash) }, "/").await
+        go_on(&visit, SignIn { account, password: Some(hash) }, None, "/").await
     };
     answer(&visit, chosen.await)
 }
@@ -134,18 +135,18 @@ async fn check_password(visit: &Visit) -> Reply {
         record(visit, Some(&known.account.name), &refusal).await?;
         return again(refusal).await;
     }
-    go_on(visit, known, &next).await
+    go_on(visit, known, None, &next).await
 }
 
-/// In, or on to the second step.
-async fn go_on(visit: &Visit, known: SignIn, next: &str) -> Reply {
+/// In, or on to the second step; after a password, or after a provider has said who it is.
+pub(super) async fn go_on(visit: &Visit, known: SignIn, by: Option<Identity>, next: &str) -> Reply {
     let app = &visit.call.app;
     let asked = app.store.second_step(known.account.id).await?.is_some_and(|step| step.confirmed);
     if !asked {
-        return session::open(visit, &known.account, next).await;
+        return session::open(visit, &known.account, by.as_ref(), next).await;
     }
     let here = cookie::new_visit();
-    app.halfway.begin(&here, known, app.clock.now());
+    app.halfway.begin(&here, known, by, app.clock.now());
     let to = format!("/account/signin/step?next={}", doorward_wire::percent_encoded(safe_next(next)));
     Ok(with_cookie(lead_to(&to), cookie::set_visit(&here, visit.is_secure())))
 }
@@ -153,7 +154,7 @@ async fn go_on(visit: &Visit, known: SignIn, next: &str) -> Reply {
 async fn check_step(visit: &Visit) -> Reply {
     let (call, next) = (&visit.call, visit.text("next").to_owned());
     let (app, at, address) = (&call.app, call.app.clock.now(), Some(call.context.address));
-    let Some((here, known)) = halfway(visit) else { return Ok(lead_to("/account/signin")) };
+    let Some((here, known, by)) = halfway(visit) else { return Ok(lead_to("/account/signin")) };
     let account = known.account;
     // What became of the account since it told its password: another password, and it begins again.
     let now = app.store.sign_in(account.name.as_str()).await?.filter(|now| now.password == known.password);
@@ -191,7 +192,7 @@ async fn check_step(visit: &Visit) -> Reply {
     if now.account.disabled {
         return Err(Refusal::of_reason(&Reason::OwnerDisabled, doorward_rules::Surface::Web));
     }
-    session::open(visit, &now.account, &next).await
+    session::open(visit, &now.account, by.as_ref(), &next).await
 }
 
 /// What tells a browser that has signed in to an account before from others, if this is one.
@@ -202,10 +203,10 @@ fn known_browser(visit: &Visit, account: &Account) -> Option<u64> {
     known.then(|| cookie.expose_secret().get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok())).flatten()
 }
 
-fn halfway(visit: &Visit) -> Option<(SecretString, SignIn)> {
+fn halfway(visit: &Visit) -> Option<(SecretString, SignIn, Option<Identity>)> {
     let here = cookie::visit(&visit.call.headers, visit.is_secure())?;
-    let known = visit.call.app.halfway.who(&here, visit.call.app.clock.now())?;
-    Some((here, known))
+    let (known, by) = visit.call.app.halfway.who(&here, visit.call.app.clock.now())?;
+    Some((here, known, by))
 }
 
 async fn account_of(visit: &Visit, link: &str) -> Result<Account, Refusal> {
@@ -218,7 +219,7 @@ async fn again(visit: &Visit, refusal: Refusal, next: String, name: String) -> R
     visit.call.app.metrics.refused(refusal.code);
     let (status, notice) = (refusal.status, Some(notice(refusal)?));
     let frame = doorward_pages::Frame { notice, ..visit.frame_for_anybody("Sign in").await };
-    html_as(status, &SignInPage { frame, next, name })
+    html_as(status, &SignInPage { frame, sso: sso(visit, &next), next, name })
 }
 
 async fn show_step(visit: &Visit, status: StatusCode, next: String, notice: Option<Notice>) -> Reply {
@@ -242,7 +243,7 @@ async fn show_welcome(
 }
 
 /// Puts a sign-in that was refused on record.
-async fn record(visit: &Visit, name: Option<&AccountName>, refusal: &Refusal) -> Result<(), Refusal> {
+pub(super) async fn record(visit: &Visit, name: Option<&AccountName>, refusal: &Refusal) -> Result<(), Refusal> {
     let (app, context) = (&visit.call.app, &visit.call.context);
     if !app.may_record_stranger(context.at) {
         return Ok(());
@@ -262,7 +263,13 @@ async fn record(visit: &Visit, name: Option<&AccountName>, refusal: &Refusal) ->
     Ok(app.recorder.record(record).await?)
 }
 
-fn answer(visit: &Visit, reply: Reply) -> Response<Body> {
+/// What the provider of single sign-on is called, and where one begins with it, if there is one.
+fn sso(visit: &Visit, next: &str) -> Option<(String, String)> {
+    let begin = format!("/account/sso?next={}", doorward_wire::percent_encoded(safe_next(next)));
+    visit.call.app.sso.as_ref().map(|sso| (sso.name().to_owned(), begin))
+}
+
+pub(super) fn answer(visit: &Visit, reply: Reply) -> Response<Body> {
     reply.unwrap_or_else(|refusal| visit.call.refuse(&refusal))
 }
 

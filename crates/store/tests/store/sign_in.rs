@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use doorward_rules::{Presented, Scope, Scopes, Timestamp};
-use doorward_store::{Account, Consumer, Named, NewConsumer, NewGrant, Store, Worthless};
+use doorward_store::{
+    Account, AccountChange, Consumer, Named, NewConsumer, NewGrant, ProviderIdentity, ProviderSession, Store, Worthless,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{bearer, parsed};
@@ -129,7 +131,7 @@ async fn what_has_ended_long_ago_is_removed_and_what_has_not_stays() {
     let code = stage.code(NOW).await;
     let tokens = store.redeem_code(&stage.consumer, &code, |_, _| true, NOW).await.expect("an answer").expect("tokens");
     let itself = store.grant_itself(&stage.consumer, None, NOW).await.expect("tokens");
-    store.open_session(account, "Firefox", false, NOW.after(day), NOW).await.expect("a session");
+    store.open_session(account, "Firefox", None, NOW.after(day), NOW).await.expect("a session");
     let (link, _) = store.create_sign_in_link(&account.name, day, NOW).await.expect("a link");
     assert_eq!(store.prune_sign_ins(NOW.before(day), NOW).await.expect("pruned"), 0);
     assert!(store.sign_in_link(&link, NOW).await.expect("an answer").is_some());
@@ -150,7 +152,7 @@ async fn a_second_step_is_bound_to_its_account_and_each_code_is_good_once() {
     let stage = stage().await;
     let (store, ada) = (&stage.store, &stage.account);
     let bob = store.create_account(&parsed("bob"), &parsed("bob@example.org"), NOW).await.expect("an account");
-    let (session, _) = store.open_session(ada, "Firefox", false, NOW.after(seconds(60)), NOW).await.expect("a session");
+    let (session, _) = store.open_session(ada, "Firefox", None, NOW.after(seconds(60)), NOW).await.expect("a session");
     store.begin_second_step(ada, b"a secret of twenty b", NOW).await.expect("begun");
     assert!(!store.take_step(ada.id, 5, NOW).await.expect("an answer"), "it is not confirmed yet");
     let codes = store.confirm_second_step(ada, 5, session.id, NOW).await.expect("confirmed");
@@ -164,4 +166,69 @@ async fn a_second_step_is_bound_to_its_account_and_each_code_is_good_once() {
     let renewed = store.renew_recovery_codes(ada, NOW).await.expect("renewed");
     assert!(!store.take_recovery_code(ada, &codes[1], NOW).await.expect("an answer"));
     assert!(store.take_recovery_code(ada, &renewed[1], NOW).await.expect("an answer"));
+}
+
+#[tokio::test]
+async fn who_signs_in_at_a_provider_is_one_account_and_its_sessions_end_when_the_provider_says_so() {
+    let stage = stage().await;
+    let (store, ada) = (&stage.store, &stage.account);
+    let identity = ProviderIdentity { issuer: "https://id.example", subject: "7" };
+    assert_eq!(store.account_of_identity(identity).await.expect("an answer"), None);
+    let bob = store.create_managed_account(&parsed("bob"), &parsed("bob@example.org"), identity, NOW).await;
+    let bob = bob.expect("an account");
+    assert!(bob.managed);
+    assert_eq!(store.account_of_identity(identity).await.expect("an answer").as_ref(), Some(&bob));
+    let elsewhere = ProviderIdentity { issuer: "https://evil.example", subject: "7" };
+    assert_eq!(store.account_of_identity(elsewhere).await.expect("an answer"), None, "another provider's 7");
+    assert!(store.link_identity(ada, identity, NOW).await.is_err(), "it is somebody already");
+    store.create_managed_account(&parsed("carl"), &parsed("bob@example.org"), elsewhere, NOW).await.expect_err("taken");
+
+    let open = async |session, at| {
+        let provider = ProviderSession { identity, session: Some(session) };
+        store.open_session(&bob, "Firefox", Some(provider), NOW.after(seconds(9000)), at).await.expect("a session").0
+    };
+    let (one, two) = (open("one", NOW).await, open("two", NOW).await);
+    assert!(one.single_sign_on);
+    let living = async || {
+        let sessions = store.sessions(bob.id, NOW).await.expect("sessions");
+        sessions.into_iter().map(|session| session.id).collect::<Vec<_>>()
+    };
+    let end = async |issuer, person, session, by| {
+        store.end_provider_sessions(issuer, person, session, by, NOW).await.expect("an answer")
+    };
+    assert_eq!(end("https://evil.example", Some("7"), None, NOW).await, 0);
+    assert_eq!(end("https://id.example", Some("8"), Some("one"), NOW).await, 0);
+    assert_eq!(end("https://id.example", Some("7"), None, NOW.before(seconds(1))).await, 0, "they were opened later");
+    assert_eq!(end("https://id.example", None, Some("one"), NOW).await, 1);
+    assert_eq!(living().await, [two.id]);
+    assert_eq!(end("https://id.example", Some("7"), None, NOW).await, 1);
+    assert!(living().await.is_empty());
+
+    // Whose account is not managed any more is nobody at the provider.
+    let change = AccountChange { managed: Some(false), ..AccountChange::default() };
+    store.change_account(&bob.name, change, NOW).await.expect("changed");
+    assert_eq!(store.account_of_identity(identity).await.expect("an answer"), None);
+}
+
+#[tokio::test]
+async fn groups_make_members_and_unmake_those_whom_they_made() {
+    let stage = stage().await;
+    let store = &stage.store;
+    let bob = store.create_account(&parsed("bob"), &parsed("bob@example.org"), NOW).await.expect("an account");
+    for slug in ["by-hand", "by-group", "own"] {
+        let owner = if slug == "own" { "bob" } else { "ada" };
+        store.create_workspace(&parsed(slug), &parsed(owner), NOW).await.expect("a workspace");
+    }
+    store.add_member(&parsed("by-hand"), &bob.name, NOW).await.expect("added");
+    let member_of = async || {
+        let all = store.workspaces_of(bob.id).await.expect("workspaces");
+        all.into_iter().map(|(workspace, _)| workspace.slug.to_string()).collect::<Vec<_>>()
+    };
+    let wanted = ["by-hand", "by-group", "own", "there-is-none"].map(parsed);
+    for _ in 0..2 {
+        store.set_memberships_by_group(&bob, &wanted, NOW).await.expect("set");
+        assert_eq!(member_of().await, ["by-group", "by-hand", "own"]);
+    }
+    store.set_memberships_by_group(&bob, &[], NOW).await.expect("set");
+    assert_eq!(member_of().await, ["by-hand", "own"], "who was added by hand stays");
 }

@@ -1,0 +1,210 @@
+//! Who of an organisation's sign-in provider which account is, and what the provider decides of it: membership by groups, and when
+//! sessions end.
+
+use doorward_rules::{AccountId, Timestamp};
+use doorward_wire::{AccountName, Email, WorkspaceSlug};
+
+use crate::account::{account, subject};
+use crate::database::new_id;
+use crate::row::Row;
+use crate::workspace::take_out;
+use crate::{Account, Change, Noun, Store, StoreError};
+
+/// Who somebody is at a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProviderIdentity<'a> {
+    /// The provider.
+    pub issuer: &'a str,
+    /// Who it is there, for ever.
+    pub subject: &'a str,
+}
+
+/// A session at a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProviderSession<'a> {
+    /// Whose it is.
+    pub identity: ProviderIdentity<'a>,
+    /// Which, if the provider tells.
+    pub session: Option<&'a str>,
+}
+
+impl Store {
+    /// The account that somebody at a provider is, if that is known.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn account_of_identity(&self, identity: ProviderIdentity<'_>) -> Result<Option<Account>, StoreError> {
+        let row = sqlx::query(
+            "SELECT a.* FROM identity i JOIN account a ON a.id = i.account_id WHERE i.issuer = $1 AND i.subject = $2",
+        )
+        .bind(identity.issuer)
+        .bind(identity.subject)
+        .fetch_optional(self.reading())
+        .await?;
+        row.map(|row| account(&Row(row))).transpose()
+    }
+
+    /// Says of somebody at a provider which account it is, from now on.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if it is one already.
+    pub async fn link_identity(
+        &self,
+        account: &Account,
+        identity: ProviderIdentity<'_>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut change = self.change(now).await?;
+        link(&mut change, account.id, identity).await?;
+        let sentence =
+            format!("account `{}` was found to be `{}` at {}", account.name, identity.subject, identity.issuer);
+        change.commit("account.linked", &subject(&account.name), sentence).await
+    }
+
+    /// Makes the account of somebody at a provider, which is managed there.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if the name or the address is taken, or the person has an account.
+    pub async fn create_managed_account(
+        &self,
+        name: &AccountName,
+        email: &Email,
+        identity: ProviderIdentity<'_>,
+        now: Timestamp,
+    ) -> Result<Account, StoreError> {
+        let id = AccountId(new_id(now));
+        let mut change = self.change(now).await?;
+        let taken: i64 = sqlx::query_scalar("SELECT count(*) FROM account WHERE email = $1")
+            .bind(email.as_str())
+            .fetch_one(change.connection())
+            .await?;
+        if taken > 0 {
+            return Err(StoreError::Exists { noun: Noun::Email, name: email.to_string() });
+        }
+        let row = sqlx::query(
+            "INSERT INTO account (id, name, email, disabled, managed, created_at) VALUES ($1, $2, $3, FALSE, TRUE, $4) \
+             RETURNING *",
+        )
+        .bind(id.to_string())
+        .bind(name.as_str())
+        .bind(email.as_str())
+        .bind(now.0)
+        .fetch_one(change.connection())
+        .await
+        .map_err(|error| StoreError::inserting(Noun::Account, name, error))?;
+        link(&mut change, id, identity).await?;
+        let sentence =
+            format!("account `{name}` was created for `{}`, who signed in at {}", identity.subject, identity.issuer);
+        change.commit("account.created", &subject(name), sentence).await?;
+        account(&Row(row))
+    }
+
+    /// Makes an account a member of these workspaces by its groups, and of no others any more by those. Who was made a member otherwise
+    /// stays one. A workspace that there is not is passed over.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn set_memberships_by_group(
+        &self,
+        account: &Account,
+        wanted: &[WorkspaceSlug],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let id = account.id.to_string();
+        let rows = sqlx::query(
+            "SELECT w.id, w.slug, w.owner_id = $1 AS owner, m.account_id IS NOT NULL AS member, \
+                    coalesce(m.by_group, FALSE) AS by_group \
+             FROM workspace w LEFT JOIN member m ON m.workspace_id = w.id AND m.account_id = $1",
+        )
+        .bind(&id)
+        .fetch_all(self.reading())
+        .await?;
+        for row in rows.into_iter().map(Row) {
+            let (workspace, slug): (String, WorkspaceSlug) = (row.text("id")?, row.parsed("slug")?);
+            let belongs = row.truth("owner")? || row.truth("member")?;
+            match (wanted.contains(&slug), belongs, row.truth("by_group")?) {
+                (true, false, _) => {
+                    let mut change = self.change(now).await?;
+                    let done = sqlx::query(
+                        "INSERT INTO member (workspace_id, account_id, created_at, by_group) VALUES ($1, $2, $3, TRUE) \
+                         ON CONFLICT DO NOTHING",
+                    )
+                    .bind(&workspace)
+                    .bind(&id)
+                    .bind(now.0)
+                    .execute(change.connection())
+                    .await?;
+                    // Somebody else was faster.
+                    if done.rows_affected() == 0 {
+                        change.commit_records().await?;
+                        continue;
+                    }
+                    let sentence = format!("`{}` became a member of `{slug}` by its groups", account.name);
+                    change.commit("member.added", slug.as_str(), sentence).await?;
+                }
+                (false, _, true) => {
+                    let mut change = self.change(now).await?;
+                    if !take_out(&mut change, &workspace, &id).await? {
+                        change.commit_records().await?;
+                        continue;
+                    }
+                    let sentence = format!("`{}` is no longer a member of `{slug}` by its groups", account.name);
+                    change.commit("member.removed", slug.as_str(), sentence).await?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the sessions that came from a provider's, as far as they were opened by then: those of a person, those of one session, or
+    /// those of both. How many they were.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn end_provider_sessions(
+        &self,
+        issuer: &str,
+        person: Option<&str>,
+        session: Option<&str>,
+        opened_by: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut change = self.change(now).await?;
+        let ended = sqlx::query(
+            "UPDATE credential SET revoked_at = $1 WHERE revoked_at IS NULL AND id IN \
+             (SELECT credential_id FROM provider_session WHERE issuer = $2 AND ($3 IS NULL OR subject = $3) \
+              AND ($4 IS NULL OR session = $4) AND created_at <= $5) \
+             RETURNING (SELECT name FROM account a WHERE a.id = account_id) AS name",
+        )
+        .bind(now.0)
+        .bind(issuer)
+        .bind(person)
+        .bind(session)
+        .bind(opened_by.0)
+        .fetch_all(change.connection())
+        .await?;
+        let count = ended.len() as u64;
+        let Some(first) = ended.into_iter().next() else {
+            change.commit_records().await?;
+            return Ok(0);
+        };
+        let name: AccountName = Row(first).parsed("name")?;
+        let sentence = format!("{issuer} ended {count} of the sessions of `{name}`");
+        change.commit("session.ended", &subject(&name), sentence).await?;
+        Ok(count)
+    }
+}
+
+async fn link(change: &mut Change, account: AccountId, identity: ProviderIdentity<'_>) -> Result<(), StoreError> {
+    let at = change.at();
+    sqlx::query("INSERT INTO identity (issuer, subject, account_id, created_at) VALUES ($1, $2, $3, $4)")
+        .bind(identity.issuer)
+        .bind(identity.subject)
+        .bind(account.to_string())
+        .bind(at.0)
+        .execute(change.connection())
+        .await
+        .map_err(|error| StoreError::inserting(Noun::Account, identity.subject, error))?;
+    Ok(())
+}
