@@ -28,7 +28,9 @@ impl<'a> Command<'a> {
     /// Reads what has come of a request so far, if it is one of the commands in `known`.
     pub(crate) fn read(bytes: &'a [u8], known: &[&str]) -> CommandRead<'a> {
         let may_be_command = |begin: &[u8]| {
-            let lines = known.iter().map(|name| format!("{:04x}command={name}\n", "command=".len() + name.len() + 5));
+            // With an end or without one.
+            let line = |name: &&str, end: &str| format!("{:04x}command={name}{end}", 12 + name.len() + end.len());
+            let lines = known.iter().flat_map(|name| [line(name, "\n"), line(name, "")]);
             lines.into_iter().any(|line| line.as_bytes().starts_with(&begin[..begin.len().min(line.len())]))
         };
         let may_be = |begin: &[u8]| may_be_command(begin) || may_be_capability(begin);

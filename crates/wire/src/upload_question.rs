@@ -86,6 +86,10 @@ mod tests {
         for length in 0..odd.len() {
             assert_eq!(UploadQuestion::read(&odd[..length]), UploadQuestion::More, "{length}");
         }
+        let endless = b"0011command=fetch00010000";
+        for length in 0..endless.len() {
+            assert_eq!(UploadQuestion::read(&endless[..length]), UploadQuestion::More, "{length}");
+        }
         for other in [&b"0018command=bundle-urn\n"[..], b"0012command=fetsch", b"0000", b"PACK", b"0032want 0123456789"]
         {
             assert_eq!(UploadQuestion::read(other), UploadQuestion::Other, "{}", String::from_utf8_lossy(other));
