@@ -160,6 +160,7 @@ fn listing(noun: Noun) -> &'static str {
         Noun::Webhook => "GET …/hooks names those that there are",
         Noun::Consumer => "`doorward consumer list WS` names those it has",
         Noun::Grant => "the web pages show what was let act for whom",
+        Noun::Passkey => "the web pages show which there are",
         Noun::UpstreamCredential => "`doorward upstream credential list` lists them",
         Noun::Request => "`doorward audit` shows what was recorded",
     }

@@ -46,3 +46,48 @@ if (tail) {
     }
   }, 2000);
 }
+
+// Passkeys: the browser asks for one, and what comes of it is sent as the form's.
+const toBytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (letter) => letter.charCodeAt(0));
+const toText = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+const named = (ids) => (ids || []).map((id) => ({ type: "public-key", id: toBytes(id) }));
+const makePasskey = (wanted) => navigator.credentials.create({ publicKey: {
+  challenge: toBytes(wanted.challenge),
+  rp: wanted.rp,
+  user: { ...wanted.user, id: toBytes(wanted.user.id) },
+  pubKeyCredParams: wanted.algorithms.map((alg) => ({ type: "public-key", alg })),
+  excludeCredentials: named(wanted.excludeCredentials),
+  authenticatorSelection: { residentKey: "preferred", userVerification: "preferred" },
+  attestation: "none",
+} });
+const usePasskey = (wanted) => navigator.credentials.get({ publicKey: {
+  challenge: toBytes(wanted.challenge),
+  rpId: wanted.rpId,
+  userVerification: wanted.userVerification,
+  allowCredentials: named(wanted.allowCredentials),
+} });
+for (const form of document.querySelectorAll("form[data-passkey]")) {
+  if (!window.PublicKeyCredential) continue;
+  form.hidden = false;
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const told = form.querySelector("[role=alert]");
+    told.textContent = "";
+    try {
+      const wanted = JSON.parse(form.dataset.passkey);
+      const { rawId, response } = await (wanted.user ? makePasskey(wanted) : usePasskey(wanted));
+      const values = {
+        id: rawId, client_data: response.clientDataJSON, attestation_object: response.attestationObject,
+        authenticator_data: response.authenticatorData, signature: response.signature, user_handle: response.userHandle,
+      };
+      for (const [name, value] of Object.entries(values)) {
+        if (form.elements[name] && value) form.elements[name].value = toText(value);
+      }
+      form.submit();
+    } catch (error) {
+      told.textContent = error.name === "InvalidStateError"
+        ? "This device has a passkey for you already."
+        : "No passkey was used. Try again, or another way.";
+    }
+  });
+}

@@ -108,7 +108,7 @@ mod tests {
             let tag = tag.split('>').next().unwrap_or_default();
             let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap_or_default();
             assert!(TAGS.contains(&name), "<{tag}> of {text:?}");
-            if let Some((_, rest)) = tag.split_once("href=\"") {
+            if let Some(rest) = tag.strip_prefix("a href=\"") {
                 let to = rest.split('"').next().unwrap_or_default();
                 let fits = ["https://", "http://", "mailto:", "/acme/", "#"]
                     .iter()

@@ -14,6 +14,8 @@ pub struct SignInPage {
     pub frame: Frame,
     /// What the provider of single sign-on is called, and where one begins with it, if there is one.
     pub sso: Option<(String, String)>,
+    /// What the script needs to ask for a passkey, if there can be any.
+    pub passkey: Option<String>,
     /// Where to go afterwards.
     pub next: String,
     pub name: String,
@@ -25,6 +27,10 @@ pub struct SignInPage {
 #[expect(missing_docs, reason = "the words of the design")]
 pub struct SecondStepPage {
     pub frame: Frame,
+    /// Whether there is an authenticator app.
+    pub app: bool,
+    /// What the script needs to ask for one of the account's passkeys, if it has any.
+    pub passkey: Option<String>,
     /// Where to go afterwards.
     pub next: String,
 }
@@ -53,7 +59,24 @@ pub struct SecurityPage {
     pub password: bool,
     /// How many recovery codes are left, if the second step is on.
     pub two_step: Option<u32>,
+    /// Whether an authenticator app is one of the second steps.
+    pub app: bool,
+    pub passkeys: Vec<PasskeyLine>,
+    /// What the script needs to have one made, if there can be any.
+    pub new_passkey: Option<String>,
     pub sessions: Vec<SessionLine>,
+}
+
+/// A passkey.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the words of the design")]
+pub struct PasskeyLine {
+    pub id: String,
+    pub name: String,
+    pub since: String,
+    pub used: Option<String>,
+    /// Whether it is on other devices, too.
+    pub backed_up: bool,
 }
 
 /// A session.

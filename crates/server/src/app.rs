@@ -23,7 +23,7 @@ use crate::keyed::Keyed;
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 use crate::sandbox::Sandbox;
-use crate::web::{Halfway, Passwords, Sso};
+use crate::web::{Challenges, Halfway, Passwords, Sso};
 
 /// What all requests share. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -48,6 +48,8 @@ pub(crate) struct Inner {
     pub(crate) passwords: Passwords,
     /// The organisation's own sign-in provider, if there is one.
     pub(crate) sso: Option<Sso>,
+    /// What passkeys are asked to sign.
+    pub(crate) challenges: Challenges,
     /// Who has told a password, and is asked for a second step.
     pub(crate) halfway: Halfway,
     pub(crate) sandbox: Option<Sandbox>,
@@ -95,6 +97,7 @@ impl App {
             sign_ins: SignIns::default(),
             passwords: Passwords::new(),
             sso: settings.sso.clone().map(Sso::new),
+            challenges: Challenges::new(),
             halfway: Halfway::default(),
             settings,
             store,

@@ -5,6 +5,7 @@ use doorward_wire::{AccountName, Email};
 
 use crate::database::new_id;
 use crate::row::Row;
+use crate::second_step::forget_second_steps;
 use crate::{Noun, Store, StoreError};
 
 /// An account.
@@ -110,12 +111,8 @@ impl Store {
             None => return Err(StoreError::missing(Noun::Account, name)),
         };
         if wanted.two_step == Some(false) {
-            // Whoever has lost app and codes is let in by the password alone again.
-            for sql in
-                ["DELETE FROM second_step WHERE account_id = $1", "DELETE FROM recovery_code WHERE account_id = $1"]
-            {
-                sqlx::query(sql).bind(changed.id.to_string()).execute(change.connection()).await?;
-            }
+            // Whoever has lost app, passkeys and codes is let in by the password alone again.
+            forget_second_steps(&mut change, &changed.id.to_string()).await?;
         }
         if wanted.managed == Some(false) {
             // Whoever is it at a provider is not it any more.

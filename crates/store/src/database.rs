@@ -367,5 +367,6 @@ fn migrations() -> Migrator {
         migration(7, "sign-in", include_str!("../migrations/0007_sign_in.sql")),
         migration(8, "upstream credentials", include_str!("../migrations/0008_upstream_credentials.sql")),
         migration(9, "single sign-on", include_str!("../migrations/0009_single_sign_on.sql")),
+        migration(10, "passkeys", include_str!("../migrations/0010_passkeys.sql")),
     ])
 }

@@ -61,6 +61,7 @@ pub enum Noun {
     Consumer,
     Grant,
     UpstreamCredential,
+    Passkey,
 }
 
 /// The noun; with `#`, with its article.
@@ -80,6 +81,7 @@ impl std::fmt::Display for Noun {
             Self::Consumer => ("an", "OAuth consumer"),
             Self::Grant => ("a", "grant"),
             Self::UpstreamCredential => ("a", "credential for an upstream called"),
+            Self::Passkey => ("a", "passkey"),
         };
         if f.alternate() { write!(f, "{article} {noun}") } else { f.write_str(noun) }
     }

@@ -1,6 +1,6 @@
 //! What an account is asked for after its password: codes of an authenticator app, and codes to recover with.
 
-use doorward_rules::{AccountId, Timestamp};
+use doorward_rules::{AccountId, CredentialId, Timestamp};
 use secrecy::{SecretSlice, SecretString};
 
 use crate::account::subject;
@@ -15,8 +15,6 @@ pub struct SecondStep {
     pub secret: SecretSlice<u8>,
     /// Whether a code of the app was seen, since when it is asked for.
     pub confirmed: bool,
-    /// Codes to recover with that were not used yet.
-    pub recovery_codes: u32,
 }
 
 impl Store {
@@ -25,20 +23,28 @@ impl Store {
     /// # Errors
     /// [`StoreError::Corrupt`] if its secret was sealed by another key.
     pub async fn second_step(&self, account: AccountId) -> Result<Option<SecondStep>, StoreError> {
-        let row = sqlx::query(
-            "SELECT s.sealed, s.confirmed_at, (SELECT count(*) FROM recovery_code r \
-               WHERE r.account_id = s.account_id AND r.used_at IS NULL) AS codes \
-             FROM second_step s WHERE s.account_id = $1",
-        )
-        .bind(account.to_string())
-        .fetch_optional(self.reading())
-        .await?;
+        let row = sqlx::query("SELECT sealed, confirmed_at FROM second_step WHERE account_id = $1")
+            .bind(account.to_string())
+            .fetch_optional(self.reading())
+            .await?;
         let Some(row) = row.map(Row) else { return Ok(None) };
         Ok(Some(SecondStep {
             secret: self.seal.read(&purpose(account), &row.bytes("sealed")?)?,
             confirmed: row.optional_number("confirmed_at")?.is_some(),
-            recovery_codes: u32::try_from(row.number("codes")?).unwrap_or(u32::MAX),
         }))
+    }
+
+    /// How many codes to recover with an account has that were not used yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn recovery_codes_left(&self, account: AccountId) -> Result<u32, StoreError> {
+        let left: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM recovery_code WHERE account_id = $1 AND used_at IS NULL")
+                .bind(account.to_string())
+                .fetch_one(self.reading())
+                .await?;
+        Ok(u32::try_from(left).unwrap_or(u32::MAX))
     }
 
     /// Begins with a second step: it is asked for once a code was seen. One that was begun before and not confirmed is
@@ -72,7 +78,7 @@ impl Store {
         &self,
         account: &Account,
         step: i64,
-        but: doorward_rules::CredentialId,
+        but: CredentialId,
         now: Timestamp,
     ) -> Result<Vec<SecretString>, StoreError> {
         let id = account.id.to_string();
@@ -90,15 +96,7 @@ impl Store {
         }
         let codes = recovery_codes(&mut change, &id).await?;
         sqlx::query("UPDATE account SET two_step = TRUE WHERE id = $1").bind(&id).execute(change.connection()).await?;
-        sqlx::query(
-            "UPDATE credential SET revoked_at = $1 \
-             WHERE account_id = $2 AND kind = 'web_session' AND revoked_at IS NULL AND id <> $3",
-        )
-        .bind(now.0)
-        .bind(&id)
-        .bind(but.to_string())
-        .execute(change.connection())
-        .await?;
+        end_other_sessions(&mut change, &id, but).await?;
         let sentence = format!("`{}` turned two-step verification on", account.name);
         change.commit("account.two_step", &subject(&account.name), sentence).await?;
         Ok(codes)
@@ -164,27 +162,53 @@ impl Store {
         Ok(true)
     }
 
-    /// Turns the second step of an account off.
+    /// Turns the second steps of an account off: app, passkeys and codes.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
     pub async fn end_second_step(&self, account: &Account, now: Timestamp) -> Result<(), StoreError> {
         let id = account.id.to_string();
         let mut change = self.change(now).await?;
-        for sql in [
-            "DELETE FROM second_step WHERE account_id = $1",
-            "DELETE FROM recovery_code WHERE account_id = $1",
-            "UPDATE account SET two_step = FALSE WHERE id = $1",
-        ] {
-            sqlx::query(sql).bind(&id).execute(change.connection()).await?;
-        }
+        forget_second_steps(&mut change, &id).await?;
         let sentence = format!("two-step verification of `{}` was turned off", account.name);
         change.commit("account.two_step", &subject(&account.name), sentence).await
     }
 }
 
+/// Forgets whatever an account is asked for after its password.
+pub(crate) async fn forget_second_steps(change: &mut crate::Change, account: &str) -> Result<(), StoreError> {
+    for sql in [
+        "DELETE FROM second_step WHERE account_id = $1",
+        "DELETE FROM passkey WHERE account_id = $1",
+        "DELETE FROM recovery_code WHERE account_id = $1",
+        "UPDATE account SET two_step = FALSE WHERE id = $1",
+    ] {
+        sqlx::query(sql).bind(account).execute(change.connection()).await?;
+    }
+    Ok(())
+}
+
+/// Ends the sessions of an account but one.
+pub(crate) async fn end_other_sessions(
+    change: &mut crate::Change,
+    account: &str,
+    but: CredentialId,
+) -> Result<(), StoreError> {
+    let at = change.at();
+    sqlx::query(
+        "UPDATE credential SET revoked_at = $1 \
+         WHERE account_id = $2 AND kind = 'web_session' AND revoked_at IS NULL AND id <> $3",
+    )
+    .bind(at.0)
+    .bind(account)
+    .bind(but.to_string())
+    .execute(change.connection())
+    .await?;
+    Ok(())
+}
+
 /// Puts new codes in the place of those before.
-async fn recovery_codes(change: &mut crate::Change, account: &str) -> Result<Vec<SecretString>, StoreError> {
+pub(crate) async fn recovery_codes(change: &mut crate::Change, account: &str) -> Result<Vec<SecretString>, StoreError> {
     sqlx::query("DELETE FROM recovery_code WHERE account_id = $1").bind(account).execute(change.connection()).await?;
     let codes: Vec<SecretString> = (0..CODES).map(|_| random_letters(CODE)).collect();
     for code in &codes {

@@ -143,6 +143,18 @@ impl Browser {
         std::fs::write(file, bytes).expect("the picture is written");
     }
 
+    /// Plugs an authenticator in, with a person at it whom it makes sure of, or not.
+    pub fn authenticator(&self, makes_sure: bool) {
+        self.command(
+            "POST",
+            "/webauthn/authenticator",
+            &json!({
+                "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": makes_sure,
+                "isUserVerified": makes_sure, "isUserConsenting": true,
+            }),
+        );
+    }
+
     fn find(&self, selector: &str) -> String {
         let found = self.command("POST", "/element", &json!({ "using": "css selector", "value": selector }));
         let id = found.as_object().and_then(|found| found.values().next()?.as_str());

@@ -23,8 +23,13 @@ pub struct Page {
 impl Visitor {
     /// Somebody who has not been here before.
     pub fn new(server: &Server) -> Self {
+        Self::at(server.host())
+    }
+
+    /// The same at a host and port.
+    pub fn at(host: &str) -> Self {
         let nothing = Response { status: 0, headers: Vec::new(), body: Vec::new() };
-        Self { http: server.http(), cookies: Vec::new(), page: Page { path: "/".into(), response: nothing } }
+        Self { http: Http::new(host), cookies: Vec::new(), page: Page { path: "/".into(), response: nothing } }
     }
 
     /// Somebody who signs in to an account by a link that an administrator has made, with [`PASSWORD`].

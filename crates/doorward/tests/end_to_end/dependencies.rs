@@ -17,10 +17,11 @@ const LICENCES: &[&str] = &[
     "CDLA-Permissive-2.0",
     "Unlicense",
     "CC0-1.0",
+    "BlueOak-1.0.0",
 ];
 
 /// How many packages a build may take, tests included. Raising it takes a reason in the change that does.
-const PACKAGES: usize = 330;
+const PACKAGES: usize = 332;
 
 #[test]
 fn every_dependency_has_a_licence_that_may_be_used_comes_from_the_registry_and_fits_the_budget() {

@@ -23,6 +23,7 @@ mod login;
 mod migrate;
 mod oauth;
 mod operation;
+mod passkey;
 mod protocol;
 mod provider;
 mod push;

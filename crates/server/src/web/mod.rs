@@ -4,11 +4,13 @@
 //! fill the values of `doorward-pages`, and every form is looked at before it gets to one (see [`dress`]).
 
 mod account;
+mod challenges;
 pub(crate) mod cookie;
 mod credentials;
 mod dress;
 mod form;
 mod halfway;
+mod passkey;
 mod password;
 mod records;
 mod repository;
@@ -21,6 +23,7 @@ mod totp;
 mod visit;
 mod workspace;
 
+pub(crate) use challenges::Challenges;
 pub(crate) use halfway::Halfway;
 pub(crate) use password::Passwords;
 pub(crate) use sso::Sso;
@@ -40,6 +43,8 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         // Signing in
         .route("/account/signin", get(sign_in::page).post(sign_in::password))
         .route("/account/signin/step", get(sign_in::step_page).post(sign_in::step))
+        .route("/account/signin/step/passkey", post(passkey::step))
+        .route("/account/signin/passkey", post(passkey::sign_in))
         .route("/account/sso", get(sso::begin))
         .route("/account/sso/callback", get(sso::end))
         .route("/account/signout", post(sign_in::out))
@@ -59,6 +64,8 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .route("/account/security/two-step", post(security::two_step))
         .route("/account/security/two-step/confirm", post(security::confirm))
         .route("/account/security/two-step/off", post(security::off))
+        .route("/account/security/passkeys", post(passkey::add))
+        .route("/account/security/passkeys/{id}/remove", post(passkey::remove))
         .route("/account/security/sessions/{id}/end", post(security::end_session))
         // The server
         .route("/site/status", get(server::status))

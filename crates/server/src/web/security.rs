@@ -8,8 +8,9 @@ use doorward_rules::{Action, CredentialId};
 use doorward_store::Account;
 use secrecy::SecretString;
 
+use super::sign_in::asks_more;
 use super::visit::{Visit, html, html_as, lead_to, notice};
-use super::{password as passwords, totp};
+use super::{passkey, password as passwords, totp};
 use crate::attempts::Guessed;
 use crate::refusal::Refusal;
 use crate::rest::call::{Granted, Place, Reply};
@@ -83,7 +84,10 @@ pub(super) async fn recovery(visit: Visit) -> Response<Body> {
     of_own(&visit, async |granted, account| {
         let codes = async {
             prove(&visit, &granted, &account, "password").await?;
-            if !account.two_step || granted.store.second_step(account.id).await?.is_none() {
+            if !asks_more(
+                visit.call.app.store.second_step(account.id).await?.as_ref(),
+                &granted.store.passkeys(account.id).await?,
+            ) {
                 return Err(Refusal::bad_parameter("password", "two-step verification is off", "set it up first"));
             }
             Ok(granted.store.renew_recovery_codes(&account, now(&visit)).await?)
@@ -126,7 +130,7 @@ pub(super) async fn end_session(visit: Visit, Parts(id): Parts<String>) -> Respo
 }
 
 /// Asks about the account of whoever has signed in. What is changed is asked about again when it is.
-async fn of_own(visit: &Visit, work: impl AsyncFnOnce(Granted, Account) -> Reply) -> Response<Body> {
+pub(super) async fn of_own(visit: &Visit, work: impl AsyncFnOnce(Granted, Account) -> Reply) -> Response<Body> {
     visit
         .call
         .carry_out(Action::ReadAccount, Place::Account, async |granted| {
@@ -138,7 +142,12 @@ async fn of_own(visit: &Visit, work: impl AsyncFnOnce(Granted, Account) -> Reply
 
 /// Makes sure that it is the person, and not somebody who found its browser open: by its password, or without one by having signed in
 /// just now.
-async fn prove(visit: &Visit, granted: &Granted, account: &Account, field: &'static str) -> Result<(), Refusal> {
+pub(super) async fn prove(
+    visit: &Visit,
+    granted: &Granted,
+    account: &Account,
+    field: &'static str,
+) -> Result<(), Refusal> {
     let (app, at) = (&visit.call.app, now(visit));
     let stored = app.store.sign_in(account.name.as_str()).await?.and_then(|known| known.password);
     if stored.is_none() {
@@ -169,7 +178,13 @@ async fn prove(visit: &Visit, granted: &Granted, account: &Account, field: &'sta
 }
 
 /// The page again, with what came of the form.
-async fn told(visit: &Visit, granted: &Granted, account: &Account, done: Result<(), Refusal>, sentence: &str) -> Reply {
+pub(super) async fn told(
+    visit: &Visit,
+    granted: &Granted,
+    account: &Account,
+    done: Result<(), Refusal>,
+    sentence: &str,
+) -> Reply {
     let (status, notice) = match done {
         Ok(()) => (StatusCode::OK, Notice::done(sentence)),
         Err(refusal) => (refusal.status, notice(refusal)?),
@@ -181,7 +196,9 @@ async fn told(visit: &Visit, granted: &Granted, account: &Account, done: Result<
 async fn show(visit: &Visit, granted: &Granted, account: Account, status: StatusCode, notice: Option<Notice>) -> Reply {
     let this = this(granted)?;
     let sessions = granted.store.sessions(account.id, now(visit)).await?;
-    let step = granted.store.second_step(account.id).await?.filter(|step| step.confirmed);
+    let (step, passkeys) = (granted.store.second_step(account.id).await?, granted.store.passkeys(account.id).await?);
+    let on = asks_more(step.as_ref(), &passkeys);
+    let codes = granted.store.recovery_codes_left(account.id).await?;
     let line = |session: doorward_store::Credential| SessionLine {
         this: session.id == this,
         id: session.id.to_string(),
@@ -197,7 +214,10 @@ async fn show(visit: &Visit, granted: &Granted, account: Account, status: Status
         email: account.email.to_string(),
         managed: account.managed,
         password: granted.store.sign_in(account.name.as_str()).await?.is_some_and(|known| known.password.is_some()),
-        two_step: step.map(|step| step.recovery_codes),
+        two_step: on.then_some(codes),
+        app: step.is_some_and(|step| step.confirmed),
+        new_passkey: passkey::new_options(visit, &account, &passkeys),
+        passkeys: passkeys.iter().map(passkey::line).collect(),
         sessions: sessions.into_iter().map(line).collect(),
     };
     html_as(status, &page)
@@ -224,7 +244,7 @@ async fn show_key(
 }
 
 /// The session that it is.
-fn this(granted: &Granted) -> Result<CredentialId, Refusal> {
+pub(super) fn this(granted: &Granted) -> Result<CredentialId, Refusal> {
     let credential = granted.credential.as_ref().map(|credential| credential.id);
     credential.ok_or_else(|| Refusal::unavailable(doorward_rules::OwnFault::Bug))
 }

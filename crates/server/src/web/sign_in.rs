@@ -7,13 +7,13 @@ use axum::http::{Response, StatusCode};
 use doorward_openid::Identity;
 use doorward_pages::{Notice, SecondStepPage, SignInPage, WelcomePage};
 use doorward_rules::{Action, Reason};
-use doorward_store::{Account, Decision, Record, SignIn, StoreError};
+use doorward_store::{Account, Decision, Passkey, Record, SecondStep, SignIn, StoreError};
 use doorward_wire::AccountName;
 use secrecy::SecretString;
 
 use super::form::safe_next;
 use super::visit::{Visit, html, html_as, lead_to, notice, with_cookie};
-use super::{cookie, password, session, totp};
+use super::{cookie, passkey, password, session, totp};
 use crate::attempts::Guessed;
 use crate::refusal::Refusal;
 use crate::rest::call::{Place, Reply};
@@ -27,7 +27,16 @@ pub(super) async fn page(visit: Visit) -> Response<Body> {
     if frame.viewer.is_some() {
         return lead_to(safe_next(&next));
     }
-    answer(&visit, html(&SignInPage { frame, sso: sso(&visit, &next), next, name: String::new() }))
+    answer(
+        &visit,
+        html(&SignInPage {
+            frame,
+            sso: sso(&visit, &next),
+            passkey: passkey::sign_in_options(&visit),
+            next,
+            name: String::new(),
+        }),
+    )
 }
 
 /// `POST /account/signin`.
@@ -141,8 +150,8 @@ async fn check_password(visit: &Visit) -> Reply {
 /// In, or on to the second step; after a password, or after a provider has said who it is.
 pub(super) async fn go_on(visit: &Visit, known: SignIn, by: Option<Identity>, next: &str) -> Reply {
     let app = &visit.call.app;
-    let asked = app.store.second_step(known.account.id).await?.is_some_and(|step| step.confirmed);
-    if !asked {
+    let id = known.account.id;
+    if !asks_more(app.store.second_step(id).await?.as_ref(), &app.store.passkeys(id).await?) {
         return session::open(visit, &known.account, by.as_ref(), next).await;
     }
     let here = cookie::new_visit();
@@ -154,14 +163,8 @@ pub(super) async fn go_on(visit: &Visit, known: SignIn, by: Option<Identity>, ne
 async fn check_step(visit: &Visit) -> Reply {
     let (call, next) = (&visit.call, visit.text("next").to_owned());
     let (app, at, address) = (&call.app, call.app.clock.now(), Some(call.context.address));
-    let Some((here, known, by)) = halfway(visit) else { return Ok(lead_to("/account/signin")) };
-    let account = known.account;
-    // What became of the account since it told its password: another password, and it begins again.
-    let now = app.store.sign_in(account.name.as_str()).await?.filter(|now| now.password == known.password);
-    let Some(now) = now else {
-        app.halfway.end(&here);
-        return Ok(lead_to("/account/signin"));
-    };
+    let Some(half) = halfway(visit) else { return Ok(lead_to("/account/signin")) };
+    let account = half.1.account.clone();
     let guessed = Guessed::Step(account.id);
     if let Some(wait) = app.sign_ins.wait(at, address, guessed) {
         let refusal = too_many(wait);
@@ -169,30 +172,48 @@ async fn check_step(visit: &Visit) -> Reply {
     }
     app.sign_ins.failed(at, address, guessed);
     let code = visit.text("code");
-    let is = match app.store.second_step(account.id).await? {
-        Some(step) if step.confirmed => match totp::step_of(&step.secret, code, at) {
-            Some(number) => app.store.take_step(account.id, number, at).await?,
-            None => {
-                let code: String = code.chars().filter(|letter| !letter.is_whitespace()).take(100).collect();
-                app.store.take_recovery_code(&account, &code.into(), at).await?
-            }
-        },
-        // It was turned off in the meantime.
-        _ => true,
+    let step = app.store.second_step(account.id).await?.filter(|step| step.confirmed);
+    let is = match step.as_ref().and_then(|step| totp::step_of(&step.secret, code, at)) {
+        Some(number) => app.store.take_step(account.id, number, at).await?,
+        None => {
+            let code: String = code.chars().filter(|letter| !letter.is_whitespace()).take(100).collect();
+            let taken = app.store.take_recovery_code(&account, &code.into(), at).await?;
+            // It was turned off in the meantime.
+            taken || !asks_more(step.as_ref(), &app.store.passkeys(account.id).await?)
+        }
     };
     if !is {
         let sentence = "this code is not one of now, or it was used already";
         let remedy = "wait for the next one, or use a recovery code";
         let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "second_step_wrong", sentence, remedy);
         record(visit, Some(&account.name), &refusal).await?;
-        return show_step(visit, refusal.status, next, Some(notice(refusal)?)).await;
+        return step_again(visit, refusal, next).await;
     }
     app.sign_ins.succeeded(at, address, guessed);
+    after_step(visit, half, &next).await
+}
+
+/// In, after the second step.
+pub(super) async fn after_step(visit: &Visit, (here, known, by): Half, next: &str) -> Reply {
+    let app = &visit.call.app;
     app.halfway.end(&here);
+    // What became of the account since it told its password: another password, and it begins again.
+    let now = app.store.sign_in(known.account.name.as_str()).await?.filter(|now| now.password == known.password);
+    let Some(now) = now else { return Ok(lead_to("/account/signin")) };
     if now.account.disabled {
         return Err(Refusal::of_reason(&Reason::OwnerDisabled, doorward_rules::Surface::Web));
     }
-    session::open(visit, &now.account, by.as_ref(), &next).await
+    session::open(visit, &now.account, by.as_ref(), next).await
+}
+
+/// The second step once more, with what was wrong.
+pub(super) async fn step_again(visit: &Visit, refusal: Refusal, next: String) -> Reply {
+    show_step(visit, refusal.status, next, Some(notice(refusal)?)).await
+}
+
+/// Whether an account is asked for more than its password.
+pub(super) fn asks_more(step: Option<&SecondStep>, passkeys: &[Passkey]) -> bool {
+    step.is_some_and(|step| step.confirmed) || !passkeys.is_empty()
 }
 
 /// What tells a browser that has signed in to an account before from others, if this is one.
@@ -203,7 +224,10 @@ fn known_browser(visit: &Visit, account: &Account) -> Option<u64> {
     known.then(|| cookie.expose_secret().get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok())).flatten()
 }
 
-fn halfway(visit: &Visit) -> Option<(SecretString, SignIn, Option<Identity>)> {
+/// Who is halfway in: the visit, what was known of the account, and who it is at a provider.
+pub(super) type Half = (SecretString, SignIn, Option<Identity>);
+
+pub(super) fn halfway(visit: &Visit) -> Option<Half> {
     let here = cookie::visit(&visit.call.headers, visit.is_secure())?;
     let (known, by) = visit.call.app.halfway.who(&here, visit.call.app.clock.now())?;
     Some((here, known, by))
@@ -215,19 +239,22 @@ async fn account_of(visit: &Visit, link: &str) -> Result<Account, Refusal> {
     found.filter(|account| !account.disabled).ok_or_else(worthless_link)
 }
 
-async fn again(visit: &Visit, refusal: Refusal, next: String, name: String) -> Reply {
+pub(super) async fn again(visit: &Visit, refusal: Refusal, next: String, name: String) -> Reply {
     visit.call.app.metrics.refused(refusal.code);
     let (status, notice) = (refusal.status, Some(notice(refusal)?));
     let frame = doorward_pages::Frame { notice, ..visit.frame_for_anybody("Sign in").await };
-    html_as(status, &SignInPage { frame, sso: sso(visit, &next), next, name })
+    html_as(status, &SignInPage { frame, sso: sso(visit, &next), passkey: passkey::sign_in_options(visit), next, name })
 }
 
 async fn show_step(visit: &Visit, status: StatusCode, next: String, notice: Option<Notice>) -> Reply {
-    if halfway(visit).is_none() {
-        return Ok(lead_to("/account/signin"));
-    }
+    let Some((_, known, _)) = halfway(visit) else { return Ok(lead_to("/account/signin")) };
+    let (app, id) = (&visit.call.app, known.account.id);
+    let passkeys = app.store.passkeys(id).await?;
+    let has_app = app.store.second_step(id).await?.is_some_and(|step| step.confirmed);
     let frame = visit.frame_for_anybody("Two-step verification").await;
-    html_as(status, &SecondStepPage { frame: doorward_pages::Frame { notice, ..frame }, next })
+    let frame = doorward_pages::Frame { notice, ..frame };
+    let passkey = passkey::step_options(visit, id, &passkeys);
+    html_as(status, &SecondStepPage { frame, app: has_app, passkey, next })
 }
 
 async fn show_welcome(

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use doorward_rules::{Presented, Scope, Scopes, Timestamp};
 use doorward_store::{
-    Account, AccountChange, Consumer, Named, NewConsumer, NewGrant, ProviderIdentity, ProviderSession, Store, Worthless,
+    Account, AccountChange, Consumer, Named, NewConsumer, NewGrant, Passkey, ProviderIdentity, ProviderSession, Store,
+    Worthless,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -231,4 +232,41 @@ async fn groups_make_members_and_unmake_those_whom_they_made() {
     }
     store.set_memberships_by_group(&bob, &[], NOW).await.expect("set");
     assert_eq!(member_of().await, ["by-hand", "own"], "who was added by hand stays");
+}
+
+#[tokio::test]
+async fn a_passkey_is_one_accounts_counts_upwards_and_the_last_second_step_takes_the_codes_along() {
+    let stage = stage().await;
+    let (store, ada) = (&stage.store, &stage.account);
+    let bob = store.create_account(&parsed("bob"), &parsed("bob@example.org"), NOW).await.expect("an account");
+    let (session, _) = store.open_session(ada, "Firefox", None, NOW.after(seconds(60)), NOW).await.expect("a session");
+    store.open_session(ada, "Chrome", None, NOW.after(seconds(60)), NOW).await.expect("a session");
+    let passkey = |id: &[u8]| Passkey {
+        id: id.to_vec(),
+        name: "telephone".into(),
+        key: b"a key".to_vec(),
+        counter: 0,
+        backed_up: true,
+        created_at: NOW,
+        last_used_at: None,
+    };
+    let codes = store.add_passkey(ada, &passkey(b"one"), session.id, NOW).await.expect("added").expect("codes");
+    assert_eq!((codes.len(), store.recovery_codes_left(ada.id).await.expect("an answer")), (10, 10));
+    assert!(store.account_by_id(ada.id).await.expect("an account").two_step);
+    assert_eq!(store.sessions(ada.id, NOW).await.expect("sessions").len(), 1, "the others came without it");
+    assert!(store.add_passkey(&bob, &passkey(b"one"), session.id, NOW).await.is_err(), "it is somebody's");
+    assert!(store.add_passkey(ada, &passkey(b"two"), session.id, NOW).await.expect("added").is_none());
+    let (found, owner) = store.passkey(b"one").await.expect("an answer").expect("a passkey");
+    assert_eq!((found, owner.id), (passkey(b"one"), ada.id));
+    assert_eq!(store.passkey(b"three").await.expect("an answer"), None);
+    // Those that do not count say 0; of those that do, each number comes once.
+    for (counter, good) in [(0, true), (0, true), (5, true), (5, false), (4, false), (0, false), (6, true)] {
+        assert_eq!(store.use_passkey(b"one", counter, true, NOW).await.expect("an answer"), good, "{counter}");
+    }
+    assert!(store.remove_passkey(&bob, b"one", NOW).await.is_err(), "it is not Bob's");
+    store.remove_passkey(ada, b"one", NOW).await.expect("removed");
+    assert!(store.account_by_id(ada.id).await.expect("an account").two_step);
+    store.remove_passkey(ada, b"two", NOW).await.expect("removed");
+    assert!(!store.account_by_id(ada.id).await.expect("an account").two_step);
+    assert_eq!(store.recovery_codes_left(ada.id).await.expect("an answer"), 0);
 }

@@ -136,6 +136,7 @@ fn missing(noun: Noun) -> &'static str {
         Noun::Request => "request_not_found",
         Noun::Consumer => "consumer_not_found",
         Noun::Grant => "grant_not_found",
+        Noun::Passkey => "passkey_not_found",
         Noun::UpstreamCredential => "upstream_credential_not_found",
     }
 }
