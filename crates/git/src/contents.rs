@@ -1,7 +1,7 @@
 //! What is in a repository: refs, commits, directories and files, for the REST API.
 //!
-//! Each question is some git processes with a place among the long ones; a file is streamed, anything else is bounded in time
-//! and size. Names that come from
+//! What can be read here is (see [`browse`](crate::browse)). Any other question is some git processes with a place among the long ones; a
+//! file is streamed, anything else is bounded in time and size. Names that come from
 //! outside are given to git on its standard input or behind `--`, never where they could be an option.
 
 use std::collections::{HashMap, HashSet};
@@ -193,6 +193,9 @@ impl Contents {
     /// # Errors
     /// [`GitError`] if git cannot be run.
     pub async fn commit_id(&self, name: &str) -> Result<Option<ObjectId>, GitError> {
+        if let Some(found) = self.commit_here(name).await {
+            return Ok(Some(found));
+        }
         if let Some(id) = object_id(name) {
             return self.peeled(id.as_str()).await;
         }
@@ -217,6 +220,9 @@ impl Contents {
         let plain = |part: &str| !["", ".", ".."].contains(&part) && !part.contains('\0');
         if path.len() > LONGEST_PATH || !path.split('/').all(plain) {
             return Ok(None);
+        }
+        if let Some(found) = self.entry_here(commit, path).await {
+            return Ok(found);
         }
         let listed = self.list(commit, path, false).await?;
         Ok(listed.into_iter().find(|entry| entry.path == path))
@@ -245,6 +251,11 @@ impl Contents {
     pub async fn entries(&self, commit: &ObjectId, directory: &str, depth: usize) -> Result<Vec<Entry>, GitError> {
         let directory = directory.trim_matches('/');
         let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
+        if depth <= 1
+            && let Some(found) = self.directory_here(commit, &prefix).await
+        {
+            return Ok(found);
+        }
         let listed = self.list(commit, &prefix, depth > 1).await?;
         let deep = |entry: &Entry| entry.path.get(prefix.len()..).map_or(0, |rest| rest.split('/').count());
         Ok(listed.into_iter().filter(|entry| entry.path.starts_with(&prefix) && deep(entry) <= depth).collect())
@@ -313,6 +324,9 @@ impl Contents {
     /// # Errors
     /// [`GitError`] if git cannot be started. Later trouble ends the output with an error.
     pub async fn file(self, id: &ObjectId) -> Result<Output, GitError> {
+        if let Some(bytes) = self.file_here(id).await {
+            return Ok(Output::of(bytes));
+        }
         self.stream("cat-file", &["cat-file".into(), "blob".into(), id.to_string()])
     }
 
@@ -406,7 +420,7 @@ pub(crate) fn object_id(text: &str) -> Option<ObjectId> {
 }
 
 impl RefKind {
-    fn prefix(self) -> &'static str {
+    pub(crate) fn prefix(self) -> &'static str {
         match self {
             Self::Branch => "refs/heads/",
             Self::Tag => "refs/tags/",

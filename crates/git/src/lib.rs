@@ -6,6 +6,7 @@
 mod advertise;
 mod answers;
 mod apart;
+mod browse;
 mod bundle;
 mod compare;
 mod contents;

@@ -39,6 +39,8 @@ pub struct TreeEntry<'a> {
     pub id: Id,
     /// What that is; `None` for a commit of another repository (a submodule).
     pub kind: Option<Kind>,
+    /// Its mode, as git writes it: what it is, and what may be done with it.
+    pub mode: u64,
 }
 
 impl Kind {
@@ -141,24 +143,26 @@ fn entry(bytes: &[u8]) -> Option<(TreeEntry<'_>, &[u8])> {
     let (line, rest) = (&bytes[..zero], &bytes[zero + 1..]);
     let space = line.iter().position(|byte| *byte == b' ')?;
     let (mode, name) = (&line[..space], &line[space + 1..]);
-    let kind = kind_of(mode)?;
+    let mode = mode_of(mode)?;
     let (id, rest) = rest.split_at_checked(Id::LENGTH)?;
-    Some((TreeEntry { name, id: Id::from_bytes(id)?, kind }, rest))
+    Some((TreeEntry { name, id: Id::from_bytes(id)?, kind: kind_of(mode), mode }, rest))
 }
 
-/// What an entry of this mode is, as git takes it; the outer `None` if it is no mode. Old trees have zeros before theirs, and odd
-/// permissions.
-#[expect(clippy::option_option, reason = "no mode, and a mode of no object that is here")]
-fn kind_of(mode: &[u8]) -> Option<Option<Kind>> {
+/// A mode, if it is one. Old trees have zeros before theirs.
+fn mode_of(mode: &[u8]) -> Option<u64> {
     if !(1..=12).contains(&mode.len()) || !mode.iter().all(|digit| (b'0'..=b'7').contains(digit)) {
         return None;
     }
-    let mode = mode.iter().fold(0_u64, |mode, digit| mode << 3 | u64::from(digit - b'0'));
-    Some(match mode & 0o170_000 {
+    Some(mode.iter().fold(0, |mode, digit| mode << 3 | u64::from(digit - b'0')))
+}
+
+/// What an entry of this mode is, as git takes it, whatever its permissions are.
+fn kind_of(mode: u64) -> Option<Kind> {
+    match mode & 0o170_000 {
         0o040_000 => Some(Kind::Tree),
         0o100_000 | 0o120_000 => Some(Kind::Blob),
         _ => None,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -182,10 +186,10 @@ mod tests {
     #[test]
     fn modes_are_what_git_takes_them_for() {
         let kinds = ["40000", "040000", "00040000", "40755", "100644", "0100644", "100664", "120000", "160000", "0"];
-        let kinds = kinds.map(|mode| kind_of(mode.as_bytes()).expect("a mode"));
+        let kinds = kinds.map(|mode| kind_of(mode_of(mode.as_bytes()).expect("a mode")));
         let (tree, blob) = (Some(Kind::Tree), Some(Kind::Blob));
         assert_eq!(kinds, [tree, tree, tree, tree, blob, blob, blob, blob, None, None]);
-        assert_eq!([&b""[..], b"9", b"4 0", b"0000000000000"].map(kind_of), [None; 4]);
+        assert_eq!([&b""[..], b"9", b"4 0", b"0000000000000"].map(mode_of), [None; 4]);
     }
 
     proptest! {

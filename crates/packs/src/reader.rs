@@ -83,6 +83,28 @@ impl<'a> Reader<'a> {
         Ok((object.kind, object.bytes.clone()))
     }
 
+    /// How many bytes it holds, without reading more of it than that takes.
+    ///
+    /// # Errors
+    /// [`PackError`] if it is not there, or cannot be read.
+    pub fn size(&mut self, id: &Id) -> Result<u64, PackError> {
+        match self.place(id)? {
+            Place::Loose => loose::size(self.objects.directory(), id)?.ok_or(PackError::Missing(*id)),
+            Place::Packed(pack, offset) => {
+                let file = Arc::clone(&self.packs[pack]);
+                let head = file.head(offset)?;
+                if let Form::Whole(_) = head.form {
+                    return Ok(head.size);
+                }
+                // What a delta makes stands at its beginning.
+                self.spend(usize::try_from(head.size).unwrap_or(usize::MAX))?;
+                let delta = inflate_at(&file.file, offset + head.length, head.size, &mut self.state)?;
+                let (_, rest) = delta::size(&delta)?;
+                Ok(delta::size(rest)?.0)
+            }
+        }
+    }
+
     /// What a commit leads to; `None` if it is no commit.
     ///
     /// # Errors

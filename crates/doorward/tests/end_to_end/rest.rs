@@ -358,3 +358,97 @@ fn long_lists_are_compressed_for_those_who_take_it_and_nothing_else_is() {
         assert_eq!(answer.header("content-encoding"), "", "{path}: {:?}", answer.headers);
     }
 }
+
+#[test]
+fn what_is_read_here_of_a_repository_is_what_git_says_of_it() {
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let mut server = server();
+    let (git, here) = (server.git(), server.directory().to_owned());
+    git.ok(&here, &["clone", "-q", &server.up().clone_url, "clone"]);
+    let clone = here.join("clone");
+    let write = |name: &str, bytes: &[u8]| std::fs::write(clone.join(name), bytes).expect("written");
+    std::fs::create_dir_all(clone.join("dir/sub")).expect("a directory");
+    write("plain.txt", b"plain\n");
+    write("empty", b"");
+    write("dir.txt", b"between them\n");
+    write("dir/sub/file", b"deep\n");
+    write("run.sh", b"#!/bin/sh\n");
+    std::fs::set_permissions(clone.join("run.sh"), PermissionsExt::from_mode(0o755)).expect("set");
+    symlink("plain.txt", clone.join("link")).expect("a link");
+    std::fs::write(clone.join(std::ffi::OsStr::from_bytes(b"odd\xff name")), b"odd").expect("written");
+    // Larger than what is held in memory, and alike enough that one is a delta of the other.
+    let noise: Vec<u8> = (0..2_000_000_u64).map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u8).collect();
+    write("large", &noise);
+    let head = git.ok(&clone, &["rev-parse", "HEAD"]);
+    git.ok(&clone, &["update-index", "--add", "--cacheinfo", &format!("160000,{head},module")]);
+    git.ok(&clone, &["add", "."]);
+    git.ok(&clone, &["commit", "-qm", "odd"]);
+    git.ok(&clone, &["tag", "light"]);
+    git.ok(&clone, &["tag", "-am", "said", "v1"]);
+    write("large", &[&noise[..], b"more"].concat());
+    git.ok(&clone, &["commit", "-qam", "more"]);
+    git.ok(&clone, &["branch", "feature/x", "HEAD~1"]);
+    git.ok(&clone, &["push", "-q", "origin", "--all"]);
+    git.ok(&clone, &["push", "-q", "origin", "--tags"]);
+    let last = git.ok(&clone, &["rev-parse", "HEAD"]);
+    server.kill();
+    // Some packed and as deltas, some loose.
+    let bare = server.bare("home/hello");
+    git.ok(&bare, &["repack", "-adq", "-f", "--depth=50"]);
+    server.start_again();
+    git.commit(&clone, "dir/sub/file", "deeper\n");
+    git.ok(&clone, &["push", "-q", "origin", "main"]);
+    let token = server.up().token.clone();
+    let answers = |server: &doorward_testkit::Server| {
+        let mut answers = Vec::new();
+        for revision in ["main", "v1", "light", "feature%2Fx", &last, &last[..9], "absent", "refs", "dead"] {
+            for path in [
+                "",
+                "dir/",
+                "dir",
+                "dir/sub/",
+                "dir/sub/file",
+                "plain.txt",
+                "empty",
+                "run.sh",
+                "link",
+                "module",
+                "large",
+                "absent",
+                "plain.txt/x",
+                "dir/absent",
+                "dir.txt",
+                "odd%FF%20name",
+            ] {
+                for form in ["", "?format=meta"] {
+                    let place = format!("/2.0/repositories/home/hello/src/{revision}/{path}{form}");
+                    let answer = server.http().json(&token, "GET", &place, &Value::Null);
+                    let headers: Vec<_> =
+                        answer.headers.iter().filter(|(name, _)| name.starts_with("content-")).cloned().collect();
+                    let told = match answer.status < 300 {
+                        true => answer.body,
+                        // What is refused has an id of its own.
+                        false => serde_json::from_slice::<Value>(&answer.body)
+                            .map(|value| value["error"]["message"].to_string().into_bytes())
+                            .expect("an error"),
+                    };
+                    answers.push((place, answer.status, headers, told));
+                }
+            }
+        }
+        answers
+    };
+    let read_here = answers(&server);
+    assert!(read_here.iter().filter(|(_, status, ..)| *status == 200).count() > 100);
+    server.kill();
+    // Where objects of another repository are part of it, git is asked.
+    let other = server.directory().join("other/objects");
+    std::fs::create_dir_all(&other).expect("a directory");
+    std::fs::write(bare.join("objects/info/alternates"), format!("{}\n", other.display())).expect("written");
+    server.start_again();
+    for (here, by_git) in read_here.iter().zip(answers(&server)) {
+        assert_eq!((&here.0, here.1, &here.2), (&by_git.0, by_git.1, &by_git.2));
+        assert!(here.3 == by_git.3, "{}: {:?}", here.0, String::from_utf8_lossy(&here.3).get(..200));
+    }
+}

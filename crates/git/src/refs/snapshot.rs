@@ -300,7 +300,8 @@ impl Snapshot {
         }
     }
 
-    pub(super) fn find(&self, name: &[u8], depth: usize) -> Option<(&[u8], Option<&[u8]>)> {
+    /// What a ref leads to, and what that leads to if it is an annotated tag. `depth` is how many symbolic ones led here.
+    pub(crate) fn find(&self, name: &[u8], depth: usize) -> Option<(&[u8], Option<&[u8]>)> {
         match self.loose.refs.get(name) {
             Some(Value::Id(id)) => Some((id, self.peel(id))),
             Some(Value::Symbolic(target)) if depth < DEEPEST => self.find(target, depth + 1),
