@@ -1,7 +1,9 @@
-//! Lists and descriptions are sent compressed to whoever takes that (RFC 9110, section 12.5.3): they are a tenth then.
+//! Lists, descriptions and pages are sent compressed to whoever takes that (RFC 9110, section 12.5.3): they are a tenth then.
 //!
-//! Only what is asked for with `GET`, so that no answer with a new secret in it is; only JSON, since packs and most files are
-//! compressed already; and only what is longer than a packet.
+//! Only what is asked for with `GET`, so that no answer with a new secret in it is; only JSON and HTML, since packs and most files are
+//! compressed already; and only what is longer than a packet. Who can have a browser ask for the same again and again must not find out a
+//! secret by how well it is compressed with a guess beside it (BREACH): what the forms of a page are known by looks different each time,
+//! and pages on which there are other secrets are not compressed.
 
 use std::io::Write;
 
@@ -17,8 +19,9 @@ use http_body::Body as _;
 use http_body_util::BodyExt;
 
 /// Compresses an answer, if its client takes that and it is worth it.
-pub(super) async fn compress(request: Request, next: Next) -> Response<Body> {
-    let is_wanted = request.method() == Method::GET && takes_gzip(request.headers());
+pub(crate) async fn compress(request: Request, next: Next) -> Response<Body> {
+    let has_secrets = SECRET.iter().any(|path| request.uri().path().starts_with(path));
+    let is_wanted = request.method() == Method::GET && !has_secrets && takes_gzip(request.headers());
     let response = next.run(request).await;
     if !is_wanted || !is_worth_it(&response) {
         return response;
@@ -50,12 +53,14 @@ fn takes_gzip(headers: &HeaderMap) -> bool {
 
 fn is_worth_it(response: &Response<Body>) -> bool {
     let headers = response.headers();
-    let is_json = headers.get(CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
+    let is_text = headers.get(CONTENT_TYPE).is_some_and(|value| {
+        [&b"application/json"[..], b"text/html"].iter().any(|known| value.as_bytes().starts_with(known))
+    });
     // One with a name of its own would need another name.
     let is_plain = !headers.contains_key(CONTENT_ENCODING) && !headers.contains_key(ETAG);
     let length = response.body().size_hint().exact();
     let fits = length.is_some_and(|length| (SHORTEST..=LONGEST).contains(&length));
-    response.status() == StatusCode::OK && is_json && is_plain && fits
+    response.status() == StatusCode::OK && is_text && is_plain && fits
 }
 
 async fn packed(plain: Bytes) -> Option<Bytes> {
@@ -67,6 +72,8 @@ async fn packed(plain: Bytes) -> Option<Bytes> {
     tokio::task::spawn_blocking(pack).await.ok().flatten()
 }
 
+/// Where secrets may be on pages: links and codes to sign in with, keys of second steps.
+const SECRET: [&str; 5] = ["/account/sign", "/account/welcome", "/account/security", "/account/sso", "/site/oauth2"];
 /// Bytes of an answer that goes into one packet anyhow.
 const SHORTEST: u64 = 1400;
 /// Bytes of an answer that is compressed in memory.

@@ -9,6 +9,7 @@ mod admit;
 mod app;
 mod attempts;
 mod clock;
+mod compress;
 mod context;
 mod diagnostics;
 mod gateway;

@@ -6,7 +6,6 @@ pub(crate) mod call;
 mod change;
 mod commits;
 mod compare;
-mod compress;
 mod form;
 mod listing;
 mod none;
@@ -62,7 +61,7 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(app.clone(), to_the_end))
-        .layer(from_fn(compress::compress))
+        .layer(from_fn(crate::compress::compress))
 }
 
 /// What changes something is carried out to its end.

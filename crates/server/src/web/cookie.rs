@@ -55,6 +55,30 @@ pub(super) fn form_token(cookie: &SecretString) -> SecretString {
     hex(&hash.finalize()).into()
 }
 
+/// What a form sends back as it stands on one page: it looks different on each, so that nobody finds it out by how well pages are
+/// compressed.
+pub(super) fn masked(form_token: &SecretString) -> SecretString {
+    let bytes: Vec<u8> = bytes_of(form_token.expose_secret()).unwrap_or_default();
+    let mut mask = vec![0; bytes.len()];
+    getrandom::fill(&mut mask).expect("the operating system gives random bytes");
+    let hidden: Vec<u8> = bytes.iter().zip(&mask).map(|(byte, mask)| byte ^ mask).collect();
+    format!("{}{}", hex(&mask), hex(&hidden)).into()
+}
+
+/// What a form sends back, of what stood on a page.
+pub(super) fn unmasked(masked: &str) -> Option<String> {
+    let bytes = bytes_of(masked).filter(|bytes| bytes.len() == VISIT_LENGTH)?;
+    let (mask, hidden) = bytes.split_at(VISIT_LENGTH / 2);
+    Some(hex(&mask.iter().zip(hidden).map(|(mask, hidden)| mask ^ hidden).collect::<Vec<_>>()))
+}
+
+fn bytes_of(hex: &str) -> Option<Vec<u8>> {
+    let digits = hex.as_bytes();
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let byte = |pair: &[u8]| Some((digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?) as u8);
+    digits.len().is_multiple_of(2).then(|| digits.chunks(2).map(byte).collect())?
+}
+
 /// The secret of a sign-in at a provider that was begun in this browser.
 pub(super) fn flow(headers: &HeaderMap, secure: bool) -> Option<SecretString> {
     value(headers, FLOW, secure)
@@ -144,6 +168,20 @@ mod tests {
         assert_eq!(read(&["doorward_session=one"], true), None);
         assert_eq!(found(&["xdoorward_session=one"]), None);
         assert_eq!(found(&["doorward_session="]), None);
+    }
+
+    #[test]
+    fn what_a_form_sends_back_looks_different_each_time_and_is_the_same() {
+        let token = form_token(&new_visit());
+        let (one, two) = (masked(&token), masked(&token));
+        assert_ne!(one.expose_secret(), two.expose_secret());
+        for masked in [one, two] {
+            assert!(!masked.expose_secret().contains(&token.expose_secret()[..8]));
+            assert_eq!(unmasked(masked.expose_secret()).as_deref(), Some(token.expose_secret()));
+        }
+        for odd in ["", "0", "zz", token.expose_secret(), &"é".repeat(64)] {
+            assert_eq!(unmasked(odd), None, "{odd}");
+        }
     }
 
     #[test]

@@ -87,8 +87,8 @@ async fn take_form(app: &App, request: Request, seal: &Seal) -> Result<Request, 
     };
     let bytes = timeout(FORM_TIME, read_bytes(&parts.headers, body, app)).await.map_err(late)??;
     let sent = Query::read(Some(&String::from_utf8_lossy(&bytes)));
-    let token = sent.last("form_token").unwrap_or_default();
-    if !bool::from(token.as_bytes().ct_eq(seal.0.expose_secret().as_bytes())) {
+    let token = cookie::unmasked(sent.last("form_token").unwrap_or_default());
+    if !token.is_some_and(|token| bool::from(token.as_bytes().ct_eq(seal.0.expose_secret().as_bytes()))) {
         return Err(forged());
     }
     parts.extensions.insert(Sent(sent));

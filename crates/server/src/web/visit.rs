@@ -136,7 +136,7 @@ fn bare(context: &Context, seal: &Seal, title: impl Into<String>, at: &'static s
         title: title.into(),
         at,
         viewer: None,
-        form_token: seal.0.clone(),
+        form_token: cookie::masked(&seal.0),
         notice: None,
         request: context.id.to_string(),
     }
