@@ -95,6 +95,10 @@ impl Operation for CreateConsumer {
         desk.check_scopes(self.scopes)?;
         check_scopes(desk, self.scopes, self.callback.is_some())?;
         check_callback(self.callback.as_deref())?;
+        if !self.private && self.callback.is_none() {
+            let sentence = "an application that keeps no secret acts for people alone, and without a callback no person can let it";
+            return Err(wrong("callback", sentence, "name where browsers go back to, or make it a private one"));
+        }
         if self.scopes.is_empty() {
             return Err(wrong("scopes", "no scope is named, and without one it could do nothing", "name one"));
         }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::arguments::Arguments;
 use crate::command::client;
 use crate::config::Configuration;
-use crate::data::{Data, now};
+use crate::data::{Data, Running, now};
 use crate::failure::{Code, Failure};
 
 /// Where administering is done.
@@ -55,7 +55,9 @@ impl Administration {
         };
         let (store, shape) = (data.store, configuration.token_shape());
         let desk = Desk { store, repositories, shape, now: now(), maker: None, address: None };
-        Ok(Self::Here(Box::new(desk), configuration.address(None)))
+        // A flag may have told the server another address than the configuration says.
+        let running = Running::find(&configuration).map(|running| running.address);
+        Ok(Self::Here(Box::new(desk), running.unwrap_or_else(|| configuration.address(None))))
     }
 
     fn there(place: &Place) -> Result<Self, Failure> {

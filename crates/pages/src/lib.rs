@@ -38,5 +38,5 @@ pub use text::escaped;
 pub use timeline::{Bar, Timeline};
 pub use workspace::{
     AccessTokensPage, ChosenConsumer, ChosenPolicy, ConsumersPage, HomePage, MembersPage, PolicyPage, RepositoryLine,
-    WorkspaceLine,
+    UpstreamsPage, WorkspaceLine,
 };

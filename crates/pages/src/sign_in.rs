@@ -141,6 +141,8 @@ pub struct LeavePage {
     pub to: String,
     /// Whether the person has answered, and goes on by itself.
     pub answered: bool,
+    /// What the application is told that was wrong with its wish.
+    pub why: Option<String>,
 }
 
 impl SecurityPage {

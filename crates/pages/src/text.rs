@@ -59,11 +59,12 @@ pub(crate) fn diff_class(line: impl AsRef<str>) -> &'static str {
 }
 
 /// The parts of a workspace's settings.
-pub(crate) const TABS: [(&str, &str); 5] = [
+pub(crate) const TABS: [(&str, &str); 6] = [
     ("members", "Members"),
     ("tokens", "Access tokens"),
     ("consumers", "OAuth consumers"),
     ("policy", "Policy"),
+    ("upstreams", "Upstreams"),
     ("refusals", "Refusals"),
 ];
 /// The parts of what is about the server.

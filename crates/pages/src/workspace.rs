@@ -3,9 +3,20 @@
 use askama::Template;
 use doorward_admin::{AffectedRow, ConsumerRow, PermissionRow, TokenRow};
 
-use crate::Frame;
 use crate::task::{Offered, Vocabulary, offered};
 use crate::text::{TABS, moment, state_class};
+use crate::{Frame, Section};
+
+/// Where the repositories of a workspace are, if they are elsewhere.
+#[derive(Debug, Template)]
+#[template(path = "upstreams.html")]
+#[expect(missing_docs, reason = "the words of the design")]
+pub struct UpstreamsPage {
+    pub frame: Frame,
+    pub tab: &'static str,
+    pub slug: String,
+    pub sections: Vec<Section>,
+}
 
 /// The repositories that somebody may see.
 #[derive(Debug, Template)]

@@ -1,6 +1,8 @@
 //! The route table.
 
 use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::ACCEPT;
 use axum::http::{Method, Response, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
@@ -41,8 +43,13 @@ pub(crate) fn router(app: &App) -> Router {
         .with_state(app.clone())
 }
 
-async fn fallback(Extension(context): Extension<Context>, uri: Uri) -> Response<Body> {
-    nothing_here(&context, &uri)
+async fn fallback(State(app): State<App>, Extension(context): Extension<Context>, request: Request) -> Response<Body> {
+    let accepts = request.headers().get(ACCEPT).and_then(|accepts| accepts.to_str().ok());
+    let browses = request.method() == Method::GET && accepts.is_some_and(|accepts| accepts.contains("text/html"));
+    match browses && app.sandbox.is_none() {
+        true => web::nowhere(&app, request).await,
+        false => nothing_here(&context, request.uri()),
+    }
 }
 
 async fn wrong_method(Extension(context): Extension<Context>, method: Method) -> Response<Body> {

@@ -184,6 +184,9 @@ fn a_browser_is_sent_nowhere_but_to_what_was_registered() {
         format!("/site/oauth2/authorize?client_id={}&response_type={response_type}&state=xyz{more}", stage.key)
     };
     assert_eq!(told(&mut ada, &of("token", "")), "unsupported_response_type");
+    // And to the person, who sees it first.
+    let page = ada.ask("GET", &of("token", ""), &[], b"").text();
+    assert!(page.contains("the implicit grant is gone"), "{page}");
     assert_eq!(told(&mut ada, &of("", "")), "invalid_request");
     assert_eq!(told(&mut ada, &of("code", "&scope=repository:admin")), "invalid_scope");
     assert_eq!(told(&mut ada, &of("code", "&code_challenge=x&code_challenge_method=plain")), "invalid_request");

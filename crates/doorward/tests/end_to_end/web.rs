@@ -121,6 +121,9 @@ fn a_token_made_on_the_pages_clones_and_pushes_until_it_is_revoked_there() {
     assert!(ada.text().contains("write:repository:bitbucket"), "{}", ada.text());
     ada.send(&format!("/account/credentials/{id}/rotate"), &[("overlap", "1d")]);
     let renewed = ada.secret();
+    // The old one works for a day, and is not among those that have ended.
+    assert!(ada.go("/account/credentials").text().contains("replaced"), "{}", ada.text());
+    assert!(!ada.text().contains("ended"), "{}", ada.text());
     git.ok(here, &["ls-remote", &url]);
     git.ok(here, &["ls-remote", &server.url("admin", &renewed, "home/hello")]);
     for id in [id.as_str(), renewed.split('_').nth(1).expect("an id")] {
@@ -164,17 +167,17 @@ fn a_form_that_another_site_made_changes_nothing() {
     let wanted = vec![pair("name", "forged"), pair("task", "push"), pair("expires", "never")];
     // Without the token of the page, and with another's.
     assert_eq!(ada.post("/account/credentials/new", &wanted).status(), 403);
-    let forged = [wanted.clone(), vec![pair("form_token", &"0".repeat(64))]].concat();
+    let forged = [wanted.clone(), vec![pair("form_token", &"0".repeat(128))]].concat();
     assert_eq!(ada.post("/account/credentials/new", &forged).status(), 403);
     assert!(ada.text().contains("load the page again"), "{}", ada.text());
     let mut stranger = Visitor::new(&server);
     stranger.go("/account/signin");
-    let theirs = stranger.html().split("form_token\" value=\"").nth(1).expect("a token")[..64].to_owned();
+    let theirs = stranger.html().split("form_token\" value=\"").nth(1).expect("a token")[..128].to_owned();
     let forged = [wanted.clone(), vec![pair("form_token", &theirs)]].concat();
     assert_eq!(ada.post("/account/credentials/new", &forged).status(), 403);
     // With everything right, but from elsewhere.
     let own = ada.go("/account/credentials/new").html();
-    let own = own.split("form_token\" value=\"").nth(1).expect("a token")[..64].to_owned();
+    let own = own.split("form_token\" value=\"").nth(1).expect("a token")[..128].to_owned();
     let body = format!("name=forged&task=push&expires=never&form_token={own}");
     let form = "Content-Type: application/x-www-form-urlencoded";
     for site in ["cross-site", "same-site"] {
@@ -337,6 +340,10 @@ fn what_one_may_not_see_looks_like_what_is_not_there() {
         let answer = visitor.ask("GET", path, &[], b"");
         let body = answer.text();
         let body = body.split("<dt>Request").next().unwrap_or_default().to_owned();
+        // What its form is known by looks different on each page.
+        let token =
+            body.split("form_token\" value=\"").nth(1).and_then(|rest| rest.get(..128)).unwrap_or("-").to_owned();
+        let body = body.replace(&token, "…");
         let next = answer.header("location").replace("hello", "…").replace("absent", "…").replace("home", "…");
         (answer.status, body, next, answer.header("content-security-policy").to_owned())
     };
@@ -437,11 +444,21 @@ fn browsers_are_told_to_run_nothing_and_to_keep_nothing() {
     let mut set = Visitor::new(&server);
     let link = link(&server, "admin");
     set.go(&link);
-    let token = set.html().split("form_token\" value=\"").nth(1).expect("a token")[..64].to_owned();
+    let token = set.html().split("form_token\" value=\"").nth(1).expect("a token")[..128].to_owned();
     let body = format!("password={0}&again={0}&form_token={token}", PASSWORD.replace(' ', "+"));
     let form = "Content-Type: application/x-www-form-urlencoded";
     let answer = set.ask("POST", &link, &[form], body.as_bytes());
     let cookie = answer.header("set-cookie");
+    // Compressed for who takes that, but for pages with secrets on them.
+    let gzip = ["Accept-Encoding: gzip, deflate, br"];
+    let mut ada = Visitor::signed_in(&server, "admin");
+    for (path, packed) in
+        [("/home/hello/src/main/", true), ("/account/credentials/new", true), ("/account/security", false)]
+    {
+        let answer = ada.ask("GET", path, &gzip, b"");
+        assert_eq!((answer.status, answer.header("content-encoding") == "gzip"), (200, packed), "{path}");
+        assert_eq!(ada.ask("GET", path, &[], b"").header("content-encoding"), "", "{path}");
+    }
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax") && cookie.contains("Path=/"), "{cookie}");
 }
 
@@ -488,10 +505,14 @@ fn who_was_refused_finds_out_why_and_so_does_the_administrator_and_nobody_else()
         format!("/account/refusals/{request}"),
         format!("/home/workspace/settings/refusals/{request}"),
         format!("/site/refusals?credential={id}"),
+        format!("/site/refusals/{request}"),
         "/home/workspace/settings/refusals".into(),
     ] {
         assert!(ada.go(&path).text().contains("scope"), "{path}: {}", ada.text());
     }
+    // One comes back to the list that one came from.
+    ada.go(&format!("/site/refusals?request={request}"));
+    assert!(ada.html().contains("<a href=\"/site/refusals\">Refusals</a>"), "{}", ada.html());
     server.cli().ok(&["account", "create", "other", "--email", "other@example.org"]);
     let mut other = Visitor::signed_in(&server, "other");
     for path in [
@@ -502,6 +523,7 @@ fn who_was_refused_finds_out_why_and_so_does_the_administrator_and_nobody_else()
         assert_eq!(other.go(&path).status(), 404, "{path}");
     }
     assert_eq!(other.go("/site/refusals").status(), 403);
+    assert_eq!(other.go(&format!("/site/refusals/{request}")).status(), 403);
     assert!(!other.go("/account/refusals?everything=1").text().contains(&id));
     assert_eq!(other.go("/account/refusals?since=x").status(), 400);
 }
@@ -579,7 +601,7 @@ fn a_request_that_is_held_back_brings_back_neither_an_old_code_nor_an_old_count(
     drop(Visitor::signed_in(&server, "admin"));
     let mut thief = Visitor::new(&server);
     thief.go("/account/signin");
-    let token = thief.html().split("form_token\" value=\"").nth(1).expect("a token")[..64].to_owned();
+    let token = thief.html().split("form_token\" value=\"").nth(1).expect("a token")[..128].to_owned();
     let visit = thief.cookie("doorward_visit").to_owned();
     // A form that does not come to its end is given up before long, and nothing waits for it.
     let head = format!(
@@ -637,4 +659,24 @@ fn a_token_that_may_not_become_anybody_makes_no_link_to_become_somebody() {
     link(&narrow).refused(403, "beyond_own_token");
     let (_, both) = server.cli().token("admin", &["write:admin:doorward", "write:token:doorward"], &[]);
     assert_eq!(link(&both).status, 201);
+}
+
+#[test]
+fn an_address_where_there_is_nothing_is_a_page_to_a_browser_and_settings_begin_somewhere() {
+    let server = server();
+    let mut ada = Visitor::signed_in(&server, "admin");
+    ada.go("/home/workspace/settings");
+    assert_eq!((ada.status(), ada.page.path.as_str()), (200, "/home/workspace/settings/members"));
+    assert!(ada.go("/home/workspace/settings/upstreams").text().contains("repositories of this workspace are here"));
+    let page = ada.ask("GET", "/home/hello/pull-requests/1/nothing", &["Accept: text/html,*/*"], b"");
+    assert_eq!(page.status, 404);
+    assert!(page.text().contains("<h1>There is nothing here that you may see</h1>"), "{}", page.text());
+    assert!(page.header("content-security-policy").contains("default-src 'none'"), "{:?}", page.headers);
+    assert!(page.text().contains("Sign out"), "whoever is in stays in: {}", page.text());
+    let text = server.http().get("/home/hello/pull-requests/1/nothing", &["Accept: */*"]);
+    assert!(text.status == 404 && text.text().contains("git clone"), "{}", text.text());
+    // A link is for the address at which the server is, whoever told it that.
+    assert!(
+        server.cli().ok(&["account", "link", "admin"]).contains(&format!("{}/account/welcome/", server.up().address))
+    );
 }

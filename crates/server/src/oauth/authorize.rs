@@ -31,8 +31,8 @@ struct Wanted {
 /// What came of reading a wish.
 enum Read {
     Wanted(Box<Wanted>),
-    /// It cannot be had, which the application is told: where, and what.
-    Told(String),
+    /// It cannot be had, which the application is told: where, and why.
+    Told(String, String),
 }
 
 /// `GET …/authorize`: asks.
@@ -40,7 +40,7 @@ pub(crate) async fn ask(visit: Visit) -> Response<Body> {
     of_person(&visit, async |granted| {
         let wanted = match read(&visit, &visit.call.query).await? {
             Read::Wanted(wanted) => wanted,
-            Read::Told(to) => return leave(&visit, &granted, to, false),
+            Read::Told(to, why) => return leave(&visit, &granted, to, false, Some(why)),
         };
         let account = granted.account().await?;
         let fields = FIELDS.iter().filter_map(|name| {
@@ -68,13 +68,13 @@ pub(crate) async fn answer(visit: Visit) -> Response<Body> {
     of_person(&visit, async |granted| {
         let wanted = match read(&visit, &visit.form).await? {
             Read::Wanted(wanted) => wanted,
-            Read::Told(to) => return leave(&visit, &granted, to, true),
+            Read::Told(to, why) => return leave(&visit, &granted, to, true, Some(why)),
         };
         let (issuer, state) = (visit.call.base(), wanted.state.as_str());
         if visit.form.last("answer") != Some("yes") {
             let why = "the person did not let it";
             let to = [("error", "access_denied"), ("error_description", why), ("state", state), ("iss", &issuer)];
-            return leave(&visit, &granted, redirect::with(&wanted.target, &to), true);
+            return leave(&visit, &granted, redirect::with(&wanted.target, &to), true, None);
         }
         let account = granted.account().await?;
         let new = NewGrant {
@@ -87,7 +87,7 @@ pub(crate) async fn answer(visit: Visit) -> Response<Body> {
         };
         let code = granted.store.create_grant(new, visit.call.app.clock.now()).await?;
         let to = [("code", code.expose_secret()), ("state", state), ("iss", &issuer)];
-        leave(&visit, &granted, redirect::with(&wanted.target, &to), true)
+        leave(&visit, &granted, redirect::with(&wanted.target, &to), true, None)
     })
     .await
 }
@@ -95,9 +95,9 @@ pub(crate) async fn answer(visit: Visit) -> Response<Body> {
 /// Sends the browser on, by a page that does so. A redirect would be held against the policy of the page whose form led here, as
 /// every one after it: browsers would go no further where an application sends people on to another address of its own. Without a
 /// person's answer nobody is sent by itself: a link to here must not lead to a stranger's address (RFC 9700 §4.11.2).
-fn leave(visit: &Visit, granted: &Granted, to: String, answered: bool) -> Reply {
+fn leave(visit: &Visit, granted: &Granted, to: String, answered: bool, why: Option<String>) -> Reply {
     let frame = visit.frame(granted, "On to the application", "credentials");
-    html(&LeavePage { frame, name: redirect::origin(&to), to, answered })
+    html(&LeavePage { frame, name: redirect::origin(&to), to, answered, why })
 }
 
 /// Whoever has signed in; whoever has not is asked to, and comes back.
@@ -129,7 +129,7 @@ async fn read(visit: &Visit, sent: &Query) -> Result<Read, Refusal> {
     let issuer = visit.call.base();
     let told = |error: &str, why: &str| {
         let to = [("error", error), ("error_description", why), ("state", text("state")), ("iss", &issuer)];
-        Ok(Read::Told(redirect::with(&target, &to)))
+        Ok(Read::Told(redirect::with(&target, &to), why.to_owned()))
     };
     match text("response_type") {
         "code" => {}

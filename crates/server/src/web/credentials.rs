@@ -31,7 +31,7 @@ pub(super) async fn list(visit: Visit) -> Response<Body> {
         let mut tokens = ListTokens { whose: Whose::Account(name.clone()) }.carry_out(&desk).await?;
         tokens.reverse();
         let all = visit.call.query.last("all").is_some();
-        let lives = |state: &str| !matches!(state, "revoked" | "expired" | "replaced");
+        let lives = |state: &str| !matches!(state, "revoked" | "expired");
         let ended = tokens.iter().filter(|token| !lives(&token.state)).count();
         tokens.retain(|token| all || lives(&token.state));
         let whose = Whose::Account(name.clone());

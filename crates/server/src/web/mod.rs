@@ -31,10 +31,28 @@ pub use sso::SsoSettings;
 pub(crate) use visit::{Visit, html};
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{Response, StatusCode, Uri};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
+use tower_service::Service;
+
 use crate::app::App;
+use crate::refusal::{Refusal, shown};
+
+/// What is answered to a browser at an address that is none of ours: a page, too.
+pub(crate) async fn nowhere(app: &App, request: Request) -> Response<Body> {
+    let page = async |visit: Visit, uri: Uri| {
+        let sentence = format!("there is nothing at `{}`", shown(uri.path()));
+        let remedy = "begin at the list of repositories";
+        visit.call.refuse(&Refusal::new(StatusCode::NOT_FOUND, "nothing_here", sentence, remedy))
+    };
+    let mut pages =
+        Router::new().fallback(page).layer(from_fn_with_state(app.clone(), dress::dress)).with_state(app.clone());
+    pages.call(request).await.unwrap_or_else(|never| match never {})
+}
 
 /// The table of pages.
 pub(crate) fn routes(app: &App) -> Router<App> {
@@ -71,10 +89,14 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .route("/site/status", get(server::status))
         .route("/site/calendar", get(server::calendar).post(server::plan))
         .route("/site/refusals", get(records::all))
+        .route("/site/refusals/{request}", get(records::why_of_server))
         .route("/site/oauth2/authorize", get(crate::oauth::ask).post(crate::oauth::answer))
         // Workspaces
         .route("/{workspace}", get(workspace::repositories))
         .route("/{workspace}/", get(workspace::repositories))
+        .route("/{workspace}/workspace/settings", get(workspace::settings))
+        .route("/{workspace}/workspace/settings/", get(workspace::settings))
+        .route("/{workspace}/workspace/settings/upstreams", get(workspace::upstreams))
         .route("/{workspace}/workspace/settings/members", get(workspace::members).post(workspace::add_member))
         .route("/{workspace}/workspace/settings/members/{account}/remove", post(workspace::remove_member))
         .route("/{workspace}/workspace/settings/permissions", post(workspace::set_permission))
@@ -102,6 +124,7 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .route("/{workspace}/{repository}/branches", get(repository::branches))
         .route("/{workspace}/{repository}/tags", get(repository::tags))
         .layer(from_fn_with_state(app.clone(), dress::dress))
+        .layer(from_fn(crate::compress::compress))
         // What is asked by nobody's browser
         .route("/account/sso/logout", post(sso::logged_out))
         // What everybody may have, and nobody is asked about

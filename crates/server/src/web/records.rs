@@ -69,6 +69,18 @@ pub(super) async fn why(visit: Visit, Parts(request): Parts<String>) -> Response
         .await
 }
 
+/// `GET /site/refusals/{request}`: the same for who administers the server.
+pub(super) async fn why_of_server(visit: Visit, Parts(request): Parts<String>) -> Response<Body> {
+    visit
+        .call
+        .carry_out(Action::ReadAllAudit, Place::Server, async |granted| {
+            let request = request.trim().parse::<RequestId>().map_err(|_| absent())?;
+            let why = Why { request }.carry_out(&granted.desk(&visit.call)).await?;
+            html(&WhyPage { frame: visit.frame(&granted, "Why", "server"), back: "/site/refusals".into(), why })
+        })
+        .await
+}
+
 /// `GET …/settings/refusals/{request}`: the same for who administers the workspace that it was about.
 pub(super) async fn why_of_workspace(
     visit: Visit,
@@ -78,10 +90,6 @@ pub(super) async fn why_of_workspace(
         .call
         .carry_out(Action::ReadAudit, Place::Workspace(&workspace), async |granted| {
             let slug = granted.workspace(&visit.call).await?.slug;
-            let absent = || {
-                let sentence = "there is no record of this request, or it was about something else";
-                Refusal::not_there("request_not_found", sentence, "check the id; records are kept for a while only")
-            };
             let request = request.trim().parse::<RequestId>().map_err(|_| absent())?;
             let mut why = match (Why { request }).carry_out(&granted.desk(&visit.call)).await {
                 Err(AdminError::Store(StoreError::Missing { .. })) => return Err(absent()),
@@ -95,6 +103,11 @@ pub(super) async fn why_of_workspace(
             html(&WhyPage { frame, back: format!("/{slug}/workspace/settings/refusals"), why })
         })
         .await
+}
+
+fn absent() -> Refusal {
+    let sentence = "there is no record of this request, or it was about something else";
+    Refusal::not_there("request_not_found", sentence, "check the id; records are kept for a while only")
 }
 
 async fn show(visit: &Visit, granted: &Granted, whose: Whose) -> Reply {
@@ -111,7 +124,7 @@ async fn show(visit: &Visit, granted: &Granted, whose: Whose) -> Reply {
         everything: query.last("everything").is_some(),
     };
     if let Ok(request) = chosen.request.parse::<RequestId>() {
-        return Ok(lead_to(&format!("{}/{request}", whose.why())));
+        return Ok(lead_to(&format!("{}/{request}", whose.address())));
     }
     if !chosen.request.is_empty() {
         let what = format!("`{}` is no request id", shown(&chosen.request));
@@ -169,7 +182,7 @@ async fn show(visit: &Visit, granted: &Granted, whose: Whose) -> Reply {
         workspace: slug,
         server: matches!(whose, Whose::Everybodys),
         action: place.action.clone(),
-        why: whose.why(),
+        why: whose.address(),
         here: place.page(page),
         reasons: Reason::CATALOGUE.iter().map(Reason::code).collect(),
         timeline,
@@ -233,20 +246,12 @@ fn short(at: Timestamp) -> String {
 }
 
 impl Whose {
+    /// Where they are, and below which more is told of one.
     fn address(&self) -> String {
         match self {
             Self::Own(_) => "/account/refusals".into(),
             Self::Workspace(slug) => format!("/{slug}/workspace/settings/refusals"),
             Self::Everybodys => "/site/refusals".into(),
-        }
-    }
-
-    /// Where it is told more of one request: whoever it is about is told in one place, and who administers the workspace in
-    /// another.
-    fn why(&self) -> String {
-        match self {
-            Self::Own(_) | Self::Everybodys => "/account/refusals".into(),
-            Self::Workspace(_) => self.address(),
         }
     }
 

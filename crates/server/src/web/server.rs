@@ -5,6 +5,7 @@ use axum::http::{Response, StatusCode};
 use doorward_admin::{Announce, CancelPlan, KINDS, Operation, Rehearse, ShowCalendar};
 use doorward_pages::{CalendarPage, Frame, Notice, Section, StatusPage};
 use doorward_rules::{Action, Kind};
+use doorward_upstream::Upstream;
 
 use super::visit::{Visit, html, html_as, notice};
 use crate::refusal::Refusal;
@@ -70,10 +71,39 @@ async fn show_calendar(visit: &Visit, granted: &Granted, status: StatusCode, not
     html_as(status, &CalendarPage { frame, schedules: ShowCalendar.carry_out(&desk).await?, rehearsed })
 }
 
+/// What the gateway did in front of an upstream.
+pub(super) fn upstream(upstream: &Upstream) -> Section {
+    let (counts, settings) = (upstream.counts(), upstream.settings());
+    let mode = match settings.is_brokered() {
+        true => "jobs present tokens of this server, and the gateway its own credential",
+        false => "jobs present their own credentials",
+    };
+    let mut facts = vec![
+        fact("Answers", if counts.rests { "no: it is left alone for a while" } else { "yes" }.into()),
+        fact("Refusals hidden from jobs", counts.hidden.to_string()),
+        fact("Requests to it", format!("{} git, {} REST", counts.git_asked, counts.rest_asked)),
+        fact("Looks at its refs", format!("{}, and {} shared", counts.looks, counts.shared)),
+        fact("Fetched from it", format!("{} in {} packs", size(counts.fetched_bytes), counts.packs)),
+        fact("Served from mirrors", size(counts.served_bytes)),
+        fact("Left of this hour's budget", format!("{} git, {} REST", counts.git_left, counts.rest_left)),
+        fact("Longest wait", format!("{:.1} s", counts.worst_wait_ms as f64 / 1e3)),
+    ];
+    facts.extend(upstream.credential_ends().map(|at| fact("Its own credential ends", at.to_string())));
+    let rest =
+        settings.rest.as_ref().map_or_else(|| "REST is not passed on".to_owned(), |rest| format!("REST at {rest}"));
+    section(&format!("Gateway: {}", settings.name), format!("In front of {}; {rest}; {mode}.", settings.git), facts)
+}
+
+fn fact(name: &str, value: String) -> (String, String) {
+    (name.to_owned(), value)
+}
+
+fn section(title: &str, sentence: String, facts: Vec<(String, String)>) -> Section {
+    Section { title: title.into(), sentence, facts }
+}
+
 async fn sections(visit: &Visit, granted: &Granted) -> Result<Vec<Section>, Refusal> {
     let app = &visit.call.app;
-    let fact = |name: &str, value: String| (name.to_owned(), value);
-    let section = |title: &str, sentence: String, facts| Section { title: title.into(), sentence, facts };
     let (answers, slots) = (app.repositories.answers(), app.repositories.slots());
     let mut sections = vec![
         section(
@@ -109,23 +139,7 @@ async fn sections(visit: &Visit, granted: &Granted) -> Result<Vec<Section>, Refu
             ],
         ),
     ];
-    for upstream in app.gateway.upstreams().iter() {
-        let counts = upstream.counts();
-        sections.push(section(
-            &format!("Gateway: {}", upstream.settings().name),
-            format!("in front of {}", upstream.settings().git),
-            vec![
-                fact("Refusals hidden from jobs", counts.hidden.to_string()),
-                fact("Requests to it", format!("{} git, {} REST", counts.git_asked, counts.rest_asked)),
-                fact("Looks at its refs", format!("{}, and {} shared", counts.looks, counts.shared)),
-                fact("Fetched from it", format!("{} in {} packs", size(counts.fetched_bytes), counts.packs)),
-                fact("Served from mirrors", size(counts.served_bytes)),
-                fact("Left of this hour's budget", format!("{} git, {} REST", counts.git_left, counts.rest_left)),
-                fact("Longest wait", format!("{:.1} s", counts.worst_wait_ms as f64 / 1e3)),
-                fact("Left alone, since it does not answer", if counts.rests { "yes" } else { "no" }.into()),
-            ],
-        ));
-    }
+    sections.extend(app.gateway.upstreams().iter().map(upstream));
     Ok(sections)
 }
 

@@ -9,13 +9,15 @@ use doorward_admin::{
 };
 use doorward_pages::{
     AccessTokensPage, ChosenConsumer, ChosenPolicy, ChosenToken, ConsumersPage, Frame, HomePage, MembersPage,
-    NewCredentialPage, NewSecretPage, Notice, PolicyPage, Vocabulary,
+    NewCredentialPage, NewSecretPage, Notice, PolicyPage, UpstreamsPage, Vocabulary,
 };
 use doorward_rules::{Action, CredentialId, Kind, Kinds, Privilege};
+use doorward_upstream::Workspaces;
 use doorward_wire::{RepositoryName, WorkspaceSlug, parse_ranges};
 
 use super::account::line;
 use super::credentials::{credential_page, new_secret};
+use super::server::upstream;
 use super::visit::{Visit, html, html_as, lead_to, notice};
 use crate::refusal::{Refusal, shown};
 use crate::rest::admin::token::of_one;
@@ -37,6 +39,28 @@ pub(super) async fn repositories(visit: Visit, Parts(workspace): Parts<String>) 
             html(&HomePage { frame: visit.frame(&granted, workspace.slug.to_string(), "repositories"), workspaces })
         })
         .await
+}
+
+/// `GET …/settings`: leads to the first of them.
+pub(super) async fn settings(visit: Visit, Parts(workspace): Parts<String>) -> Response<Body> {
+    of(&visit, Action::ReadSettings, &workspace, async |_, slug| {
+        Ok(lead_to(&format!("/{slug}/workspace/settings/members")))
+    })
+    .await
+}
+
+/// `GET …/settings/upstreams`: where its repositories are, if they are elsewhere.
+pub(super) async fn upstreams(visit: Visit, Parts(workspace): Parts<String>) -> Response<Body> {
+    of(&visit, Action::ReadSettings, &workspace, async |granted, slug| {
+        let all = visit.call.app.gateway.upstreams();
+        let of_workspace = all.iter().filter(|upstream| {
+            upstream.settings().workspaces != Workspaces::All && upstream.settings().has(slug.as_str())
+        });
+        let sections = of_workspace.map(upstream).collect();
+        let frame = visit.frame(&granted, "Upstreams", "repositories");
+        html(&UpstreamsPage { frame, tab: "upstreams", slug: slug.to_string(), sections })
+    })
+    .await
 }
 
 /// `GET …/settings/members`.
