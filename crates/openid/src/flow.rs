@@ -3,21 +3,39 @@
 //! A browser that begins to sign in gets a secret; state, nonce and PKCE's verifier are made of it, so that nothing has to be kept here,
 //! and an answer that was begun elsewhere fits nowhere.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use doorward_rules::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// A sign-in that was begun in a browser.
+/// A sign-in that was begun in a browser, and when.
 #[derive(Debug, Clone)]
 pub struct Flow(SecretString);
 
 impl Flow {
-    /// The one of a browser with this secret, which has to be new and nobody else's.
-    pub fn new(secret: SecretString) -> Self {
-        Self(secret)
+    /// One that begins now, with a secret that has to be new and nobody else's.
+    pub fn begin(secret: &SecretString, now: Timestamp) -> Self {
+        Self(format!("{}.{}", secret.expose_secret(), now.0).into())
     }
+
+    /// The one that a browser has kept, unless that was too long ago.
+    pub fn kept(kept: SecretString, now: Timestamp) -> Option<Self> {
+        let (_, at) = kept.expose_secret().rsplit_once('.')?;
+        let at = Timestamp(at.parse().ok()?);
+        (at <= now && at > now.before(Self::LIFE)).then_some(Self(kept))
+    }
+
+    /// What the browser keeps.
+    pub fn keep(&self) -> &SecretString {
+        &self.0
+    }
+
+    /// How long one may take.
+    pub const LIFE: Duration = Duration::from_secs(900);
 
     /// What the provider sends back, with where to go on (OpenID Connect Core 1.0 §3.1.2.1).
     pub fn state(&self, next: &str) -> String {
@@ -61,9 +79,17 @@ mod tests {
 
     #[test]
     fn a_state_leads_on_in_the_browser_that_began_and_in_no_other() {
-        let (flow, other) = (Flow::new("a".repeat(64).into()), Flow::new("b".repeat(64).into()));
+        let now = Timestamp(1_000_000);
+        let flow = Flow::begin(&"a".repeat(64).into(), now);
+        let other = Flow::begin(&"b".repeat(64).into(), now);
         let state = flow.state("/acme/site?x=1.2");
         assert_eq!(flow.next(&state), Some("/acme/site?x=1.2"));
+        let kept = |at| Flow::kept(flow.keep().clone(), at).and_then(|flow| flow.next(&state).map(str::to_owned));
+        assert_eq!(kept(now).as_deref(), Some("/acme/site?x=1.2"));
+        assert_eq!((kept(now.after(Flow::LIFE)), kept(now.before(Duration::from_secs(1)))), (None, None));
+        // Nobody makes it younger.
+        let younger = Flow::kept(format!("{}.{}", "a".repeat(64), now.0 + 1).into(), now.after(Duration::from_secs(1)));
+        assert_eq!(younger.expect("a flow").next(&state), None);
         assert_eq!(other.next(&state), None);
         assert_eq!(flow.next(&state.replace("site", "evil")), None);
         assert_eq!(flow.next(""), None);

@@ -1,5 +1,6 @@
 //! Who has signed in, as the provider says.
 
+use doorward_rules::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -21,8 +22,10 @@ pub struct Identity {
     pub email_verified: bool,
     /// What the person would like to be called.
     pub name: Option<String>,
-    /// The groups that the person is in; `None` if the provider does not tell.
+    /// The groups that the person is in; `None` if that cannot be told: they are too many, or not a list of names.
     pub groups: Option<Vec<String>>,
+    /// When the person last proved there who it is, if the provider tells.
+    pub proven_at: Option<Timestamp>,
 }
 
 /// What a token of identity says of itself (OpenID Connect Core 1.0 §2).
@@ -94,31 +97,47 @@ impl Claims {
 }
 
 impl Identity {
-    /// Of the claims of a token, with those that the provider tells elsewhere.
-    pub(crate) fn new(claims: &Claims, told: &Map<String, Value>, groups_claim: &str) -> Self {
-        let value = |name: &str| claims.more.get(name).or_else(|| told.get(name)).filter(|value| !value.is_null());
+    /// Of the claims of a token, with those that the provider tells elsewhere; if it told nothing there, that is `None`.
+    pub(crate) fn new(claims: &Claims, told: Option<&Map<String, Value>>, groups_claim: &str) -> Self {
+        let documents = [Some(&claims.more), told];
+        let value =
+            |name: &str| documents.iter().flatten().find_map(|said| said.get(name)).filter(|value| !value.is_null());
         let text = |name: &str| value(name).and_then(Value::as_str).map(shown).filter(|text| !text.is_empty());
-        // Some say it in a word.
-        let verified = value("email_verified").is_some_and(|truth| truth.as_bool() == Some(true) || truth == "true");
-        let groups = value(groups_claim).map(|groups| match groups {
-            Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            Value::String(one) => vec![one.clone()],
-            _ => Vec::new(),
+        // An address is as verified as whoever told it says, and somebody else's word is not about it. Some say it in a word.
+        let emails = documents.iter().flatten().filter_map(|said| {
+            let email = said.get("email").and_then(Value::as_str).filter(|email| !email.is_empty())?;
+            let verified = said.get("email_verified").is_some_and(|truth| truth == true || truth == "true");
+            Some((email.to_owned(), verified))
         });
+        let (email, email_verified) = emails.reduce(|one, other| if other.1 && !one.1 { other } else { one }).unzip();
+        // Whoever is in no group is told of by some without that claim, and whoever is in too many by a note of where they are.
+        let are_elsewhere = documents.iter().flatten().any(|said| {
+            said.get("_claim_names").is_some_and(|names| names.get(groups_claim).is_some())
+                || said.get("hasgroups").is_some_and(|has| has == true || has == "true")
+        });
+        let groups = match value(groups_claim) {
+            None => (!are_elsewhere).then(Vec::new),
+            Some(Value::Array(all)) => all.iter().map(|one| one.as_str().map(str::to_owned)).collect(),
+            Some(Value::String(one)) => Some(vec![one.clone()]),
+            Some(_) => None,
+        };
+        let proven_at = claims.more.get("auth_time").and_then(Value::as_f64).map(|at| Timestamp((at * 1e3) as i64));
         Self {
             issuer: claims.iss.clone(),
             subject: claims.sub.clone(),
-            session: text("sid"),
-            email: text("email"),
-            email_verified: verified,
+            session: value("sid").and_then(Value::as_str).map(str::to_owned),
+            email,
+            email_verified: email_verified.unwrap_or(false),
             name: text("preferred_username").or_else(|| text("nickname")),
             groups,
+            proven_at,
         }
     }
 
-    /// Whether something is missing that the provider may tell elsewhere.
-    pub(crate) fn lacks_something(&self) -> bool {
-        self.email.is_none() || self.groups.is_none() || self.name.is_none()
+    /// Whether something that is needed is not in a token, and may be told elsewhere.
+    pub(crate) fn lacks(claims: &Claims, groups_claim: Option<&str>) -> bool {
+        let has = |name: &str| claims.more.get(name).is_some_and(|value| !value.is_null());
+        !has("email") || !has("email_verified") || groups_claim.is_some_and(|claim| !has(claim))
     }
 }
 
@@ -135,7 +154,7 @@ mod tests {
     fn claims(change: impl Fn(&mut Value)) -> Claims {
         let mut claims = json!({
             "iss": "https://id.example", "sub": "1", "aud": "doorward", "exp": 1300, "iat": 1000, "nonce": "n",
-            "email": "ada@example.org", "email_verified": true, "groups": ["dev", 7, "ops"],
+            "email": "ada@example.org", "email_verified": true, "groups": ["dev", "ops"],
         });
         change(&mut claims);
         serde_json::from_value(claims).expect("claims")
@@ -172,12 +191,31 @@ mod tests {
     fn what_is_not_in_the_token_is_taken_from_elsewhere_and_nothing_else_is() {
         let told = json!({ "email": "evil@example.org", "preferred_username": "ada\u{7}", "sub": "2" });
         let told = told.as_object().expect("an object");
-        let identity = Identity::new(&claims(|_| ()), told, "groups");
+        let mixed = claims(|claims| claims["groups"] = json!(["dev", 7, "ops"]));
+        assert_eq!(Identity::new(&mixed, Some(told), "groups").groups, None, "that is no list of names");
+        let identity = Identity::new(&claims(|claims| claims["auth_time"] = 1000.into()), Some(told), "groups");
+        assert_eq!(identity.proven_at, Some(Timestamp(1_000_000)));
         assert_eq!((identity.email.as_deref(), identity.email_verified), (Some("ada@example.org"), true));
         assert_eq!((identity.subject.as_str(), identity.name.as_deref()), ("1", Some("ada")));
         assert_eq!(identity.groups, Some(vec!["dev".to_owned(), "ops".into()]));
-        let none = Identity::new(&claims(|claims| claims["groups"] = Value::Null), &Map::new(), "groups");
-        assert!(none.groups.is_none() && none.lacks_something());
-        assert!(!claims(|claims| claims["email_verified"] = "false".into()).more.is_empty());
+        // Of whoever is in none, and of whoever is in too many.
+        let of = |change: fn(&mut Value)| Identity::new(&claims(change), None, "groups").groups;
+        assert_eq!(of(|claims| claims["groups"] = Value::Null), Some(Vec::new()));
+        assert_eq!(
+            of(|claims| {
+                claims["groups"] = Value::Null;
+                claims["_claim_names"] = json!({ "groups": "src1" });
+            }),
+            None
+        );
+        assert!(Identity::lacks(&claims(|claims| claims["groups"] = Value::Null), Some("groups")));
+        assert!(!Identity::lacks(&claims(|claims| claims["groups"] = Value::Null), None));
+        // What one document says of its address is not said of another's.
+        let verified = json!({ "email": "evil@example.org", "email_verified": true });
+        let unverified = claims(|claims| claims["email_verified"] = Value::Null);
+        let identity = Identity::new(&unverified, verified.as_object(), "groups");
+        assert_eq!((identity.email.as_deref(), identity.email_verified), (Some("evil@example.org"), true));
+        let odd = claims(|claims| claims["email"] = "a\u{7}b@example.org.evil.example".into());
+        assert_eq!(Identity::new(&odd, None, "groups").email.as_deref(), Some("a\u{7}b@example.org.evil.example"));
     }
 }

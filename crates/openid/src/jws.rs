@@ -9,8 +9,8 @@ use ring::signature::{
     RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
     RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey, VerificationAlgorithm,
 };
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 /// One public key, as a provider publishes it.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -35,11 +35,17 @@ pub struct Key {
     y: String,
 }
 
-/// The keys of a provider.
+/// The keys of a provider, as far as they can be read: others may be for somebody else (RFC 7517 §5).
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct KeySet {
     /// Each of them.
+    #[serde(deserialize_with = "readable")]
     pub keys: Vec<Key>,
+}
+
+fn readable<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Key>, D::Error> {
+    let all = Vec::<serde_json::Value>::deserialize(from)?;
+    Ok(all.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect())
 }
 
 /// A token whose signature was not looked at yet.
@@ -194,7 +200,7 @@ mod tests {
         assert!(claims(&token, &json!([other])).is_err_and(|why| why.contains("no key")));
         assert!(claims(&token, &json!([])).is_err());
         // One of several is enough, and one that is for something else is none.
-        assert!(claims(&token, &json!([other, key])).is_ok());
+        assert!(claims(&token, &json!([other, { "kty": null }, 7, key])).is_ok());
         let for_encryption = json!({ "kty": "EC", "crv": "P-256", "x": key["x"], "y": key["y"], "use": "enc" });
         assert!(claims(&token, &json!([for_encryption])).is_err());
         // Changed on the way.

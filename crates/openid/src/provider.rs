@@ -41,6 +41,8 @@ pub struct ProviderSettings {
     pub scopes: Vec<String>,
     /// What it calls the groups that a person is in.
     pub groups_claim: String,
+    /// Whether those are of use.
+    pub needs_groups: bool,
 }
 
 /// What a browser brings back from it.
@@ -59,7 +61,8 @@ pub struct Answer {
 #[derive(Deserialize)]
 struct Exchanged {
     id_token: String,
-    access_token: String,
+    #[serde(default)]
+    access_token: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -81,24 +84,29 @@ impl Provider {
         }))
     }
 
-    /// Where a browser is sent that begins a flow, to come back to `callback` and go on to `next`.
+    /// Where a browser is sent that begins a flow, to come back to `callback` and go on to `next`; `anew` if the person has to prove once
+    /// more who it is, also if the provider knows.
     ///
     /// # Errors
     /// [`Trouble::Unreachable`] or [`Trouble::Misconfigured`] if it is not known where that is.
-    pub async fn address(&self, flow: &Flow, callback: &str, next: &str) -> Result<String, Trouble> {
+    pub async fn address(&self, flow: &Flow, callback: &str, next: &str, anew: bool) -> Result<String, Trouble> {
         let metadata = self.metadata().await?;
         let settings = &self.0.settings;
         let (state, nonce, challenge) = (flow.state(next), flow.nonce(), flow.challenge());
-        let pairs = [
+        let scopes = settings.scopes.join(" ");
+        let mut pairs = vec![
             ("response_type", "code"),
             ("client_id", &settings.client_id),
             ("redirect_uri", callback),
-            ("scope", &settings.scopes.join(" ")),
+            ("scope", &scopes),
             ("state", &state),
             ("nonce", &nonce),
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ];
+        if anew {
+            pairs.extend([("prompt", "login"), ("max_age", "0")]);
+        }
         let mark = if metadata.authorization_endpoint.contains('?') { '&' } else { '?' };
         Ok(format!("{}{mark}{}", metadata.authorization_endpoint, form(&pairs)))
     }
@@ -113,7 +121,7 @@ impl Provider {
         flow: &Flow,
         answer: Answer,
         callback: &str,
-        secret: Option<SecretString>,
+        secret: impl AsyncFnOnce() -> Result<Option<SecretString>, Trouble>,
         now: Timestamp,
     ) -> Result<Identity, Trouble> {
         let (inner, metadata) = (&self.0, self.metadata().await?);
@@ -129,28 +137,51 @@ impl Provider {
         }
         if let Some(error) = &answer.error {
             let said = [Some(error.as_str()), answer.description.as_deref()].into_iter().flatten().map(shown);
-            return Err(Trouble::Refused(said.collect::<Vec<_>>().join(": ")));
+            let said = said.collect::<Vec<_>>().join(": ");
+            return Err(match error.as_str() {
+                "server_error" | "temporarily_unavailable" => Trouble::Unreachable(said),
+                "invalid_request" | "invalid_scope" | "unauthorized_client" | "unsupported_response_type" => {
+                    Trouble::Misconfigured(said)
+                }
+                _ => Trouble::Refused(said),
+            });
         }
         let code =
             answer.code.ok_or_else(|| Trouble::Unbelievable("there is neither a code in it nor an error".into()))?;
-        let exchanged = self.exchange(&metadata, flow, &code, callback, secret).await?;
+        let exchanged = self.exchange(&metadata, flow, &code, callback, secret().await?).await?;
         let signed = Signed::read(&exchanged.id_token).map_err(Trouble::Unbelievable)?;
-        let keys = self.keys(&signed, &metadata, Duration::ZERO).await?;
-        let claims: Claims = signed.claims(&keys).map_err(Trouble::Unbelievable)?;
+        let keys = self.keys(&signed, &metadata, KEYS, Duration::ZERO).await?;
+        let claims: Claims = match signed.claims(&keys) {
+            Ok(claims) => claims,
+            // Keys without names may be others by now.
+            Err(_) => {
+                let keys = self.keys(&signed, &metadata, Duration::ZERO, Duration::ZERO).await?;
+                signed.claims(&keys).map_err(Trouble::Unbelievable)?
+            }
+        };
         let seconds = now.0 as f64 / 1e3;
         claims.check(&metadata.issuer, &inner.settings.client_id, &flow.nonce(), seconds)?;
-        let claim = &inner.settings.groups_claim;
-        let identity = Identity::new(&claims, &Map::new(), claim);
-        match &metadata.userinfo_endpoint {
-            Some(url) if identity.lacks_something() => {
-                let told: Map<String, Value> = inner.agent.get(url, Some(exchanged.access_token.into())).await?;
-                // What is told of somebody else is not told of this person (OpenID Connect Core 1.0 §5.3.2).
-                if told.get("sub").and_then(Value::as_str) != Some(&claims.sub) {
-                    return Err(Trouble::Unbelievable("what it tells of the person is of somebody else".into()));
-                }
-                Ok(Identity::new(&claims, &told, claim))
+        let ProviderSettings { groups_claim, needs_groups, .. } = &inner.settings;
+        let identity = Identity::new(&claims, None, groups_claim);
+        let (Some(url), Some(access)) = (&metadata.userinfo_endpoint, exchanged.access_token) else {
+            return Ok(identity);
+        };
+        if !Identity::lacks(&claims, needs_groups.then_some(groups_claim)) {
+            return Ok(identity);
+        }
+        match inner.agent.get::<Map<String, Value>>(url, Some(access.into())).await {
+            // What is told of somebody else is not told of this person (OpenID Connect Core 1.0 §5.3.2).
+            Ok(told) if told.get("sub").and_then(Value::as_str) != Some(&claims.sub) => {
+                Err(Trouble::Unbelievable("what it tells of the person is of somebody else".into()))
             }
-            _ => Ok(identity),
+            Ok(told) => Ok(Identity::new(&claims, Some(&told), groups_claim)),
+            // Who it is, is known. Of the groups that were to be told there, nothing is.
+            Err(trouble) if identity.email.is_some() => {
+                tracing::warn!(%trouble, "the sign-in provider does not tell more of a person");
+                let groups = identity.groups.filter(|groups| !groups.is_empty());
+                Ok(Identity { groups, ..identity })
+            }
+            Err(trouble) => Err(trouble),
         }
     }
 
@@ -162,7 +193,7 @@ impl Provider {
         let signed = Signed::read(token).map_err(Trouble::Unbelievable)?;
         let metadata = self.metadata().await?;
         // Whoever sends this has proven nothing yet.
-        let keys = self.keys(&signed, &metadata, REST).await?;
+        let keys = self.keys(&signed, &metadata, KEYS, REST).await?;
         let claims: logout::Claims = signed.claims(&keys).map_err(Trouble::Unbelievable)?;
         claims.check(&metadata.issuer, &self.0.settings.client_id, now.0 as f64 / 1e3)
     }
@@ -204,8 +235,8 @@ impl Provider {
         let failed: Failed = serde_json::from_str(&text).unwrap_or_default();
         let said = shown(&format!("{} {}", failed.error, failed.error_description));
         match failed.error.as_str() {
-            // The code is used up, or too old: somebody has gone back, or was slow.
-            "invalid_grant" => Err(Trouble::NotBegun),
+            // The code is used up, or too old: somebody has gone back, or was slow. Some say so of other things, too.
+            "invalid_grant" => Err(Trouble::Stale(said.trim().to_owned())),
             "" => Err(unexpected(url, status, &text)),
             _ => Err(Trouble::Misconfigured(format!("{url} says: {}", said.trim()))),
         }
@@ -219,9 +250,15 @@ impl Provider {
 
     /// The keys by which a token is to be checked. The provider may change them at any moment: a token that names one not seen before has
     /// them read again, unless they were within `rest`.
-    async fn keys(&self, token: &Signed<'_>, metadata: &Metadata, rest: Duration) -> Result<Arc<KeySet>, Trouble> {
+    async fn keys(
+        &self,
+        token: &Signed<'_>,
+        metadata: &Metadata,
+        life: Duration,
+        rest: Duration,
+    ) -> Result<Arc<KeySet>, Trouble> {
         let read = async || self.0.agent.get::<KeySet>(&metadata.jwks_uri, None).await;
-        self.0.keys.get(KEYS, rest, |keys| token.has_key(keys), read).await
+        self.0.keys.get(life, rest, |keys| token.has_key(keys), read).await
     }
 }
 
@@ -232,5 +269,5 @@ fn form(pairs: &[(&str, &str)]) -> String {
 
 /// How long it is believed what the provider said of itself.
 const METADATA: Duration = Duration::from_secs(3600);
-/// How long a key is still believed after the provider has withdrawn it.
+/// How long a key is still believed after the provider has withdrawn it; longer only while that does not answer.
 const KEYS: Duration = Duration::from_secs(600);

@@ -17,6 +17,9 @@ pub enum Trouble {
     /// The answer is none that this server has asked for.
     #[error("this sign-in was not begun in this browser, or too long ago")]
     NotBegun,
+    /// The provider does not take the code any more that it gave: it was used, or it is too old; or it says why in its own words.
+    #[error("the sign-in provider does not take the answer that it gave: {0}")]
+    Stale(String),
     /// What the provider, or somebody in its name, has sent is not to be believed.
     #[error("what came from the sign-in provider is not to be believed: {0}")]
     Unbelievable(String),

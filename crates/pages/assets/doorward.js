@@ -67,7 +67,9 @@ const usePasskey = (wanted) => navigator.credentials.get({ publicKey: {
   allowCredentials: named(wanted.allowCredentials),
 } });
 for (const form of document.querySelectorAll("form[data-passkey]")) {
-  if (!window.PublicKeyCredential) continue;
+  const wanted = JSON.parse(form.dataset.passkey);
+  // Passkeys are bound to the address that people use.
+  if (!window.PublicKeyCredential || location.hostname !== (wanted.rpId || wanted.rp.id)) continue;
   form.hidden = false;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

@@ -30,8 +30,8 @@ pub use repository::{
 };
 pub use server::{CalendarPage, Section, StatusPage};
 pub use sign_in::{
-    ConsentPage, LeavePage, PasskeyLine, RecoveryCodesPage, SecondStepPage, SecurityPage, SessionLine, SignInPage,
-    TwoStepPage, WelcomePage,
+    ConsentPage, LeavePage, NewPasskeyPage, PasskeyLine, RecoveryCodesPage, SecondStepPage, SecurityPage, SessionLine,
+    SignInPage, TwoStepPage, WelcomePage,
 };
 pub use task::{Vocabulary, in_words, scopes_of};
 pub use text::escaped;

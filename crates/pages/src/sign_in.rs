@@ -62,9 +62,20 @@ pub struct SecurityPage {
     /// Whether an authenticator app is one of the second steps.
     pub app: bool,
     pub passkeys: Vec<PasskeyLine>,
-    /// What the script needs to have one made, if there can be any.
-    pub new_passkey: Option<String>,
+    /// Whether there can be any.
+    pub passkeys_possible: bool,
     pub sessions: Vec<SessionLine>,
+}
+
+/// Has a passkey made.
+#[derive(Debug, Template)]
+#[template(path = "new_passkey.html")]
+#[expect(missing_docs, reason = "the words of the design")]
+pub struct NewPasskeyPage {
+    pub frame: Frame,
+    pub name: String,
+    /// What the script needs to have it made.
+    pub options: String,
 }
 
 /// A passkey.
@@ -152,7 +163,10 @@ impl SecurityPage {
             true => {
                 "<label>Your password<input type=\"password\" name=\"password\" autocomplete=\"current-password\" required></label>"
             }
-            false => "<p class=\"hint\">This works for ten minutes after you have signed in.</p>",
+            false => {
+                "<p class=\"hint\">For this, <a href=\"/account/sso?again=1&amp;next=/account/security\">prove that it is you</a>, \
+                 and do it within ten minutes.</p>"
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use doorward_rules::{AccountId, Timestamp};
 use doorward_wire::{AccountName, Email};
 
 use crate::database::new_id;
+use crate::identity::forget_identities;
 use crate::row::Row;
 use crate::second_step::forget_second_steps;
 use crate::{Noun, Store, StoreError};
@@ -116,8 +117,7 @@ impl Store {
         }
         if wanted.managed == Some(false) {
             // Whoever is it at a provider is not it any more.
-            let forget = "DELETE FROM identity WHERE account_id = $1";
-            sqlx::query(forget).bind(changed.id.to_string()).execute(change.connection()).await?;
+            forget_identities(&mut change, &changed.id.to_string()).await?;
         }
         // What gives or takes most is what it is called by.
         let event = match (wanted.administrator, wanted.disabled) {

@@ -354,7 +354,8 @@ async fn give(
 ) -> Result<Result<Tokens, Worthless>, StoreError> {
     let now = change.at();
     let row = sqlx::query(
-        "SELECT g.*, a.name, a.disabled, c.workspace_id, c.scopes AS most FROM oauth_grant g \
+        "SELECT g.*, a.name, a.disabled, c.workspace_id, c.scopes AS most, \
+           (SELECT max(i.seen_at) FROM identity i WHERE i.account_id = g.account_id) AS seen_at FROM oauth_grant g \
          JOIN consumer c ON c.id = g.consumer_id LEFT JOIN account a ON a.id = g.account_id \
          WHERE g.id = $1 AND g.revoked_at IS NULL AND c.revoked_at IS NULL",
     )
@@ -364,6 +365,11 @@ async fn give(
     let Some(row) = row.map(Row) else { return change.give_up(Worthless::Ended).await };
     let account: Option<AccountName> = row.optional_parsed("name")?;
     if account.is_some() && row.truth("disabled")? {
+        return change.give_up(Worthless::Ended).await;
+    }
+    // Who does not come to its provider any more may not be let in there any more.
+    let seen = row.optional_time("seen_at")?;
+    if account.is_some() && row.truth("single_sign_on")? && seen.is_none_or(|seen| seen < now.before(UNSEEN)) {
         return change.give_up(Worthless::Ended).await;
     }
     let granted = row.scopes("scopes")?;
@@ -423,7 +429,7 @@ async fn end_reused(mut change: Change, grant: &str, consumer: &Consumer, what: 
     change.commit("grant.reused", consumer.workspace.as_str(), sentence).await
 }
 
-async fn end(change: &mut Change, grant: &str) -> Result<(), StoreError> {
+pub(crate) async fn end(change: &mut Change, grant: &str) -> Result<(), StoreError> {
     let at = change.at().0;
     for sql in [
         "UPDATE oauth_grant SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL",
@@ -448,5 +454,7 @@ const CODE_LIFE: Duration = Duration::from_secs(300);
 const ACCESS_LIFE: Duration = Duration::from_secs(7200);
 /// As long as Bitbucket Cloud keeps those that nobody uses.
 const REFRESH_LIFE: Duration = Duration::from_secs(90 * 86_400);
+/// How long applications go on acting for somebody who has not signed in at its provider again.
+const UNSEEN: Duration = Duration::from_secs(30 * 86_400);
 /// How long after its first use a refresh token is not taken for a stolen one.
 const AGAIN: Duration = Duration::from_secs(60);

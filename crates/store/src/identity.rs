@@ -6,6 +6,7 @@ use doorward_wire::{AccountName, Email, WorkspaceSlug};
 
 use crate::account::{account, subject};
 use crate::database::new_id;
+use crate::grant::end as end_grant;
 use crate::row::Row;
 use crate::workspace::take_out;
 use crate::{Account, Change, Noun, Store, StoreError};
@@ -26,9 +27,32 @@ pub struct ProviderSession<'a> {
     pub identity: ProviderIdentity<'a>,
     /// Which, if the provider tells.
     pub session: Option<&'a str>,
+    /// When the person last proved there who it is, if the provider tells.
+    pub proven_at: Option<Timestamp>,
 }
 
 impl Store {
+    /// The account of somebody at a provider who has signed in there just now, if that is known.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn seen_identity(
+        &self,
+        identity: ProviderIdentity<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Account>, StoreError> {
+        let Some(account) = self.account_of_identity(identity).await? else { return Ok(None) };
+        let mut change = self.change(now).await?;
+        sqlx::query("UPDATE identity SET seen_at = $1 WHERE issuer = $2 AND subject = $3")
+            .bind(now.0)
+            .bind(identity.issuer)
+            .bind(identity.subject)
+            .execute(change.connection())
+            .await?;
+        change.commit_records().await?;
+        Ok(Some(account))
+    }
+
     /// The account that somebody at a provider is, if that is known.
     ///
     /// # Errors
@@ -47,7 +71,7 @@ impl Store {
     /// Says of somebody at a provider which account it is, from now on.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] if it is one already.
+    /// [`StoreError::Exists`] if it is one already; [`StoreError::State`] if the account is somebody else's there, or is not managed.
     pub async fn link_identity(
         &self,
         account: &Account,
@@ -55,6 +79,19 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut change = self.change(now).await?;
+        let (managed, taken): (bool, i64) = sqlx::query_as(
+            "SELECT managed, (SELECT count(*) FROM identity i WHERE i.account_id = a.id AND i.issuer = $2 \
+               AND i.subject <> $3) FROM account a WHERE a.id = $1",
+        )
+        .bind(account.id.to_string())
+        .bind(identity.issuer)
+        .bind(identity.subject)
+        .fetch_one(change.connection())
+        .await?;
+        if !managed || taken > 0 {
+            let why = format!("account `{}` is somebody else's, or is not managed", account.name);
+            return change.give_up_with(StoreError::State(why)).await;
+        }
         link(&mut change, account.id, identity).await?;
         let sentence =
             format!("account `{}` was found to be `{}` at {}", account.name, identity.subject, identity.issuer);
@@ -97,6 +134,28 @@ impl Store {
             format!("account `{name}` was created for `{}`, who signed in at {}", identity.subject, identity.issuer);
         change.commit("account.created", &subject(name), sentence).await?;
         account(&Row(row))
+    }
+
+    /// Notes that an account has another e-mail address by now; whether nobody else has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn set_email(&self, account: &Account, email: &Email, now: Timestamp) -> Result<bool, StoreError> {
+        let mut change = self.change(now).await?;
+        let done = sqlx::query(
+            "UPDATE account SET email = $1 WHERE id = $2 AND NOT EXISTS (SELECT 1 FROM account WHERE email = $1)",
+        )
+        .bind(email.as_str())
+        .bind(account.id.to_string())
+        .execute(change.connection())
+        .await?;
+        if done.rows_affected() == 0 {
+            change.commit_records().await?;
+            return Ok(false);
+        }
+        let sentence = format!("the address of `{}` is {email} from now on, and was {}", account.name, account.email);
+        change.commit("account.email", &subject(&account.name), sentence).await?;
+        Ok(true)
     }
 
     /// Makes an account a member of these workspaces by its groups, and of no others any more by those. Who was made a member otherwise
@@ -157,8 +216,8 @@ impl Store {
         Ok(())
     }
 
-    /// Ends the sessions that came from a provider's, as far as they were opened by then: those of a person, those of one session, or
-    /// those of both. How many they were.
+    /// Ends the sessions that came from a provider's, as far as they were opened by then: those of one session, or all of a person, and
+    /// then also what that let applications do in them. How many they were.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if the database does not answer.
@@ -174,7 +233,7 @@ impl Store {
         let ended = sqlx::query(
             "UPDATE credential SET revoked_at = $1 WHERE revoked_at IS NULL AND id IN \
              (SELECT credential_id FROM provider_session WHERE issuer = $2 AND ($3 IS NULL OR subject = $3) \
-              AND ($4 IS NULL OR session = $4) AND created_at <= $5) \
+              AND ($4 IS NULL OR session = $4 OR (session IS NULL AND $3 IS NOT NULL)) AND created_at <= $5) \
              RETURNING (SELECT name FROM account a WHERE a.id = account_id) AS name",
         )
         .bind(now.0)
@@ -185,11 +244,25 @@ impl Store {
         .fetch_all(change.connection())
         .await?;
         let count = ended.len() as u64;
-        let Some(first) = ended.into_iter().next() else {
+        let mut name = ended.into_iter().next().map(|row| Row(row).parsed::<AccountName>("name")).transpose()?;
+        if let (Some(person), None) = (person, session) {
+            let account = sqlx::query(
+                "SELECT a.id, a.name FROM identity i JOIN account a ON a.id = i.account_id \
+                 WHERE i.issuer = $1 AND i.subject = $2",
+            )
+            .bind(issuer)
+            .bind(person)
+            .fetch_optional(change.connection())
+            .await?;
+            if let Some(account) = account.map(Row) {
+                end_grants_by_provider(&mut change, &account.text("id")?, opened_by).await?;
+                name = Some(account.parsed("name")?);
+            }
+        }
+        let Some(name) = name else {
             change.commit_records().await?;
             return Ok(0);
         };
-        let name: AccountName = Row(first).parsed("name")?;
         let sentence = format!("{issuer} ended {count} of the sessions of `{name}`");
         change.commit("session.ended", &subject(&name), sentence).await?;
         Ok(count)
@@ -198,7 +271,7 @@ impl Store {
 
 async fn link(change: &mut Change, account: AccountId, identity: ProviderIdentity<'_>) -> Result<(), StoreError> {
     let at = change.at();
-    sqlx::query("INSERT INTO identity (issuer, subject, account_id, created_at) VALUES ($1, $2, $3, $4)")
+    sqlx::query("INSERT INTO identity (issuer, subject, account_id, created_at, seen_at) VALUES ($1, $2, $3, $4, $4)")
         .bind(identity.issuer)
         .bind(identity.subject)
         .bind(account.to_string())
@@ -206,5 +279,44 @@ async fn link(change: &mut Change, account: AccountId, identity: ProviderIdentit
         .execute(change.connection())
         .await
         .map_err(|error| StoreError::inserting(Noun::Account, identity.subject, error))?;
+    Ok(())
+}
+
+/// Forgets who an account is at providers, and ends whatever came of that: sessions, grants, memberships.
+pub(crate) async fn forget_identities(change: &mut Change, account: &str) -> Result<(), StoreError> {
+    let now = change.at();
+    sqlx::query("DELETE FROM identity WHERE account_id = $1").bind(account).execute(change.connection()).await?;
+    sqlx::query(
+        "UPDATE credential SET revoked_at = $1 WHERE account_id = $2 AND revoked_at IS NULL \
+         AND id IN (SELECT credential_id FROM provider_session)",
+    )
+    .bind(now.0)
+    .bind(account)
+    .execute(change.connection())
+    .await?;
+    end_grants_by_provider(change, account, now).await?;
+    let workspaces: Vec<String> =
+        sqlx::query_scalar("SELECT workspace_id FROM member WHERE account_id = $1 AND by_group")
+            .bind(account)
+            .fetch_all(change.connection())
+            .await?;
+    for workspace in workspaces {
+        take_out(change, &workspace, account).await?;
+    }
+    Ok(())
+}
+
+/// Ends what an account let applications do, by a given moment, in sessions that came from a provider's.
+async fn end_grants_by_provider(change: &mut Change, account: &str, by: Timestamp) -> Result<(), StoreError> {
+    let grants: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM oauth_grant WHERE account_id = $1 AND single_sign_on AND revoked_at IS NULL AND created_at <= $2",
+    )
+    .bind(account)
+    .bind(by.0)
+    .fetch_all(change.connection())
+    .await?;
+    for grant in grants {
+        end_grant(change, &grant).await?;
+    }
     Ok(())
 }

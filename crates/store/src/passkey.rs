@@ -132,11 +132,18 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Takes a passkey from an account. If it was its last second step, none is asked for any more.
+    /// Takes a passkey from an account, whose other sessions have ended: whoever has found it may have opened one. If it was the last
+    /// second step, none is asked for any more.
     ///
     /// # Errors
     /// [`StoreError::Missing`] if the account has no such passkey.
-    pub async fn remove_passkey(&self, account: &Account, id: &[u8], now: Timestamp) -> Result<(), StoreError> {
+    pub async fn remove_passkey(
+        &self,
+        account: &Account,
+        id: &[u8],
+        but: CredentialId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
         let owner = account.id.to_string();
         let mut change = self.change(now).await?;
         let name: Option<String> =
@@ -145,7 +152,10 @@ impl Store {
                 .bind(&owner)
                 .fetch_optional(change.connection())
                 .await?;
-        let name = name.ok_or_else(|| StoreError::missing(Noun::Passkey, "of that id"))?;
+        let Some(name) = name else {
+            return change.give_up_with(StoreError::missing(Noun::Passkey, "of that id")).await;
+        };
+        end_other_sessions(&mut change, &owner, but).await?;
         let left: i64 = sqlx::query_scalar(
             "SELECT (SELECT count(*) FROM passkey WHERE account_id = $1) \
                   + (SELECT count(*) FROM second_step WHERE account_id = $1 AND confirmed_at IS NOT NULL)",

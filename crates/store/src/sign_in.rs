@@ -157,15 +157,16 @@ impl Store {
             ..Belonging::default()
         };
         let made = insert(&mut change, &new, &belonging).await?;
-        if let Some(ProviderSession { identity, session }) = provider {
+        if let Some(ProviderSession { identity, session, proven_at }) = provider {
             sqlx::query(
-                "INSERT INTO provider_session (credential_id, issuer, subject, session, created_at) \
-                 VALUES ($1, $2, $3, $4, $5)",
+                "INSERT INTO provider_session (credential_id, issuer, subject, session, proven_at, created_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6)",
             )
             .bind(made.0.id.as_str())
             .bind(identity.issuer)
             .bind(identity.subject)
             .bind(session)
+            .bind(proven_at.map(|at| at.0))
             .bind(now.0)
             .execute(change.connection())
             .await?;
@@ -174,6 +175,19 @@ impl Store {
         let sentence = format!("`{}` signed in to the web pages{by}", account.name);
         change.commit_unasked("session.opened", &subject(&account.name), sentence).await?;
         Ok(made)
+    }
+
+    /// When the person of a session last proved at its provider who it is, if that told.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if the database does not answer.
+    pub async fn proven_at_provider(&self, session: CredentialId) -> Result<Option<Timestamp>, StoreError> {
+        let at: Option<Option<i64>> =
+            sqlx::query_scalar("SELECT proven_at FROM provider_session WHERE credential_id = $1")
+                .bind(session.as_str())
+                .fetch_optional(self.reading())
+                .await?;
+        Ok(at.flatten().map(Timestamp))
     }
 
     /// What a browser is given that has signed in to an account, and by which it is known again: it lets nobody in.

@@ -213,8 +213,9 @@ fn start_driver() -> Option<(Child, String)> {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        if !self.session.is_empty() && !std::thread::panicking() {
-            self.command("DELETE", "", &Value::Null);
+        // Also after a failure: a browser that nobody ends goes on.
+        if !self.session.is_empty() {
+            let _ = self.agent.delete(format!("{}/session/{}", self.base, self.session)).call();
         }
         // Told to end, it ends its browser, too.
         if let Some(pid) = i32::try_from(self.driver.id()).ok().and_then(Pid::from_raw) {

@@ -67,9 +67,11 @@ impl Ready {
         let upstreams = Upstreams::new(made.collect::<Result<_, _>>()?);
         let server = Server::bind(configuration.server()).await?;
         let address = configuration.address(Some(server.address()));
-        lock.tell(&configuration, server.address())?;
         let shape = configuration.token_shape();
+        let told = configuration.clone();
         reload_on_hangup(server.tls(), configuration, mirroring, upstreams.clone())?;
+        // Whoever is told how this is reached may have it read things again.
+        lock.tell(&told, server.address())?;
         let stop = Box::pin(stop_signal()?);
         Ok(Self { address, data, repositories, shape, server, upstreams, stop, _lock: lock })
     }

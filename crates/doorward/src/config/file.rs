@@ -147,7 +147,12 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
         DeValue::Boolean(truth) => Some(truth.to_string()),
         DeValue::Array(parts) => {
             let parts: Option<Vec<String>> = parts.iter().map(Spanned::get_ref).map(scalar).collect();
-            Some(parts?.join(", "))
+            let parts = parts?;
+            // A part with commas in it is one all the same.
+            match parts.iter().any(|part| part.contains(',')) {
+                true => Some(parts.iter().map(|part| format!("{part};")).collect()),
+                false => Some(parts.join(", ")),
+            }
         }
         _ => None,
     }

@@ -26,12 +26,12 @@ use ipnet::IpNet;
 pub(crate) use self::settings::{SETTINGS, Setting};
 
 use self::upstream::is_clear;
-use self::value::{Kind, duration, is_on, list, pairs, size};
+use self::value::{Kind, duration, is_on, list, origin, pairs, size};
 use crate::arguments::Flags;
 use crate::failure::{Code, Failure};
 
 /// The effective configuration.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Configuration {
     settings: Vec<Effective>,
     upstreams: Vec<UpstreamSettings>,
@@ -40,7 +40,7 @@ pub(crate) struct Configuration {
 }
 
 /// One setting with its value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Effective {
     pub(crate) setting: &'static Setting,
     pub(crate) value: String,
@@ -169,7 +169,7 @@ impl Configuration {
                 private: self.ranges("webhooks.private"),
                 retry: self.duration("webhooks.retry"),
             },
-            public_url: Some(self.text("server.public_url")).filter(|url| !url.is_empty()).map(str::to_owned),
+            public_url: Some(self.text("server.public_url")).filter(|url| !url.is_empty()).map(origin),
             token_shape: self.token_shape(),
             sso: self.sso(),
             rules: RuleSet::Doorward,
@@ -192,6 +192,7 @@ impl Configuration {
                 client_id: self.text("sso.client_id").to_owned(),
                 scopes,
                 groups_claim: self.text("sso.groups_claim").to_owned(),
+                needs_groups: !self.text("sso.workspaces").is_empty(),
             },
             secret: self.text("sso.client_secret").parse().ok(),
             create_accounts: is_on(self.text("sso.create_accounts")),
@@ -205,7 +206,7 @@ impl Configuration {
     pub(crate) fn address(&self, bound: Option<std::net::SocketAddr>) -> String {
         let public = self.text("server.public_url");
         if !public.is_empty() {
-            return public.trim_end_matches('/').to_owned();
+            return origin(public);
         }
         let scheme = if self.text("server.tls_certificate").is_empty() { "http" } else { "https" };
         let listen = bound.map_or_else(|| self.text("server.listen").to_owned(), |bound| bound.to_string());

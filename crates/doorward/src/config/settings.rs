@@ -49,7 +49,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "server.public_url",
         Kind::Url,
         "",
-        "The address that people use, for the lines that `up` prints, if it is not the one listened on.",
+        "The address that people use, if it is not the one listened on. Links, single sign-on and passkeys are bound to it: those who made passkeys at one address have none at another.",
     ),
     setting(
         "server.plain_http",

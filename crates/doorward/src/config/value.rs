@@ -83,7 +83,9 @@ impl Kind {
             Self::Secret => "env:NAME, file:PATH or command:LINE".into(),
             Self::Provider => "a URL such as https://id.example.org/realms/acme".into(),
             Self::Text => "a text".into(),
-            Self::Pairs => "pairs such as developers=acme, with commas between them".into(),
+            Self::Pairs => {
+                "pairs such as developers=acme, with commas between them, or semicolons if a group has commas".into()
+            }
             Self::Names => "names with commas between them, or *".into(),
             Self::Address => "an address and port such as 127.0.0.1:7990 or [::1]:7990".into(),
             Self::Switch => "true or false".into(),
@@ -117,11 +119,13 @@ pub(super) fn size(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(1024_u64.pow(u32::try_from(power).ok()?))
 }
 
-/// Groups, and the workspaces that they are for. A group may have a `=` in its name.
+/// Groups, and the workspaces that they are for. Where groups have commas in their names, semicolons are between them, and only there
+/// may they have a `=`.
 pub(super) fn pairs(text: &str) -> Option<Vec<(String, WorkspaceSlug)>> {
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let separator = if text.contains(';') { ';' } else { ',' };
+    let parts = text.split(separator).map(str::trim).filter(|part| !part.is_empty());
     let pair = |part: &str| {
-        let (group, workspace) = part.rsplit_once('=')?;
+        let (group, workspace) = part.rsplit_once('=').filter(|(group, _)| separator == ';' || !group.contains('='))?;
         let workspace = workspace.trim().parse().ok()?;
         Some((group.trim().to_owned(), workspace)).filter(|(group, _)| !group.is_empty())
     };
@@ -133,9 +137,16 @@ pub(super) fn list(text: &str) -> Vec<String> {
     text.split([',', ' ']).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
+/// A URL as browsers write where they are: small letters, and no port that is the usual one (RFC 6454 §4).
+pub(super) fn origin(url: &str) -> String {
+    let url = url.trim_end_matches('/').to_ascii_lowercase();
+    let port = if url.starts_with("https://") { ":443" } else { ":80" };
+    url.strip_suffix(port).map_or_else(|| url.clone(), str::to_owned)
+}
+
 fn is_base_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.is_some_and(|host| !host.is_empty() && !host.contains(['/', '@', ' ']))
+    rest.is_some_and(|host| !host.is_empty() && host.is_ascii() && !host.contains(['/', '@', ' ']))
 }
 
 fn is_place(text: &str) -> bool {
@@ -158,6 +169,13 @@ mod tests {
     fn sizes_are_read_as_people_write_them() {
         assert_eq!([size("512"), size("64k"), size("4g")], [Some(512), Some(65_536), Some(4 << 30)]);
         assert_eq!([size(""), size("k"), size("1t"), size("99999999999g")], [None; 4]);
+        let url = |text| origin(text);
+        assert_eq!(url("https://Git.Example.org:443"), "https://git.example.org");
+        assert_eq!(url("http://localhost:8080"), "http://localhost:8080");
+        let group = |text: &str| pairs(text).map(|pairs| pairs.into_iter().map(|(group, _)| group).collect::<Vec<_>>());
+        assert_eq!(group("dev=acme, ops = acme"), Some(vec!["dev".into(), "ops".into()]));
+        assert_eq!(group("CN=dev,OU=x,DC=y=acme;"), Some(vec!["CN=dev,OU=x,DC=y".into()]));
+        assert_eq!(group("CN=dev,OU=x,DC=y=acme"), None, "that would be three others");
         assert!(Kind::Url.check("https://git.example.org:8443").is_ok() && Kind::Url.check("https://a@b").is_err());
     }
 }

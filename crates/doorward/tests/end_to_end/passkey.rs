@@ -37,6 +37,8 @@ fn add(browser: &Browser, server: &Server, name: &str) {
     browser.write("form[action$='/passkeys'] input[name=name]", name);
     browser.write("form[action$='/passkeys'] input[name=password]", PASSWORD);
     browser.click("form[action$='/passkeys'] button");
+    await_that("the next page", || browser.text("h1") == format!("A passkey called {name}"));
+    browser.click("form[data-passkey] button");
 }
 
 fn sign_out(browser: &Browser) {
@@ -88,6 +90,13 @@ fn a_passkey_that_makes_sure_who_it_is_lets_in_by_itself_and_any_other_after_the
     await_that("the second step", || browser.text("main").contains("Use your passkey"));
     browser.click("form[data-passkey] button");
     await_that("the way in", || browser.address() == at(&server, "/"));
+    // Without the password nothing is made.
+    go(&browser, &server, "/account/security");
+    change(&browser, "document.querySelectorAll('details').forEach((part) => { part.open = true; })");
+    browser.write("form[action$='/passkeys'] input[name=name]", "mine");
+    browser.write("form[action$='/passkeys'] input[name=password]", "a wrong password");
+    browser.click("form[action$='/passkeys'] button");
+    await_that("it is refused", || browser.text("main").contains("not your password"));
     // A second one of the same authenticator is refused by it; removing the last one turns the second step off.
     add(&browser, &server, "again");
     await_that("it is there already", || browser.text("main").contains("has a passkey for you already"));
@@ -196,7 +205,7 @@ fn at_an_address_without_a_name_there_are_no_passkeys_and_that_is_said() {
     let server = server();
     let mut ada = Visitor::signed_in(&server, "admin");
     assert!(
-        ada.go("/account/security").text().contains("Passkeys are for servers with a name and https"),
+        ada.go("/account/security").text().contains("Passkeys are for the address that people use"),
         "{}",
         ada.text()
     );
@@ -205,4 +214,13 @@ fn at_an_address_without_a_name_there_are_no_passkeys_and_that_is_said() {
     let form = ["Content-Type: application/x-www-form-urlencoded"];
     let answer = server.http().post("/account/signin/passkey", &form, b"id=AA");
     assert_eq!(answer.status, 403, "{}", answer.text());
+}
+
+#[test]
+fn without_scripts_there_is_no_button_for_what_takes_one() {
+    let server = server();
+    let browser = Browser::start(Look { scripts: false, ..DESK });
+    go(&browser, &server, "/account/signin");
+    assert_eq!(browser.text("form[data-passkey]"), "");
+    assert!(browser.text("main").contains("Sign in"));
 }

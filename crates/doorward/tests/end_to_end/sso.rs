@@ -185,14 +185,21 @@ fn who_signs_in_at_the_provider_has_an_account_and_belongs_to_where_its_groups_d
         world.sign_in(&mut other, "5", "");
         assert_eq!(world.account("ada.l-2")["email"], "other.ada@example.org");
         assert_eq!(other.go("/home/hello").status(), 404, "no group lets it in");
-        // The address may change: the person does not.
-        let moved = json!({ "email": "countess@example.org", "email_verified": true, "groups": [] });
-        world.provider.control(&json!({ "people": { "1": moved } }));
+        // The address may change: the person does not. Who is given the address gets no account with it.
+        let moved = json!({ "email": "countess@example.org", "email_verified": true });
+        let new = json!({ "email": "ada@example.org", "email_verified": true, "preferred_username": "ada-the-second" });
+        world.provider.control(&json!({ "people": { "1": moved, "7": new } }));
+        let mut second = Visitor::new(&world.server);
+        world.sign_in(&mut second, "7", "%2F");
+        refused(&second, "sso_no_account", "is somebody else's at your organisation");
         let mut again = Visitor::new(&world.server);
         world.sign_in(&mut again, "1", "%2F");
+        assert_eq!(world.account("ada.l")["email"], "countess@example.org");
+        world.sign_in(&mut second, "7", "%2F");
+        assert_eq!(world.account("ada-the-second")["email"], "ada@example.org");
         assert_eq!(again.go("/home/hello").status(), 404, "it is in no group any more");
         assert_eq!(ada.go("/home/hello").status(), 404, "nor are its other sessions");
-        assert_eq!(world.server.cli().json(&["account", "list"]).as_array().map(Vec::len), Some(3));
+        assert_eq!(world.server.cli().json(&["account", "list"]).as_array().map(Vec::len), Some(4));
         let records = world.server.cli().ok(&["audit"]);
         for said in ["who signed in at http://", "by its groups", "signed in to the web pages by http://"] {
             assert!(records.contains(said), "{said}: {records}");
@@ -340,6 +347,13 @@ fn a_sign_in_that_another_has_begun_lets_nobody_in() {
     let path = world.path(&back);
     let (first, twice) = (bob.clone().ask("GET", path, &[], b""), bob.ask("GET", path, &[], b""));
     assert_eq!((first.status, twice.status), (303, 400), "{}", twice.text());
+    assert!(twice.text().contains("invalid_grant"), "the provider's own words: {}", twice.text());
+    // In two windows the same flow is begun, and who comes back in the second is in.
+    let (one, two) = (begin(&mut bob, "%2Fhome"), begin(&mut bob, "%2F"));
+    let (one, two) = (world.provider.sign_in(&one), world.provider.sign_in(&two));
+    bob.go(world.path(&one));
+    bob.go(world.path(&two));
+    assert_eq!((bob.status(), bob.page.path.as_str()), (200, "/"), "{}", bob.text());
     assert!(begun.contains("code_challenge_method=S256") && begun.contains("nonce="), "{begun}");
 }
 
@@ -380,7 +394,14 @@ fn a_second_step_is_asked_for_whoever_has_said_who_it_is() {
     let mut ada = Visitor::new(&world.server);
     world.sign_in(&mut ada, "1", "%2Faccount%2Fsecurity");
     // Without a password, having signed in just now is what shows that it is the person.
-    assert!(ada.text().contains("ten minutes"), "{}", ada.text());
+    assert!(ada.text().contains("prove that it is you"), "{}", ada.text());
+    ada.send("/account/security/two-step", &[]);
+    assert!(ada.status() == 400 && ada.text().contains("of the last ten minutes"), "{}", ada.text());
+    let answer = ada.ask("GET", "/account/sso?again=1&next=%2Faccount%2Fsecurity", &[], b"");
+    assert!(answer.header("location").contains("prompt=login&max_age=0"), "{}", answer.header("location"));
+    let back = world.provider.sign_in(answer.header("location"));
+    ada.go(world.path(&back));
+    assert_eq!(ada.page.path, "/account/security");
     ada.send("/account/security/two-step", &[]);
     let key = crate::web::key(&ada);
     ada.send("/account/security/two-step/confirm", &[("code", &crate::web::code(&key, 0))]);

@@ -63,8 +63,8 @@ fn random<const N: usize>() -> [u8; N] {
 
 /// Bytes before the proof.
 const HEAD: usize = 24;
-/// How long an answer may take.
-const LIFE: Duration = Duration::from_secs(300);
+/// How long a page may be open before it is answered.
+const LIFE: Duration = Duration::from_secs(900);
 
 #[cfg(test)]
 mod tests {

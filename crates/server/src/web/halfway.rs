@@ -45,6 +45,12 @@ impl Halfway {
         Some((entry.who.clone(), entry.by.clone()))
     }
 
+    /// Ends all that came from a provider and are meant.
+    pub(crate) fn end_of(&self, is_meant: impl Fn(&Identity) -> bool) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|entry| !entry.by.as_ref().is_some_and(&is_meant));
+    }
+
     /// A visit is in, or has given up.
     pub(crate) fn end(&self, visit: &SecretString) {
         let key = key(visit);

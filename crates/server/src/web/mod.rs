@@ -82,7 +82,8 @@ pub(crate) fn routes(app: &App) -> Router<App> {
         .route("/account/security/two-step", post(security::two_step))
         .route("/account/security/two-step/confirm", post(security::confirm))
         .route("/account/security/two-step/off", post(security::off))
-        .route("/account/security/passkeys", post(passkey::add))
+        .route("/account/security/passkeys", post(passkey::begin))
+        .route("/account/security/passkeys/new", post(passkey::add))
         .route("/account/security/passkeys/{id}/remove", post(passkey::remove))
         .route("/account/security/sessions/{id}/end", post(security::end_session))
         // The server

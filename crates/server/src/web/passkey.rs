@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use doorward_pages::{PasskeyLine, RecoveryCodesPage};
+use doorward_pages::{NewPasskeyPage, PasskeyLine, RecoveryCodesPage};
 use doorward_rules::{AccountId, OwnFault};
 use doorward_store::{Account, Passkey, StoreError};
 use doorward_webauthn::{Ceremony, ClientData, NewPasskey, Party, PasskeyError, Proof, PublicKey};
@@ -19,16 +19,34 @@ use super::visit::{Visit, html};
 use crate::refusal::Refusal;
 use crate::rest::parts::Parts;
 
-/// `POST /account/security/passkeys`: keeps one that the browser has had made.
+/// `POST /account/security/passkeys`: begins with one. The browser is not told to have one made before it is known that it may be kept.
+pub(super) async fn begin(visit: Visit) -> Response<Body> {
+    of_own(&visit, async |granted, account| {
+        let begun = async {
+            prove(&visit, &granted, &account, "password").await?;
+            let name = visit.label("name", LONGEST_NAME)?;
+            let options = new_options(&visit, &account, &granted.store.passkeys(account.id).await?);
+            Ok((name, options.ok_or_else(impossible)?))
+        };
+        match begun.await {
+            Ok((name, options)) => {
+                html(&NewPasskeyPage { frame: visit.frame(&granted, "A new passkey", "security"), name, options })
+            }
+            Err(refusal) => told(&visit, &granted, &account, Err(refusal), "").await,
+        }
+    })
+    .await
+}
+
+/// `POST …/passkeys/new`: keeps one that the browser has had made. Who was given the challenge has shown that it is the person.
 pub(super) async fn add(visit: Visit) -> Response<Body> {
     of_own(&visit, async |granted, account| {
         let added = async {
-            prove(&visit, &granted, &account, "password").await?;
-            let name = visit.label("name", 60)?;
+            let name = visit.label("name", LONGEST_NAME)?;
             let NewPasskey { id, key, counter, backed_up } = made(&visit, &account)?;
             let now = visit.call.app.clock.now();
-            let new =
-                Passkey { id, name, key: key.to_bytes(), counter, backed_up, created_at: now, last_used_at: None };
+            let key = key.to_bytes();
+            let new = Passkey { id, name, key, counter, backed_up, created_at: now, last_used_at: None };
             match granted.store.add_passkey(&account, &new, this(&granted)?, now).await {
                 Err(StoreError::Exists { .. }) => {
                     Err(Refusal::bad_parameter("name", "this passkey is somebody's already", "use another one"))
@@ -54,13 +72,14 @@ pub(super) async fn remove(visit: Visit, Parts(id): Parts<String>) -> Response<B
         let removed = async {
             prove(&visit, &granted, &account, "password").await?;
             let id = URL_SAFE_NO_PAD.decode(&id).unwrap_or_default();
-            match granted.store.remove_passkey(&account, &id, visit.call.app.clock.now()).await {
+            match granted.store.remove_passkey(&account, &id, this(&granted)?, visit.call.app.clock.now()).await {
                 // It was removed in another window.
                 Ok(()) | Err(StoreError::Missing { .. }) => Ok(()),
                 Err(error) => Err(error.into()),
             }
         };
-        told(&visit, &granted, &account, removed.await, "The passkey was removed.").await
+        told(&visit, &granted, &account, removed.await, "The passkey was removed. You are signed out everywhere else.")
+            .await
     })
     .await
 }
@@ -132,7 +151,7 @@ pub(super) fn step_options(visit: &Visit, account: AccountId, passkeys: &[Passke
 }
 
 /// What the script needs to have one made.
-pub(super) fn new_options(visit: &Visit, account: &Account, passkeys: &[Passkey]) -> Option<String> {
+fn new_options(visit: &Visit, account: &Account, passkeys: &[Passkey]) -> Option<String> {
     let party = party(visit)?;
     let has: Vec<_> = passkeys.iter().map(|passkey| encoded(&passkey.id)).collect();
     let options = json!({
@@ -228,6 +247,11 @@ fn party(visit: &Visit) -> Option<Party> {
     Party::at(&visit.call.base())
 }
 
+/// Whether there can be passkeys here.
+pub(super) fn possible(visit: &Visit) -> bool {
+    party(visit).is_some()
+}
+
 /// Bytes that a form sends in base 64.
 fn bytes(visit: &Visit, name: &str) -> Result<Vec<u8>, Refusal> {
     let unreadable = |_| wrong(PasskeyError::Unreadable("it is no base 64"));
@@ -253,7 +277,7 @@ fn unknown() -> Refusal {
 }
 
 fn too_late() -> Refusal {
-    let sentence = "the page was open for more than five minutes, or the passkey was used already";
+    let sentence = "the page was open for more than fifteen minutes, or the passkey was used already";
     Refusal::new(StatusCode::UNAUTHORIZED, "passkey_late", sentence, "use the passkey once more")
 }
 
@@ -267,6 +291,8 @@ fn impossible() -> Refusal {
     )
 }
 
+/// Letters that a passkey may be called by.
+const LONGEST_NAME: usize = 60;
 const CREATE: &str = "create";
 const SIGN_IN: &str = "sign in";
 const STEP: &str = "second step";

@@ -140,8 +140,8 @@ pub(super) async fn of_own(visit: &Visit, work: impl AsyncFnOnce(Granted, Accoun
         .await
 }
 
-/// Makes sure that it is the person, and not somebody who found its browser open: by its password, or without one by having signed in
-/// just now.
+/// Makes sure that it is the person, and not somebody who found its browser open: by its password, or without one by having proven at its
+/// provider, just now, who it is.
 pub(super) async fn prove(
     visit: &Visit,
     granted: &Granted,
@@ -151,13 +151,13 @@ pub(super) async fn prove(
     let (app, at) = (&visit.call.app, now(visit));
     let stored = app.store.sign_in(account.name.as_str()).await?.and_then(|known| known.password);
     if stored.is_none() {
-        let since = granted.credential.as_ref().map(|session| session.created_at);
-        return match since.is_some_and(|since| since > at.before(JUST_NOW)) {
+        let proven = granted.store.proven_at_provider(this(granted)?).await?;
+        return match proven.is_some_and(|proven| proven > at.before(JUST_NOW)) {
             true => Ok(()),
             false => Err(Refusal::bad_parameter(
                 field,
-                "you signed in more than ten minutes ago",
-                "sign out and in again, and do it within ten minutes",
+                "this takes a proof that it is you, of the last ten minutes",
+                "prove at your organisation that it is you, and do it within ten minutes",
             )),
         };
     }
@@ -216,7 +216,7 @@ async fn show(visit: &Visit, granted: &Granted, account: Account, status: Status
         password: granted.store.sign_in(account.name.as_str()).await?.is_some_and(|known| known.password.is_some()),
         two_step: on.then_some(codes),
         app: step.is_some_and(|step| step.confirmed),
-        new_passkey: passkey::new_options(visit, &account, &passkeys),
+        passkeys_possible: passkey::possible(visit),
         passkeys: passkeys.iter().map(passkey::line).collect(),
         sessions: sessions.into_iter().map(line).collect(),
     };
@@ -253,5 +253,5 @@ fn now(visit: &Visit) -> doorward_rules::Timestamp {
     visit.call.app.clock.now()
 }
 
-/// How long after signing in somebody without a password is still known to be the person.
+/// How long after such a proof somebody without a password is still known to be the person.
 const JUST_NOW: std::time::Duration = std::time::Duration::from_secs(600);

@@ -29,6 +29,7 @@ pub(super) async fn open(
     let provider = by.map(|identity| ProviderSession {
         identity: ProviderIdentity { issuer: &identity.issuer, subject: &identity.subject },
         session: identity.session.as_deref(),
+        proven_at: identity.proven_at,
     });
     let before = store.find(&cookie::session(&call.headers, visit.is_secure()), Named::Nothing).await?;
     let (_, secret) = store.open_session(account, &agent, provider, now.after(LIFE), now).await?;

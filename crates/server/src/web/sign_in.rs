@@ -7,7 +7,7 @@ use axum::http::{Response, StatusCode};
 use doorward_openid::Identity;
 use doorward_pages::{Notice, SecondStepPage, SignInPage, WelcomePage};
 use doorward_rules::{Action, Reason};
-use doorward_store::{Account, Decision, Passkey, Record, SecondStep, SignIn, StoreError};
+use doorward_store::{Account, Decision, Passkey, ProviderIdentity, Record, SecondStep, SignIn, StoreError};
 use doorward_wire::AccountName;
 use secrecy::SecretString;
 
@@ -200,6 +200,13 @@ pub(super) async fn after_step(visit: &Visit, (here, known, by): Half, next: &st
     // What became of the account since it told its password: another password, and it begins again.
     let now = app.store.sign_in(known.account.name.as_str()).await?.filter(|now| now.password == known.password);
     let Some(now) = now else { return Ok(lead_to("/account/signin")) };
+    // Nor is it the account of who was sent by a provider, if an administrator has said so meanwhile.
+    if let Some(by) = &by {
+        let known = ProviderIdentity { issuer: &by.issuer, subject: &by.subject };
+        if app.store.account_of_identity(known).await?.is_none_or(|account| account.id != now.account.id) {
+            return Ok(lead_to("/account/signin"));
+        }
+    }
     if now.account.disabled {
         return Err(Refusal::of_reason(&Reason::OwnerDisabled, doorward_rules::Surface::Web));
     }

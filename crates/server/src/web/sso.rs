@@ -1,20 +1,26 @@
 //! `/account/sso`: signing in at the organisation's own provider, and who of it is which account here.
 
+use std::time::{Duration, Instant};
+
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, Response, StatusCode};
 use doorward_openid::{Answer, Flow, Identity, Provider, ProviderSettings, Trouble};
+use doorward_rules::{OwnFault, Surface};
 use doorward_store::{Account, Noun, ProviderIdentity, SignIn, StoreError};
 use doorward_upstream::{Source, Vault};
-use doorward_wire::{AccountName, Email, WorkspaceSlug};
-use secrecy::SecretString;
+use doorward_wire::{AccountName, Email, WorkspaceSlug, percent_encoded};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{Mutex, Semaphore};
 
 use super::cookie;
 use super::form::safe_next;
 use super::sign_in::{answer, go_on, record};
 use super::visit::{Visit, lead_to, with_cookie};
 use crate::app::App;
+use crate::context::Context;
 use crate::refusal::Refusal;
 use crate::rest::body::{is_form, read_bytes};
 use crate::rest::call::Reply;
@@ -44,16 +50,42 @@ pub struct SsoSettings {
 pub(crate) struct Sso {
     settings: SsoSettings,
     provider: Provider,
+    /// How many answers are looked at at once: each asks the provider, and anybody can send one.
+    places: Semaphore,
+    /// This server's secret there, as it was read a moment ago.
+    secret: Mutex<Option<(SecretString, Instant)>>,
 }
 
 impl Sso {
     pub(crate) fn new(settings: SsoSettings) -> Self {
-        Self { provider: Provider::new(settings.provider.clone()), settings }
+        let provider = Provider::new(settings.provider.clone());
+        Self { settings, provider, places: Semaphore::new(AT_ONCE), secret: Mutex::default() }
     }
 
     /// What people call the provider.
     pub(crate) fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// This server's secret at the provider. Who writes another one to where it comes from does not have to start the server anew.
+    async fn secret(&self) -> Result<Option<SecretString>, Trouble> {
+        let Some(source) = &self.settings.secret else { return Ok(None) };
+        let mut known = self.secret.lock().await;
+        if let Some((secret, _)) = known.as_ref().filter(|(_, at)| at.elapsed() < SECRET) {
+            return Ok(Some(secret.clone()));
+        }
+        match source.read(&Vault::default()).await {
+            Ok(kept) => {
+                let secret = SecretString::from(kept.secret.expose_secret().trim());
+                *known = Some((secret.clone(), Instant::now()));
+                Ok(Some(secret))
+            }
+            Err(why) => {
+                tracing::error!(%source, why, "the secret for the sign-in provider cannot be read");
+                let why = "this server cannot read its own secret for it, and its log says why";
+                Err(Trouble::Misconfigured(why.into()))
+            }
+        }
     }
 
     /// The workspaces of which groups make somebody a member; `None` if groups say nothing.
@@ -64,32 +96,64 @@ impl Sso {
     }
 }
 
-/// `GET /account/sso`: sends the browser to the provider.
+/// `GET /account/sso`: sends the browser to the provider; with `again`, to prove once more who it is.
 pub(super) async fn begin(visit: Visit) -> Response<Body> {
     let begun = async {
         let sso = set_up(&visit)?;
-        let next = safe_next(visit.call.query.last("next").unwrap_or_default());
+        let query = visit.call.query.last("next").unwrap_or_default();
+        let next = safe_next(query);
         let next = if next.len() > LONGEST_NEXT { "/" } else { next };
-        let secret = cookie::new_visit();
-        let flow = Flow::new(secret.clone());
-        let to = sso.provider.address(&flow, &callback(&visit), next).await.map_err(told)?;
-        Ok(with_cookie(lead_to(&to), cookie::set_flow(&secret, visit.is_secure())))
+        let anew = visit.call.query.last("again").is_some();
+        // The browser comes back to the address that people use, and is known again only if it begins there. A proxy may hide that it does.
+        if !visit.is_at_home() && visit.call.query.last("here").is_none() {
+            let again = if anew { "&again=1" } else { "" };
+            return Ok(lead_to(&format!(
+                "{}/account/sso?here=1&next={}{again}",
+                visit.call.base(),
+                percent_encoded(next)
+            )));
+        }
+        // In another window, the same flow.
+        let now = visit.call.app.clock.now();
+        let flow = kept(&visit).unwrap_or_else(|| Flow::begin(&cookie::new_visit(), now));
+        let to = sso.provider.address(&flow, &callback(&visit), next, anew).await.map_err(told)?;
+        Ok(with_cookie(lead_to(&to), cookie::set_flow(flow.keep(), visit.is_secure())))
     };
     answer(&visit, begun.await)
 }
 
 /// `GET /account/sso/callback`: takes the provider's answer.
 pub(super) async fn end(visit: Visit) -> Response<Body> {
-    let ended = let_in(&visit).await;
+    let query = &visit.call.query;
+    let flow = kept(&visit);
+    let begun = flow.as_ref().zip(query.last("state")).and_then(|(flow, state)| Some((flow, flow.next(state)?)));
+    let Some((flow, next)) = begun else {
+        // Who came back twice, or in a second window, is in already. What was begun elsewhere goes on.
+        if visit.frame_for_anybody("").await.viewer.is_some() {
+            return lead_to("/");
+        }
+        return answer(&visit, Err(told(Trouble::NotBegun)));
+    };
+    let ended = let_in(&visit, flow, safe_next(next)).await;
+    let is_over = ended.as_ref().err().is_none_or(|refusal| !refusal.status.is_server_error());
     if let Err(refusal) = &ended {
         visit.call.app.metrics.refused(refusal.code);
     }
-    // What was begun is over, whatever came of it.
-    with_cookie(answer(&visit, ended), cookie::end_flow(visit.is_secure()))
+    let response = answer(&visit, ended);
+    if is_over { with_cookie(response, cookie::end_flow(visit.is_secure())) } else { response }
 }
 
 /// `POST /account/sso/logout`: the provider itself ends sessions (OpenID Connect Back-Channel Logout 1.0 §2.5).
-pub(super) async fn logged_out(State(app): State<App>, request: Request) -> Response<Body> {
+pub(super) async fn logged_out(
+    State(app): State<App>,
+    Extension(context): Extension<Context>,
+    request: Request,
+) -> Response<Body> {
+    // Also if the provider does not wait for the answer.
+    app.clone().to_the_end(end_sessions(app, request), Surface::Web, context.id).await
+}
+
+async fn end_sessions(app: App, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let ended = async {
         let sso = app.sso.as_ref().ok_or_else(not_set_up)?;
@@ -101,6 +165,11 @@ pub(super) async fn logged_out(State(app): State<App>, request: Request) -> Resp
         let (token, now) = (form.last("logout_token").unwrap_or_default(), app.clock.now());
         let over = sso.provider.logged_out(token, now).await.map_err(told)?;
         let (person, session) = (over.subject.as_deref(), over.session.as_deref());
+        app.halfway.end_of(|identity| {
+            identity.issuer == over.issuer
+                && person.is_none_or(|person| identity.subject == person)
+                && session.is_none_or(|session| identity.session.as_deref().is_none_or(|own| own == session))
+        });
         Ok::<_, Refusal>(app.store.end_provider_sessions(&over.issuer, person, session, over.at, now).await?)
     };
     let (status, said) = match ended.await {
@@ -120,15 +189,10 @@ pub(super) async fn logged_out(State(app): State<App>, request: Request) -> Resp
     response
 }
 
-async fn let_in(visit: &Visit) -> Reply {
+async fn let_in(visit: &Visit, flow: &Flow, next: &str) -> Reply {
     let (sso, query) = (set_up(visit)?, &visit.call.query);
     let (app, now) = (&visit.call.app, visit.call.app.clock.now());
-    let flow = cookie::flow(&visit.call.headers, visit.is_secure()).map(Flow::new);
-    let state = query.last("state").unwrap_or_default();
-    let (flow, next) = flow
-        .as_ref()
-        .and_then(|flow| Some((flow, safe_next(flow.next(state)?))))
-        .ok_or_else(|| told(Trouble::NotBegun))?;
+    let _place = sso.places.try_acquire().map_err(|_| Refusal::unavailable(OwnFault::Busy))?;
     let text = |name: &str| query.last(name).map(str::to_owned);
     let back = Answer {
         code: query.last("code").map(SecretString::from),
@@ -136,20 +200,22 @@ async fn let_in(visit: &Visit) -> Reply {
         error: text("error"),
         description: text("error_description"),
     };
-    let secret = match &sso.settings.secret {
-        None => None,
-        Some(source) => Some(own_secret(source).await?),
+    let found = async {
+        let secret = async || sso.secret().await;
+        let identity = sso.provider.identity(flow, back, &callback(visit), secret, now).await.map_err(told)?;
+        let account = account_of(app, sso, &identity).await?;
+        Ok::<_, Refusal>((identity, account))
     };
-    let identity = sso.provider.identity(flow, back, &callback(visit), secret, now).await.map_err(told)?;
-    let account = match account_of(app, sso, &identity).await {
-        Err(refusal) => {
+    let (identity, account) = match found.await {
+        // Trouble of anybody's is no refusal.
+        Err(refusal) if !refusal.status.is_server_error() => {
             record(visit, None, &refusal).await?;
             return Err(refusal);
         }
-        account => account?,
+        found => found?,
     };
     if account.disabled {
-        let refusal = Refusal::of_reason(&doorward_rules::Reason::OwnerDisabled, doorward_rules::Surface::Web);
+        let refusal = Refusal::of_reason(&doorward_rules::Reason::OwnerDisabled, Surface::Web);
         record(visit, Some(&account.name), &refusal).await?;
         return Err(refusal);
     }
@@ -168,7 +234,14 @@ async fn let_in(visit: &Visit) -> Reply {
 async fn account_of(app: &App, sso: &Sso, identity: &Identity) -> Result<Account, Refusal> {
     let (store, now) = (&app.store, app.clock.now());
     let known = ProviderIdentity { issuer: &identity.issuer, subject: &identity.subject };
-    if let Some(account) = store.account_of_identity(known).await? {
+    if let Some(account) = store.seen_identity(known, now).await? {
+        // It is called as it is there by now, if nobody else is called so.
+        if let Ok(email) = address(sso, identity)
+            && email != account.email
+            && store.set_email(&account, &email, now).await?
+        {
+            return Ok(Account { email, ..account });
+        }
         return Ok(account);
     }
     let email = address(sso, identity)?;
@@ -184,6 +257,12 @@ async fn account_of(app: &App, sso: &Sso, identity: &Identity) -> Result<Account
         match store.link_identity(&there, known, now).await {
             // In another window, a moment ago.
             Ok(()) | Err(StoreError::Exists { .. }) => return Ok(there),
+            // An address that somebody else had before.
+            Err(StoreError::State(_)) => {
+                let sentence = format!("the account with your address {email} is somebody else's at your organisation");
+                let remedy = format!("an administrator looks whose `{}` is, and gives it another address", there.name);
+                return Err(no(sentence, remedy));
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -195,8 +274,8 @@ async fn account_of(app: &App, sso: &Sso, identity: &Identity) -> Result<Account
     }
     for name in names(identity, &email) {
         match store.create_managed_account(&name, &email, known, now).await {
-            Err(StoreError::Exists { noun: Noun::Account, .. }) => {
-                // The name is taken; or the person was faster in another window.
+            Err(StoreError::Exists { noun: Noun::Account | Noun::Email, .. }) => {
+                // The name is taken; or the person was faster in another window, and has the address now.
                 if let Some(account) = store.account_of_identity(known).await? {
                     return Ok(account);
                 }
@@ -232,28 +311,29 @@ fn address(sso: &Sso, identity: &Identity) -> Result<Email, Refusal> {
 
 /// What somebody may be called here: what it wants, or its address, in letters that a name has; with a number if others are called so.
 fn names(identity: &Identity, email: &Email) -> impl Iterator<Item = AccountName> {
-    let wanted = identity.name.as_deref().unwrap_or(email.as_str()).to_lowercase();
-    let wanted = wanted.split('@').next().unwrap_or_default();
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
-    let name: String = wanted.chars().map(|letter| if fits(letter) { letter } else { '-' }).take(40).collect();
-    let name = name.trim_matches(['.', '_', '-']).to_owned();
-    let name = if name.parse::<AccountName>().is_ok() { name } else { "person".to_owned() };
-    (1..=MOST_NAMESAKES).filter_map(move |number| match number {
+    let named = |wanted: &str| {
+        let wanted = wanted.split('@').next().unwrap_or_default().to_lowercase();
+        let name: String = wanted.chars().map(|letter| if fits(letter) { letter } else { '-' }).take(40).collect();
+        let name = name.trim_matches(['.', '_', '-']).to_owned();
+        Some(name).filter(|name| name.parse::<AccountName>().is_ok())
+    };
+    let name = identity.name.as_deref().and_then(named).or_else(|| named(email.as_str()));
+    let name = name.unwrap_or_else(|| "person".into());
+    (1..=NAMESAKES + 1).filter_map(move |number| match number {
         1 => name.parse().ok(),
+        // Of very many who are called the same, nobody is turned away.
+        number if number > NAMESAKES => {
+            let random = cookie::new_visit();
+            format!("{name}-{}", random.expose_secret().get(..10)?).parse().ok()
+        }
         _ => format!("{name}-{number}").parse().ok(),
     })
 }
 
-async fn own_secret(source: &Source) -> Result<SecretString, Refusal> {
-    use secrecy::ExposeSecret;
-    match source.read(&Vault::default()).await {
-        Ok(kept) => Ok(kept.secret.expose_secret().trim().into()),
-        Err(why) => {
-            tracing::error!(%source, why, "the secret for the sign-in provider cannot be read");
-            let why = "this server cannot read its own secret for it, and its log says why";
-            Err(told(Trouble::Misconfigured(why.into())))
-        }
-    }
+/// The flow that was begun in this browser.
+fn kept(visit: &Visit) -> Option<Flow> {
+    Flow::kept(cookie::flow(&visit.call.headers, visit.is_secure())?, visit.call.app.clock.now())
 }
 
 fn set_up(visit: &Visit) -> Result<&Sso, Refusal> {
@@ -287,14 +367,16 @@ fn told(trouble: Trouble) -> Refusal {
         Trouble::Refused(_) => {
             (StatusCode::FORBIDDEN, "sso_refused", "sign in there, and let it tell this server who you are")
         }
-        Trouble::NotBegun => (StatusCode::BAD_REQUEST, "sso_not_begun", "begin again at the sign-in page"),
+        Trouble::NotBegun | Trouble::Stale(_) => {
+            (StatusCode::BAD_REQUEST, "sso_not_begun", "begin again at the sign-in page")
+        }
         Trouble::Unbelievable(_) => (
             StatusCode::FORBIDDEN,
             "sso_unbelievable",
             "begin again at the sign-in page; tell an administrator if it stays so",
         ),
     };
-    if !matches!(trouble, Trouble::NotBegun | Trouble::Refused(_)) {
+    if trouble != Trouble::NotBegun {
         tracing::warn!(code, error = %trouble, "a single sign-on came to nothing");
     }
     let refusal = Refusal::new(status, code, trouble.to_string(), remedy);
@@ -305,7 +387,11 @@ fn told(trouble: Trouble) -> Refusal {
 const CALLBACK: &str = "/account/sso/callback";
 /// Bytes of where to go on: they travel in an address.
 const LONGEST_NEXT: usize = 2000;
-const MOST_NAMESAKES: u32 = 99;
+/// How many who want to be called the same are told apart by a number.
+const NAMESAKES: u32 = 9;
+const AT_ONCE: usize = 16;
+/// How long the secret is known without being read again.
+const SECRET: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -322,8 +408,9 @@ mod tests {
         assert_eq!(called(Some("Ada.Lovelace@example.org"), "a@b"), "ada.lovelace ada.lovelace-2");
         assert_eq!(called(None, "grace@example.org"), "grace grace-2");
         assert_eq!(called(Some("Żółć <script>"), "a@b"), "script script-2");
-        assert_eq!(called(Some("***"), "a@b"), "person person-2");
-        assert_eq!(called(Some("x-token-auth"), "a@b"), "person person-2");
+        assert_eq!(called(Some("***"), "a@b"), "a a-2");
+        assert_eq!(called(Some("陳"), "陳@example.org"), "person person-2");
+        assert_eq!(called(Some("x-token-auth"), "a@b"), "a a-2");
         assert!(called(Some(&"a".repeat(300)), "a@b").len() < 100);
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;
-use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
+use axum::http::header::{CONTENT_TYPE, HOST, LOCATION, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Response, StatusCode};
 use doorward_pages::{Frame, Notice, Template, Viewer};
@@ -57,6 +57,14 @@ impl Visit {
     /// Whether the browser is spoken to by TLS.
     pub(crate) fn is_secure(&self) -> bool {
         self.call.app.is_secure()
+    }
+
+    /// Whether the browser is at the address that people use: what is bound to that is of no use elsewhere.
+    pub(crate) fn is_at_home(&self) -> bool {
+        let host = self.call.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let authority = self.call.base().split_once("://").map(|(_, authority)| authority.to_owned());
+        // Of HTTP/2 the authority is not in a header, and TLS has made sure of it.
+        host.is_none_or(|host| authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host)))
     }
 
     /// A text of the form, without white space around it.

@@ -185,7 +185,7 @@ async fn who_signs_in_at_a_provider_is_one_account_and_its_sessions_end_when_the
     store.create_managed_account(&parsed("carl"), &parsed("bob@example.org"), elsewhere, NOW).await.expect_err("taken");
 
     let open = async |session, at| {
-        let provider = ProviderSession { identity, session: Some(session) };
+        let provider = ProviderSession { identity, session: Some(session), proven_at: Some(at) };
         store.open_session(&bob, "Firefox", Some(provider), NOW.after(seconds(9000)), at).await.expect("a session").0
     };
     let (one, two) = (open("one", NOW).await, open("two", NOW).await);
@@ -205,10 +205,48 @@ async fn who_signs_in_at_a_provider_is_one_account_and_its_sessions_end_when_the
     assert_eq!(end("https://id.example", Some("7"), None, NOW).await, 1);
     assert!(living().await.is_empty());
 
-    // Whose account is not managed any more is nobody at the provider.
+    // The address of somebody who has left is given to somebody else, who does not get the account with it.
+    let other = ProviderIdentity { issuer: "https://id.example", subject: "8" };
+    assert!(store.link_identity(&bob, other, NOW).await.is_err(), "it is somebody else's");
+    assert!(store.link_identity(ada, other, NOW).await.is_err(), "it is not managed");
+    assert!(store.set_email(&bob, &parsed("bob@elsewhere.example"), NOW).await.expect("an answer"));
+    assert!(!store.set_email(&bob, &parsed("ada@example.org"), NOW).await.expect("an answer"), "it is Ada's");
+    store.create_managed_account(&parsed("new"), &parsed("bob@example.org"), other, NOW).await.expect("an account");
+    // Whose account is not managed any more is nobody at the provider, and what came of that is over.
+    open("three", NOW).await;
+    store.set_memberships_by_group(&bob, &[parsed("acme")], NOW).await.expect("set");
+    let granted = NewGrant {
+        consumer: &stage.consumer,
+        account: &bob,
+        scopes: stage.consumer.scopes,
+        single_sign_on: true,
+        redirect_uri: None,
+        challenge: None,
+    };
+    let code = store.create_grant(granted.clone(), NOW).await.expect("a code");
+    let tokens = store.redeem_code(&stage.consumer, &code, |_, _| true, NOW).await.expect("an answer").expect("tokens");
+    assert!(stage.is_good(&tokens.access).await);
+    let later = NOW.after(seconds(31 * 86_400));
+    let refresh = tokens.refresh.as_ref().expect("a refresh token");
+    let late = store.refresh_grant(&stage.consumer, refresh, None, later).await.expect("an answer");
+    assert_eq!(late.err(), Some(Worthless::Ended), "it has not come to its provider for long");
+    let end = async |person, session| {
+        store.end_provider_sessions("https://id.example", person, session, NOW, NOW).await.expect("an answer")
+    };
+    end(Some("7"), Some("three")).await;
+    assert!(stage.is_good(&tokens.access).await, "one session is over, and the person is not out");
+    open("four", NOW).await;
+    end(Some("7"), None).await;
+    assert!(!stage.is_good(&tokens.access).await);
+    let code = store.create_grant(granted, NOW).await.expect("a code");
+    open("five", NOW).await;
+    assert_eq!(store.workspaces_of(bob.id).await.expect("workspaces").len(), 1);
     let change = AccountChange { managed: Some(false), ..AccountChange::default() };
     store.change_account(&bob.name, change, NOW).await.expect("changed");
     assert_eq!(store.account_of_identity(identity).await.expect("an answer"), None);
+    assert!(living().await.is_empty() && store.workspaces_of(bob.id).await.expect("workspaces").is_empty());
+    let code = store.redeem_code(&stage.consumer, &code, |_, _| true, NOW).await.expect("an answer");
+    assert!(code.is_err(), "what it let do has ended");
 }
 
 #[tokio::test]
@@ -250,6 +288,7 @@ async fn a_passkey_is_one_accounts_counts_upwards_and_the_last_second_step_takes
         created_at: NOW,
         last_used_at: None,
     };
+    let other = async || store.sessions(ada.id, NOW).await.expect("sessions").len() - 1;
     let codes = store.add_passkey(ada, &passkey(b"one"), session.id, NOW).await.expect("added").expect("codes");
     assert_eq!((codes.len(), store.recovery_codes_left(ada.id).await.expect("an answer")), (10, 10));
     assert!(store.account_by_id(ada.id).await.expect("an account").two_step);
@@ -263,10 +302,12 @@ async fn a_passkey_is_one_accounts_counts_upwards_and_the_last_second_step_takes
     for (counter, good) in [(0, true), (0, true), (5, true), (5, false), (4, false), (0, false), (6, true)] {
         assert_eq!(store.use_passkey(b"one", counter, true, NOW).await.expect("an answer"), good, "{counter}");
     }
-    assert!(store.remove_passkey(&bob, b"one", NOW).await.is_err(), "it is not Bob's");
-    store.remove_passkey(ada, b"one", NOW).await.expect("removed");
+    assert!(store.remove_passkey(&bob, b"one", session.id, NOW).await.is_err(), "it is not Bob's");
+    store.open_session(ada, "a thief's", None, NOW.after(seconds(60)), NOW).await.expect("a session");
+    store.remove_passkey(ada, b"one", session.id, NOW).await.expect("removed");
+    assert_eq!(other().await, 0, "what was opened by it has ended");
     assert!(store.account_by_id(ada.id).await.expect("an account").two_step);
-    store.remove_passkey(ada, b"two", NOW).await.expect("removed");
+    store.remove_passkey(ada, b"two", session.id, NOW).await.expect("removed");
     assert!(!store.account_by_id(ada.id).await.expect("an account").two_step);
     assert_eq!(store.recovery_codes_left(ada.id).await.expect("an answer"), 0);
 }
