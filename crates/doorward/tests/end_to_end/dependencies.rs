@@ -21,7 +21,7 @@ const LICENCES: &[&str] = &[
 ];
 
 /// How many packages a build may take, tests included. Raising it takes a reason in the change that does.
-const PACKAGES: usize = 332;
+const PACKAGES: usize = 338;
 
 #[test]
 fn every_dependency_has_a_licence_that_may_be_used_comes_from_the_registry_and_fits_the_budget() {
