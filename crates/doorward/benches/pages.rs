@@ -1,8 +1,9 @@
-//! What a page costs and how long it is, from the request to the last byte, on connections that are kept:
+//! What a page costs and how long it is on the wire, from the request to the last byte, for a browser that takes gzip, on connections
+//! that are kept:
 //! `cargo bench -p doorward --bench pages`.
 //!
 //! One browser asks, one page after the other; beside each the same server's least answer, `/healthz`, which is what HTTP itself
-//! takes. Pages of a repository run git.
+//! takes. History and refs are read by git, files are not.
 
 use std::time::{Duration, Instant};
 
@@ -24,12 +25,17 @@ fn main() {
         let bearer = format!("Authorization: Bearer {narrow}");
         server.http().get("/home/hello.git/info/refs?service=git-upload-pack", &[&bearer]);
     }
+    let (git, here) = (server.git(), server.directory());
+    git.ok(here, &["clone", "-q", &server.up().clone_url, "clone"]);
+    let line = |number: usize| format!("    let value_{number} = compute(value_{}, {});\n", number / 2, number * 7919 % 1000);
+    git.commit(&here.join("clone"), "long.rs", &(0..2000).map(line).collect::<String>());
+    git.ok(&here.join("clone"), &["push", "-q"]);
     let ada = Visitor::signed_in(&server, "admin");
     let cookie = format!("doorward_session={}", ada.cookie("doorward_session"));
     let agent = Agent::new_with_defaults();
     let ask = |path: &str| {
         let url = format!("http://{}{path}", server.host());
-        let answer = agent.get(&url).header("Cookie", &cookie).call().expect("an answer");
+        let answer = agent.get(&url).header("Cookie", &cookie).header("Accept-Encoding", "gzip").call().expect("an answer");
         answer.into_body().read_to_vec().expect("a body").len()
     };
     println!("| page | median | p99 | kB |\n|---|---|---|---|");
@@ -42,7 +48,8 @@ fn main() {
         ("50 refusals with their timeline", "/account/refusals"),
         ("policy", "/home/workspace/settings/policy"),
         ("status", "/site/status"),
-        ("a repository's files (git)", "/home/hello"),
+        ("a repository's files", "/home/hello"),
+        ("a file of 2,000 lines", "/home/hello/src/main/long.rs"),
         ("commits (git)", "/home/hello/commits"),
         ("branches (git)", "/home/hello/branches"),
     ] {

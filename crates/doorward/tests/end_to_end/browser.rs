@@ -73,6 +73,7 @@ fn pages(server: &Server) -> Vec<(&'static str, String, &'static str)> {
         page("new-access-token", "/home/workspace/settings/tokens/new", "Belongs to"),
         page("consumers", "/home/workspace/settings/consumers", "CI"),
         page("policy", "/home/workspace/settings/policy", "nothing is asked of credentials"),
+        page("upstreams", "/home/workspace/settings/upstreams", "repositories of this workspace are here"),
         page("workspace-refusals", "/home/workspace/settings/refusals", "scope"),
         page("server-refusals", "/site/refusals?everything=1", "Records"),
         page("status", "/site/status", "Answers made by git"),
@@ -99,7 +100,7 @@ fn sign_in(browser: &Browser, server: &Server) {
     browser.write("input[name=password]", PASSWORD);
     browser.write("input[name=again]", PASSWORD);
     browser.click("main button");
-    assert!(browser.text("main").contains("Repositories"), "{}", browser.text("main"));
+    await_that("the way in", || browser.text("main").contains("Repositories"));
 }
 
 /// Goes to each page; `look` at it there.
