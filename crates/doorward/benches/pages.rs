@@ -27,7 +27,8 @@ fn main() {
     }
     let (git, here) = (server.git(), server.directory());
     git.ok(here, &["clone", "-q", &server.up().clone_url, "clone"]);
-    let line = |number: usize| format!("    let value_{number} = compute(value_{}, {});\n", number / 2, number * 7919 % 1000);
+    let line =
+        |number: usize| format!("    let value_{number} = compute(value_{}, {});\n", number / 2, number * 7919 % 1000);
     git.commit(&here.join("clone"), "long.rs", &(0..2000).map(line).collect::<String>());
     git.ok(&here.join("clone"), &["push", "-q"]);
     let ada = Visitor::signed_in(&server, "admin");
@@ -35,7 +36,8 @@ fn main() {
     let agent = Agent::new_with_defaults();
     let ask = |path: &str| {
         let url = format!("http://{}{path}", server.host());
-        let answer = agent.get(&url).header("Cookie", &cookie).header("Accept-Encoding", "gzip").call().expect("an answer");
+        let answer =
+            agent.get(&url).header("Cookie", &cookie).header("Accept-Encoding", "gzip").call().expect("an answer");
         answer.into_body().read_to_vec().expect("a body").len()
     };
     println!("| page | median | p99 | kB |\n|---|---|---|---|");

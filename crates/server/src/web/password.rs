@@ -88,7 +88,11 @@ pub(super) fn chosen(password: &str, again: &str, names: &[&str]) -> Result<Secr
         return wrong("it has more than 128 characters", "take a shorter one");
     }
     // What is known of the account is tried first; the parts of an address are known as well.
-    let known: Vec<&str> = names.iter().flat_map(|name| name.split('@')).chain(["doorward", "bitbucket", "correcthorsebatterystaple"]).collect();
+    let known: Vec<&str> = names
+        .iter()
+        .flat_map(|name| name.split('@'))
+        .chain(["doorward", "bitbucket", "correcthorsebatterystaple"])
+        .collect();
     // It takes the square of their number, and so many are enough to tell.
     let beginning: String = password.chars().take(64).collect();
     let strength = zxcvbn(&beginning, &known);
