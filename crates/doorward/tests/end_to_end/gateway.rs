@@ -1039,6 +1039,36 @@ fn jobs_with_tokens_of_this_server_use_the_gateways_own_credential() {
 }
 
 #[test]
+fn a_job_that_follows_links_comes_back_to_the_gateway_and_takes_its_token_nowhere_else() {
+    let sandbox = Sandbox::start(PROGRAM, &[]);
+    let upstream = format!("http://{}", sandbox.host());
+    let configuration = format!(
+        "[[upstream]]\nname = \"bitbucket\"\nworkspaces = \"acme\"\ngit = \"{upstream}\"\nrest = \"{upstream}/2.0\"\n\
+         mode = \"brokered\"\ncredentials = \"env:OWN\"\n"
+    );
+    let own = sandbox.secret("api_token", "valid");
+    let gateway = Server::start_configured(PROGRAM, &configuration, &[("OWN", own)]);
+    let cli = gateway.cli();
+    cli.ok(&["workspace", "create", "acme", "--owner", "admin"]);
+    let (_, token) = cli.token("admin", &["read:repository:bitbucket", "write:repository:bitbucket"], &[]);
+    let get = |path: &str| gateway.http().get(path, &[&format!("Authorization: Bearer {token}")]);
+    // A file is what it is, whatever stands in it.
+    let file = format!("{{\"next\": \"{upstream}/2.0/x\"}}");
+    let form = format!("message=x&branch=main&links.json={}", file.replace('/', "%2F"));
+    let headers = [&*format!("Authorization: Bearer {token}"), "Content-Type: application/x-www-form-urlencoded"];
+    let made = gateway.http().post("/2.0/repositories/acme/site/src", &headers, form.as_bytes());
+    assert_eq!(made.status, 201, "{}", made.text());
+    assert_eq!(get("/2.0/repositories/acme/site/src/main/links.json").text(), file);
+    let page = get("/2.0/repositories/acme/site/commits?pagelen=1");
+    let value: serde_json::Value = serde_json::from_slice(&page.body).expect("JSON");
+    assert_eq!(page.status, 200, "{value}");
+    assert!(!page.text().contains(&format!("\"{upstream}/2.0")), "{value}");
+    let next = value["next"].as_str().unwrap_or_else(|| panic!("no next in {value}"));
+    let path = next.strip_prefix(&gateway.up().address).unwrap_or_else(|| panic!("{next} leads elsewhere"));
+    assert_eq!(get(path).status, 200, "{next}");
+}
+
+#[test]
 fn a_credential_that_is_kept_sealed_is_used_and_its_end_is_told_beforehand() {
     let world = World::new("");
     world.backend.admit(&basic("gateway", "sealed-secret"));

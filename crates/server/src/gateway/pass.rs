@@ -1,10 +1,11 @@
-//! REST and Git LFS: passed on with the credential in its right form, and answered as they are.
+//! REST and Git LFS: passed on with the credential in its right form, and answered as they are; but for addresses that lead to where a
+//! job's token is not for.
 
 use std::io;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use bytes::Bytes;
 use doorward_rules::{OwnFault, Reason, Surface};
@@ -32,8 +33,18 @@ impl Call {
             return Err(Refusal::of_reason(&Reason::NothingPresented, Surface::Rest));
         }
         let content = self.content(request).await?;
-        let headers = self.headers.clone();
-        self.passed(Passing { surface: Surface::Rest, repository: None, method, url, headers, content }).await
+        let mut headers = self.headers.clone();
+        // A job that goes on by the links of an answer takes its token along, which is for nobody but this server.
+        let ours = self.asked.as_ref().filter(|_| !is_file(rest)).map(|(_, asked)| crate::rest::base(&self.app, asked));
+        if ours.is_some() {
+            headers.remove(ACCEPT_ENCODING);
+        }
+        let response =
+            self.passed(Passing { surface: Surface::Rest, repository: None, method, url, headers, content }).await?;
+        match ours {
+            Some(ours) => led_on_here(response, base, &format!("{ours}/2.0")).await,
+            None => Ok(response),
+        }
     }
 
     /// A call of Git LFS. Addresses in the answer that lead to the upstream itself lead here.
@@ -167,6 +178,47 @@ impl Call {
     }
 }
 
+/// Whether what is asked for may be a file, which nobody changes on the way. Directories end with a slash, or are asked about.
+fn is_file(rest: &str) -> bool {
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let has_files = ["/src/", "/downloads/", "/diff/", "/patch/"].iter().any(|part| path.contains(part));
+    has_files && !path.ends_with('/') && !query.split('&').any(|pair| pair == "format=meta")
+}
+
+/// An answer in which links to below one address of REST lead to below another.
+async fn led_on_here(mut response: Response<Body>, theirs: &str, ours: &str) -> Result<Response<Body>, Refusal> {
+    if let Some(to) = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()?.strip_prefix(theirs)) {
+        let to = HeaderValue::from_str(&format!("{ours}{to}")).map_err(|error| broken(&error))?;
+        response.headers_mut().insert(LOCATION, to);
+    }
+    let headers = response.headers();
+    let is_json = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if !is_json || headers.contains_key(CONTENT_ENCODING) {
+        return Ok(response);
+    }
+    let (mut parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, LONGEST_ANSWER).await.map_err(|error| broken(&error))?;
+    parts.headers.remove(CONTENT_LENGTH);
+    Ok(Response::from_parts(parts, Body::from(led_to(&bytes, theirs, ours))))
+}
+
+/// Text of JSON in which every string that begins with one address begins with another, and nothing else is changed.
+fn led_to(json: &[u8], theirs: &str, ours: &str) -> Vec<u8> {
+    let mark = format!("\"{theirs}/");
+    let mut led = Vec::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.windows(mark.len()).position(|window| window == mark.as_bytes()) {
+        led.extend_from_slice(&rest[..at]);
+        // A quote that is part of a text is none that begins one.
+        let escaped = rest[..at].iter().rev().take_while(|byte| **byte == b'\\').count() % 2 == 1;
+        let begin = if escaped { mark.clone() } else { format!("\"{ours}/") };
+        led.extend_from_slice(begin.as_bytes());
+        rest = &rest[at + mark.len()..];
+    }
+    led.extend_from_slice(rest);
+    led
+}
+
 /// The answer to a batch in which addresses below one lead to another; `None` if it is none.
 fn led_here(bytes: &[u8], theirs: &str, ours: &str) -> Option<Bytes> {
     let mut batch: Value = serde_json::from_slice(bytes).ok()?;
@@ -201,10 +253,36 @@ fn broken(error: &dyn std::fmt::Display) -> Refusal {
 const LITTLE: u64 = 256 * 1024;
 /// Bytes of the answer to a batch of LFS.
 const LONGEST_BATCH: usize = 16 * 1024 * 1024;
+/// Bytes of an answer of REST whose links lead elsewhere: a page of a hundred has fewer.
+const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_of_rest_lead_here_and_what_only_looks_like_one_stays() {
+        let led = |json: &str| {
+            String::from_utf8(led_to(json.as_bytes(), "https://api.bitbucket.org/2.0", "http://gateway/2.0"))
+                .expect("text")
+        };
+        assert_eq!(
+            led(r#"{"next": "https://api.bitbucket.org/2.0/a?page=2"}"#),
+            r#"{"next": "http://gateway/2.0/a?page=2"}"#
+        );
+        for same in [
+            r#"{"a":"https://api.bitbucket.org/2.0"}"#,
+            r#"{"a":"https://api.bitbucket.org/2.0evil/x"}"#,
+            r#"{"a":"see https://api.bitbucket.org/2.0/x"}"#,
+            r#"{"a":"\"https://api.bitbucket.org/2.0/x\""}"#,
+            "",
+        ] {
+            assert_eq!(led(same), same);
+        }
+        assert!(is_file("/repositories/a/b/src/main/package.json") && is_file("/repositories/a/b/src/main/x?a=b"));
+        assert!(!is_file("/repositories/a/b/src/main/") && !is_file("/repositories/a/b/src/main/x?format=meta"));
+        assert!(!is_file("/repositories/a/b/refs?pagelen=1"));
+    }
 
     #[test]
     fn addresses_at_the_upstream_lead_here_and_others_stay() {
