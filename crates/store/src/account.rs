@@ -7,7 +7,7 @@ use crate::database::new_id;
 use crate::identity::forget_identities;
 use crate::row::Row;
 use crate::second_step::forget_second_steps;
-use crate::{Noun, Store, StoreError};
+use crate::{Change, Noun, Store, StoreError};
 
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,34 +54,10 @@ impl Store {
         email: &Email,
         now: Timestamp,
     ) -> Result<Account, StoreError> {
-        let id = AccountId(new_id(now));
         let mut change = self.change(now).await?;
-        let taken: i64 = sqlx::query_scalar("SELECT count(*) FROM account WHERE email = $1")
-            .bind(email.as_str())
-            .fetch_one(change.connection())
-            .await?;
-        if taken > 0 {
-            return Err(StoreError::Exists { noun: Noun::Email, name: email.to_string() });
-        }
-        sqlx::query("INSERT INTO account (id, name, email, disabled, created_at) VALUES ($1, $2, $3, FALSE, $4)")
-            .bind(id.to_string())
-            .bind(name.as_str())
-            .bind(email.as_str())
-            .bind(now.0)
-            .execute(change.connection())
-            .await
-            .map_err(|error| StoreError::inserting(Noun::Account, name, error))?;
+        let made = insert(&mut change, name, email, false).await?;
         change.commit("account.created", &subject(name), format!("account `{name}` was created")).await?;
-        Ok(Account {
-            id,
-            name: name.clone(),
-            email: email.clone(),
-            disabled: false,
-            administrator: false,
-            managed: false,
-            two_step: false,
-            created_at: now,
-        })
+        Ok(made)
     }
 
     /// Says of an account whether it is disabled, administers the server, is managed, and has two-step verification. Its
@@ -178,6 +154,36 @@ impl AccountChange {
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
+}
+
+/// Makes an account that nothing else is said of yet.
+pub(crate) async fn insert(
+    change: &mut Change,
+    name: &AccountName,
+    email: &Email,
+    managed: bool,
+) -> Result<Account, StoreError> {
+    let now = change.at();
+    let taken: i64 = sqlx::query_scalar("SELECT count(*) FROM account WHERE email = $1")
+        .bind(email.as_str())
+        .fetch_one(change.connection())
+        .await?;
+    if taken > 0 {
+        return Err(StoreError::Exists { noun: Noun::Email, name: email.to_string() });
+    }
+    let row = sqlx::query(
+        "INSERT INTO account (id, name, email, disabled, managed, created_at) VALUES ($1, $2, $3, FALSE, $4, $5) \
+         RETURNING *",
+    )
+    .bind(new_id(now).to_string())
+    .bind(name.as_str())
+    .bind(email.as_str())
+    .bind(managed)
+    .bind(now.0)
+    .fetch_one(change.connection())
+    .await
+    .map_err(|error| StoreError::inserting(Noun::Account, name, error))?;
+    account(&Row(row))
 }
 
 /// An account as the audit names it: never as a workspace is named.

@@ -4,8 +4,7 @@
 use doorward_rules::{AccountId, Timestamp};
 use doorward_wire::{AccountName, Email, WorkspaceSlug};
 
-use crate::account::{account, subject};
-use crate::database::new_id;
+use crate::account::{account, insert, subject};
 use crate::grant::end as end_grant;
 use crate::row::Row;
 use crate::workspace::take_out;
@@ -109,31 +108,13 @@ impl Store {
         identity: ProviderIdentity<'_>,
         now: Timestamp,
     ) -> Result<Account, StoreError> {
-        let id = AccountId(new_id(now));
         let mut change = self.change(now).await?;
-        let taken: i64 = sqlx::query_scalar("SELECT count(*) FROM account WHERE email = $1")
-            .bind(email.as_str())
-            .fetch_one(change.connection())
-            .await?;
-        if taken > 0 {
-            return Err(StoreError::Exists { noun: Noun::Email, name: email.to_string() });
-        }
-        let row = sqlx::query(
-            "INSERT INTO account (id, name, email, disabled, managed, created_at) VALUES ($1, $2, $3, FALSE, TRUE, $4) \
-             RETURNING *",
-        )
-        .bind(id.to_string())
-        .bind(name.as_str())
-        .bind(email.as_str())
-        .bind(now.0)
-        .fetch_one(change.connection())
-        .await
-        .map_err(|error| StoreError::inserting(Noun::Account, name, error))?;
-        link(&mut change, id, identity).await?;
+        let made = insert(&mut change, name, email, true).await?;
+        link(&mut change, made.id, identity).await?;
         let sentence =
             format!("account `{name}` was created for `{}`, who signed in at {}", identity.subject, identity.issuer);
         change.commit("account.created", &subject(name), sentence).await?;
-        account(&Row(row))
+        Ok(made)
     }
 
     /// Notes that an account has another e-mail address by now; whether nobody else has it.

@@ -46,6 +46,16 @@ fn sign_out(browser: &Browser) {
     await_that("the way out", || browser.text("main").contains("User name or e-mail address"));
 }
 
+/// Signs in by the password, and the passkey as the second step.
+fn by_password_and_passkey(browser: &Browser, server: &Server) {
+    browser.write("input[name=name]", "admin");
+    browser.write("input[name=password]", PASSWORD);
+    browser.click("form[action='/account/signin'] button");
+    await_that("the second step", || browser.text("main").contains("Use your passkey"));
+    browser.click("form[data-passkey] button");
+    await_that("the way in", || browser.address() == at(server, "/"));
+}
+
 /// Sends a form of the page again, with one of its fields changed by a script.
 fn change(browser: &Browser, script: &str) {
     browser.run(&format!("{script}; arguments[arguments.length - 1](true)"));
@@ -84,12 +94,7 @@ fn a_passkey_that_makes_sure_who_it_is_lets_in_by_itself_and_any_other_after_the
     assert!(browser.text("main").contains("last used"), "{}", browser.text("main"));
     // After the password, too.
     sign_out(&browser);
-    browser.write("input[name=name]", "admin");
-    browser.write("input[name=password]", PASSWORD);
-    browser.click("form[action='/account/signin'] button");
-    await_that("the second step", || browser.text("main").contains("Use your passkey"));
-    browser.click("form[data-passkey] button");
-    await_that("the way in", || browser.address() == at(&server, "/"));
+    by_password_and_passkey(&browser, &server);
     // Without the password nothing is made.
     go(&browser, &server, "/account/security");
     change(&browser, "document.querySelectorAll('details').forEach((part) => { part.open = true; })");
@@ -145,12 +150,7 @@ fn a_passkey_that_makes_sure_of_nobody_is_a_second_step_and_no_more() {
     );
     browser.click("form[data-passkey] button");
     await_that("it is refused", || browser.text("main").contains("did not make sure that it is you"));
-    browser.write("input[name=name]", "admin");
-    browser.write("input[name=password]", PASSWORD);
-    browser.click("form[action='/account/signin'] button");
-    await_that("the second step", || browser.text("main").contains("Use your passkey"));
-    browser.click("form[data-passkey] button");
-    await_that("the way in", || browser.address() == at(&server, "/"));
+    by_password_and_passkey(&browser, &server);
 }
 
 #[test]
