@@ -8,6 +8,8 @@ import Provider from 'oidc-provider'
 let provider
 let settings = {}
 let who = null
+// Of whom its userinfo endpoint tells, in the place of whoever asks.
+let toldAs = null
 let people = {}
 let keys = [newKey()]
 const server = http.createServer(answer)
@@ -46,7 +48,7 @@ function start() {
     // It asks no address of its own network by itself, and the server under test is at one.
     fetch: (url, { dispatcher, ...options }) => fetch(url, options),
     pkce: { required: () => true },
-    findAccount: (ctx, id) => ({ accountId: people[id]?.sub ?? id, claims: () => ({ sub: id, ...people[id] }) })
+    findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ ...people[id], sub: id }) })
   })
 }
 
@@ -56,12 +58,21 @@ async function answer(request, response) {
     for await (const piece of request) body += piece
     const wanted = JSON.parse(body)
     if ('who' in wanted) who = wanted.who
+    if ('told_as' in wanted) toldAs = wanted.told_as
     Object.assign(people, wanted.people)
     if (wanted.rotate) {
       keys = [newKey()]
       start()
     }
     return response.end('{}')
+  }
+  if (toldAs !== null && request.url.startsWith('/me')) {
+    const end = response.end.bind(response)
+    response.end = (body) => {
+      const other = JSON.stringify({ ...JSON.parse(body), sub: toldAs })
+      response.setHeader('content-length', Buffer.byteLength(other))
+      return end(other)
+    }
   }
   if (!request.url.startsWith('/interaction/') || settings.pages) return provider.callback()(request, response)
   const details = await provider.interactionDetails(request, response)

@@ -342,6 +342,11 @@ fn a_sign_in_that_another_has_begun_lets_nobody_in() {
         bob.go(&change(world.path(&back)));
         refused(&bob, "sso_unbelievable", "provider");
     }
+    // What is told of somebody else.
+    world.provider.control(&json!({ "told_as": "1" }));
+    world.sign_in(&mut bob, "5", "");
+    refused(&bob, "sso_unbelievable", "of somebody else");
+    world.provider.control(&json!({ "told_as": null }));
     // A code is good once.
     let back = world.provider.sign_in(&begin(&mut bob, ""));
     let path = world.path(&back);
