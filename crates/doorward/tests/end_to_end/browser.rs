@@ -66,7 +66,7 @@ fn pages(server: &Server) -> Vec<(&'static str, String, &'static str)> {
         page("credential", &format!("/account/credentials/{token}"), "What it was used for"),
         page("refusals", "/account/refusals", "Why was this refused?"),
         page("why", &format!("/account/refusals/{request}"), "It was refused"),
-        page("security", "/account/security", "Where you are signed in"),
+        page("security", "/account/security", "Add a passkey"),
         page("workspace", "/home", "hello"),
         page("members", "/home/workspace/settings/members", "ada"),
         page("access-tokens", "/home/workspace/settings/tokens", "deploy"),
@@ -94,9 +94,18 @@ fn pages(server: &Server) -> Vec<(&'static str, String, &'static str)> {
     ]
 }
 
+/// The server by a name, so that there are passkeys on its pages.
+fn address(server: &Server) -> String {
+    server.up().address.replace("127.0.0.1", "localhost")
+}
+
 fn sign_in(browser: &Browser, server: &Server) {
+    sign_in_at(browser, server, &address(server));
+}
+
+fn sign_in_at(browser: &Browser, server: &Server, base: &str) {
     let link = server.cli().json(&["account", "link", "admin"]);
-    browser.go(&format!("{}{}", server.up().address, link["path"].as_str().expect("a path")));
+    browser.go(&format!("{base}{}", link["path"].as_str().expect("a path")));
     browser.write("input[name=password]", PASSWORD);
     browser.write("input[name=again]", PASSWORD);
     browser.click("main button");
@@ -106,7 +115,7 @@ fn sign_in(browser: &Browser, server: &Server) {
 /// Goes to each page; `look` at it there.
 fn walk(browser: &Browser, server: &Server, look: impl Fn(&str)) {
     for (name, path, said) in pages(server) {
-        browser.go(&format!("{}{path}", server.up().address));
+        browser.go(&format!("{}{path}", address(server)));
         await_that(&format!("{said} on {path}"), || browser.text("body").contains(said));
         look(name);
     }
@@ -154,7 +163,7 @@ fn a_browser_walks_each_page_in_the_light_and_nothing_is_in_anybodys_way() {
     let server = furnished();
     let axe = axe(&server);
     let browser = Browser::start(DESK);
-    browser.go(&format!("{}/account/signin", server.up().address));
+    browser.go(&format!("{}/account/signin", address(&server)));
     assert_eq!(barriers(&browser, &axe), Vec::<String>::new(), "the sign-in page");
     keep(&browser, "sign-in");
     sign_in(&browser, &server);
@@ -188,7 +197,7 @@ fn a_browser_without_scripts_does_everything() {
     let browser = Browser::start(Look { scripts: false, ..DESK });
     sign_in(&browser, &server);
     walk(&browser, &server, |_| {});
-    browser.go(&format!("{}/account/credentials/new", server.up().address));
+    browser.go(&format!("{}/account/credentials/new", address(&server)));
     browser.write("input[name=name]", "laptop");
     browser.click("input[name=task][value=push]");
     browser.click("main button");
@@ -196,7 +205,7 @@ fn a_browser_without_scripts_does_everything() {
     let url = server.url("x-bitbucket-api-token-auth", &secret, "home/hello");
     server.git().ok(server.directory(), &["ls-remote", &url]);
     assert!(!browser.source().contains(">Copy<"), "no script has run");
-    browser.go(&format!("{}/account/credentials/{}", server.up().address, secret.split('_').nth(1).expect("an id")));
+    browser.go(&format!("{}/account/credentials/{}", address(&server), secret.split('_').nth(1).expect("an id")));
     browser.click("details:last-of-type summary");
     browser.click("form[action$='/revoke'] button");
     assert!(browser.text("main").contains("Your credentials"), "{}", browser.text("main"));
@@ -242,14 +251,14 @@ fn with_scripts_secrets_are_copied_and_records_come_by_themselves() {
     let server = server();
     let browser = Browser::start(DESK);
     sign_in(&browser, &server);
-    browser.go(&format!("{}/account/credentials/new", server.up().address));
+    browser.go(&format!("{}/account/credentials/new", address(&server)));
     browser.write("input[name=name]", "laptop");
     browser.click("input[name=task][value=fetch]");
     browser.click("main button");
     browser.click("#secret + button");
     let copied = browser.text("#secret + button");
     assert!(["Copied", "Selected"].contains(&copied.as_str()), "{copied}");
-    browser.go(&format!("{}/site/refusals", server.up().address));
+    browser.go(&format!("{}/site/refusals", address(&server)));
     assert!(browser.text("[data-tail]").contains("Nothing was found"));
     browser.click("label.choice input[type=checkbox]:not([name])");
     let bearer = "Authorization: Bearer dwa_nonsense";
@@ -264,7 +273,7 @@ fn git_credential_oauth_signs_in_by_the_browser_and_git_clones() {
     let made =
         server.cli().json(&[&["consumer", "create", "home", "--name", "git-credential-oauth"][..], &made].concat());
     let browser = Browser::start(DESK);
-    sign_in(&browser, &server);
+    sign_in_at(&browser, &server, &server.up().address);
     let (here, base) = (server.directory(), &server.up().address);
     // What opens a browser on a desktop writes down where it is to go.
     let (bin, wanted) = (here.join("bin"), here.join("wanted"));
