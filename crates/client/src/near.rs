@@ -26,8 +26,8 @@ impl Resolver for Near {
     }
 }
 
-/// Reads a page of the server that listens at an address. Its certificate is checked against the name in the URL: it has to be the one in
-/// the file that the server has, or one that this machine trusts.
+/// Reads a page of the server that listens at an address. Its certificate is checked against the name in the URL: its issuer, or it
+/// itself if it has signed itself, has to be in the file that the server has, or trusted by this machine.
 ///
 /// # Errors
 /// What is wrong: it is not reached, not trusted, or answers with another status than 200.

@@ -99,6 +99,11 @@ impl ServerLock {
     pub(crate) fn tell(&mut self, configuration: &Configuration, listen: SocketAddr) -> Result<(), Failure> {
         let (address, certificate) =
             (configuration.address(Some(listen)), configuration.text("server.tls_certificate"));
+        // Whoever reads this may stand elsewhere.
+        let certificate = match certificate {
+            "" => String::new(),
+            relative => std::path::absolute(relative).unwrap_or_else(|_| relative.into()).display().to_string(),
+        };
         let written = self.0.rewind().and_then(|()| {
             self.0.set_len(0)?;
             writeln!(self.0, "{}\n{listen}\n{address}\n{certificate}", std::process::id())

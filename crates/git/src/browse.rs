@@ -9,6 +9,7 @@ use bytes::Bytes;
 use doorward_packs::{Id, Kind, PackError, Reader, TreeEntries, TreeEntry};
 use doorward_wire::ObjectId;
 
+use crate::answers::Stop;
 use crate::contents::RefKind;
 use crate::refs::Snapshot;
 use crate::{Contents, Entry, EntryKind};
@@ -42,10 +43,16 @@ impl Contents {
         self.here(move |reader, _| {
             let Some(tree) = tree_at(reader, &commit, &path)? else { return Ok(Some(Vec::new())) };
             let tree = reader.object(&tree)?.1;
-            TreeEntries::of(&tree)
-                .map(|entry| Entry::of(reader, &path, &entry?))
-                .collect::<Result<Vec<_>, _>>()
-                .map(Some)
+            let (mut entries, mut bytes) = (Vec::new(), 0);
+            for entry in TreeEntries::of(&tree) {
+                let entry = Entry::of(reader, &path, &entry?)?;
+                bytes += entry.path.len() + EACH;
+                if bytes > MOST {
+                    return Err(PackError::TooMuch("a directory is larger than is held in memory"));
+                }
+                entries.push(entry);
+            }
+            Ok(Some(entries))
         })
         .await
     }
@@ -58,7 +65,7 @@ impl Contents {
             let prefix = if directory.is_empty() { String::new() } else { format!("{directory}/") };
             let Some(tree) = tree_at(reader, &commit, &prefix)? else { return Ok(Some(None)) };
             let tree = reader.object(&tree)?.1;
-            let found = find(&tree, name.as_bytes())?;
+            let found = find(reader, &tree, name.as_bytes())?;
             Ok(Some(found.map(|found| Entry::of(reader, &prefix, &found)).transpose()?))
         })
         .await
@@ -85,7 +92,11 @@ impl Contents {
         let repository = self.repository();
         let refs: Arc<Snapshot> = repository.all.snapshot(repository.id).await.ok()??;
         let objects = repository.all.stored.of(repository.id, &repository.directory, &refs)?;
-        let read = tokio::task::spawn_blocking(move || work(&mut objects.reader()?, &refs)).await;
+        // Whoever goes takes its place for git along, and nobody waits for what is read any more.
+        let stop = Stop::default();
+        let stopped = Arc::clone(&stop.0);
+        let read = tokio::task::spawn_blocking(move || work(&mut objects.reader()?.stop_by(stopped), &refs)).await;
+        drop(stop);
         match read {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => {
@@ -110,7 +121,7 @@ fn tree_at(reader: &mut Reader<'_>, commit: &Id, path: &str) -> Result<Option<Id
     let mut tree = commit.tree;
     for name in path.split('/').filter(|name| !name.is_empty()) {
         let bytes = reader.object(&tree)?.1;
-        match find(&bytes, name.as_bytes())? {
+        match find(reader, &bytes, name.as_bytes())? {
             Some(TreeEntry { kind: Some(Kind::Tree), id, .. }) => tree = id,
             _ => return Ok(None),
         }
@@ -118,7 +129,8 @@ fn tree_at(reader: &mut Reader<'_>, commit: &Id, path: &str) -> Result<Option<Id
     Ok(Some(tree))
 }
 
-fn find<'a>(tree: &'a [u8], name: &[u8]) -> Result<Option<TreeEntry<'a>>, PackError> {
+fn find<'a>(reader: &mut Reader<'_>, tree: &'a [u8], name: &[u8]) -> Result<Option<TreeEntry<'a>>, PackError> {
+    reader.spend(tree.len())?;
     for entry in TreeEntries::of(tree) {
         let entry = entry?;
         if entry.name == name {
@@ -137,6 +149,7 @@ impl Entry {
             _ if entry.mode & 0o100 != 0 => EntryKind::Executable,
             _ => EntryKind::File,
         };
+        reader.spend(EACH)?;
         let is_file = !matches!(kind, EntryKind::Directory | EntryKind::Submodule);
         let size = if is_file { Some(reader.size(&entry.id)?) } else { None };
         let id = object_id(&entry.id).ok_or(PackError::Damaged("an entry has no name"))?;
@@ -148,5 +161,9 @@ fn object_id(id: &Id) -> Option<ObjectId> {
     ObjectId::parse(id.to_string().as_bytes())
 }
 
+/// Bytes that an entry takes beside its path.
+const EACH: usize = 120;
+/// Bytes of a list that is held in memory: as much as of what git writes.
+const MOST: usize = 32 * 1024 * 1024;
 /// Bytes of a file that is held in memory until it was sent.
 const LARGEST: u64 = 1024 * 1024;

@@ -3,8 +3,10 @@
 //! Nothing here asks who may have what: whoever opens a mirror for a caller has seen the other server say yes to that caller. What a
 //! caller is told of refs comes from a [`Listing`] of that very moment; a mirror has the objects.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use doorward_rules::{CredentialId, RepositoryId};
 use doorward_wire::ListRequest;
@@ -19,7 +21,10 @@ use crate::{GitError, ObjectFormat, Output, Repositories, Repository, Service, d
 
 /// All mirrors of a data directory. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Mirrors(Repositories);
+pub struct Mirrors(Repositories, Arc<Updating>);
+
+/// Held by whoever fetches into a mirror, by its id.
+type Updating = Mutex<HashMap<RepositoryId, Arc<tokio::sync::Mutex<()>>>>;
 
 impl Repositories {
     /// The mirrors in `data/mirrors`, which share the places for processes and the room for answers with these.
@@ -27,11 +32,18 @@ impl Repositories {
     /// # Errors
     /// [`GitError::File`] if the directory cannot be made.
     pub fn mirrors(&self, data: &Path) -> Result<Mirrors, GitError> {
-        Ok(Mirrors(self.beside(&data.join("mirrors"))?))
+        Ok(Mirrors(self.beside(&data.join("mirrors"))?, Arc::default()))
     }
 }
 
 impl Mirrors {
+    /// Held by whoever fetches into a mirror, for whatever upstream that is.
+    pub fn updating(&self, repository: RepositoryId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut updating = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        updating.retain(|id, lock| *id == repository || Arc::strong_count(lock) > 1);
+        Arc::clone(updating.entry(repository).or_default())
+    }
+
     /// The answer to `info/refs` for a fetch, to whoever may see these refs.
     ///
     /// # Errors

@@ -34,6 +34,12 @@ impl Flow {
         &self.0
     }
 
+    /// Whether it was begun within a time.
+    pub fn is_younger(&self, now: Timestamp, than: Duration) -> bool {
+        let at = self.0.expose_secret().rsplit_once('.').and_then(|(_, at)| at.parse().ok());
+        at.is_some_and(|at| Timestamp(at) > now.before(than))
+    }
+
     /// How long one may take.
     pub const LIFE: Duration = Duration::from_secs(900);
 

@@ -58,7 +58,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Counts what is done: whoever sends little may ask for much.
-    pub(crate) fn spend(&mut self, bytes: usize) -> Result<(), PackError> {
+    ///
+    /// # Errors
+    /// [`PackError`] if that is too much, or nobody waits for it any more.
+    pub fn spend(&mut self, bytes: usize) -> Result<(), PackError> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(PackError::Stopped);
         }

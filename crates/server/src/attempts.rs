@@ -81,6 +81,17 @@ impl Default for SignIns {
 }
 
 impl SignIns {
+    /// How long to wait if too much was in vain from this address alone.
+    pub(crate) fn wait_from(&self, at: Timestamp, address: IpAddr) -> Option<Duration> {
+        let is_much = self.by_address.number(at, &network(address)) >= FROM_ADDRESS;
+        is_much.then(|| Duration::from_millis((MINUTE - at.0.rem_euclid(MINUTE)).unsigned_abs()))
+    }
+
+    /// Counts something in vain from an address that is nobody's guess.
+    pub(crate) fn failed_from(&self, at: Timestamp, address: IpAddr) {
+        self.by_address.count(at, network(address));
+    }
+
     /// How long to wait before a guess is looked at, if too many were made in vain from this address or at the same thing. Unlike a
     /// token, a password can be guessed: so a right one waits, too. A browser that has signed in to the account before is counted
     /// apart, and by no address, so that no stranger's guesses keep it out.

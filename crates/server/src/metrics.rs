@@ -152,6 +152,8 @@ impl Metrics {
 
     /// Everything in the text format of OpenMetrics.
     pub(crate) fn render(&self, repositories: &Repositories, upstreams: &[Upstream]) -> String {
+        // Nobody else reads while what is told is being put together.
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         self.upstreams.forget();
         upstreams.iter().for_each(|upstream| self.upstreams.set(upstream));
         let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
@@ -169,7 +171,6 @@ impl Metrics {
             self.answers.get_or_create(&AnsweredHow { how }).inner().store(count, Ordering::Relaxed);
         }
         let mut text = String::new();
-        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         // Writing to a string does not fail.
         let _ = encode(&mut text, &registry);
         text

@@ -73,13 +73,20 @@ impl Store {
     pub async fn add_member(&self, slug: &WorkspaceSlug, name: &AccountName, now: Timestamp) -> Result<(), StoreError> {
         let (workspace, account) = (self.workspace(slug).await?, self.account(name).await?);
         let mut change = self.change(now).await?;
-        sqlx::query("INSERT INTO member (workspace_id, account_id, created_at) VALUES ($1, $2, $3)")
-            .bind(workspace.id.to_string())
-            .bind(account.id.to_string())
-            .bind(now.0)
-            .execute(change.connection())
-            .await
-            .map_err(|error| StoreError::inserting(Noun::Member, name, error))?;
+        // Who is one by a group is one by hand from now on.
+        let done = sqlx::query(
+            "INSERT INTO member (workspace_id, account_id, created_at) VALUES ($1, $2, $3) \
+             ON CONFLICT (workspace_id, account_id) DO UPDATE SET by_group = FALSE WHERE by_group",
+        )
+        .bind(workspace.id.to_string())
+        .bind(account.id.to_string())
+        .bind(now.0)
+        .execute(change.connection())
+        .await?;
+        if done.rows_affected() == 0 {
+            let error = StoreError::Exists { noun: Noun::Member, name: name.to_string() };
+            return change.give_up_with(error).await;
+        }
         change.commit("member.added", slug.as_str(), format!("`{name}` became a member of `{slug}`")).await
     }
 

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::Print;
@@ -49,7 +50,8 @@ impl Memory {
         let text: String = entries.iter().map(line).collect();
         let directory = self.0.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory)?;
-        let new = self.0.with_extension("new");
+        // Two may write at once while one takes the place of the other.
+        let new = self.0.with_extension(format!("new-{}", WRITTEN.fetch_add(1, Ordering::Relaxed)));
         private(&new)?.write_all(text.as_bytes())?;
         fs::rename(new, &self.0)
     }
@@ -87,6 +89,8 @@ fn private(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)
 }
 
+/// How often something was written.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
 const LENGTH: usize = 32;
 
 #[cfg(test)]

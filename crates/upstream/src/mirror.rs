@@ -77,7 +77,7 @@ impl Upstream {
         // What was begun goes on when its caller goes: others wait for it, or will want it.
         let (upstream, name, caller, refs) = (self.clone(), name.clone(), caller.cloned(), refs.clone());
         let brought = tokio::spawn(async move {
-            let updating = upstream.updating(id);
+            let updating = upstream.mirrors().updating(id);
             let Ok(_alone) = timeout_at(deadline.into(), updating.lock()).await else {
                 let why = format!("others still bring what is new from {}", upstream.settings().name);
                 return Err(Unanswered::new(why, SOON).into());

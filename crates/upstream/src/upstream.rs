@@ -45,7 +45,6 @@ struct Inner {
     schedule: Schedule,
     lookout: Lookout<Subject, Seen>,
     notices: Mutex<HashMap<Subject, Said>>,
-    updating: Mutex<HashMap<RepositoryId, Arc<tokio::sync::Mutex<()>>>>,
     dialects: Mutex<HashMap<RepositoryId, Dialect>>,
     private: Mutex<HashMap<RepositoryId, Instant>>,
     counters: Counters,
@@ -147,7 +146,6 @@ impl Upstream {
             schedule: Schedule::default(),
             lookout: Lookout::default(),
             notices: Mutex::default(),
-            updating: Mutex::default(),
             dialects: Mutex::default(),
             private: Mutex::default(),
             counters: Counters::default(),
@@ -279,13 +277,6 @@ impl Upstream {
         let mut private = lock(&self.0.private);
         private.retain(|_, since| since.elapsed() < PRIVATE);
         private.insert(repository, Instant::now());
-    }
-
-    /// Held by whoever fetches into a mirror.
-    pub(crate) fn updating(&self, repository: RepositoryId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut updating = lock(&self.0.updating);
-        updating.retain(|id, lock| *id == repository || Arc::strong_count(lock) > 1);
-        Arc::clone(updating.entry(repository).or_default())
     }
 
     /// Tells those who wait why, in the place of an earlier notice.

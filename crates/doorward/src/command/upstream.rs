@@ -348,7 +348,11 @@ fn status(configuration: &Configuration, json: bool) -> Result<(), Failure> {
         return Err(Failure::new(Code::State, sentence)
             .hint("start it with `doorward serve`, or name its data directory with --data"));
     };
-    let url = format!("{}/metrics", running.address);
+    // Behind a proxy that does TLS, the server itself does not.
+    let url = match &running.certificate {
+        Some(_) => format!("{}/metrics", running.address),
+        None => format!("http://{}/metrics", running.listen),
+    };
     let text = read_near(&url, running.listen, running.certificate.as_deref()).map_err(|error| {
         Failure::new(Code::State, format!("the server at {} does not tell: {error}", running.listen))
             .hint("allow this machine's address in server.metrics_from, or read /metrics yourself")

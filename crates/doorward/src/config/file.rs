@@ -5,10 +5,10 @@ use std::path::Path;
 
 use doorward_upstream::{UpstreamSettings, Workspaces};
 use doorward_wire::nearest;
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::settings::{SETTINGS, Setting};
+use super::value::Kind;
 use super::{did_you_mean, upstream};
 use crate::failure::{Code, Failure};
 
@@ -71,7 +71,9 @@ pub(super) fn parse(path: &Path, text: &str, found: bool) -> Result<(Vec<Entry>,
             let sentence = "this file is in the data directory and cannot say where that is".to_owned();
             return Err(fault(line, sentence).hint("remove the line, or name the file with --config"));
         }
-        let value = scalar(value).ok_or_else(|| {
+        // Groups may have commas in their names.
+        let separator = if matches!(setting.kind, Kind::Pairs) { "; " } else { ", " };
+        let value = scalar(value, separator).ok_or_else(|| {
             fault(line, format!("the value of {key} is of the wrong type"))
                 .hint(format!("it takes {}", setting.kind.phrase()))
         })?;
@@ -91,7 +93,7 @@ fn read_upstreams(value: &DeValue<'_>) -> Result<Vec<UpstreamSettings>, (Option<
         let (mut given, mut places) = (HashMap::new(), HashMap::new());
         for (key, value) in table {
             let name = key.get_ref().to_string();
-            let Some(value) = scalar(value.get_ref()) else {
+            let Some(value) = scalar(value.get_ref(), ", ") else {
                 let sentence = format!("the value of `{name}` is of the wrong type");
                 return Err((Some(key.span().start), sentence, "docs/settings.md says what it takes".into()));
             };
@@ -139,20 +141,15 @@ fn flatten<'t, 'i>(table: &'t DeTable<'i>, prefix: &str) -> Vec<(String, usize, 
     values
 }
 
-/// A value as the text that a flag or variable would have; a list has commas between its parts.
-fn scalar(value: &DeValue<'_>) -> Option<String> {
+/// A value as the text that a flag or variable would have; a list with something between its parts.
+fn scalar(value: &DeValue<'_>, separator: &str) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => Some(number.as_str().replace('_', "")),
         DeValue::Boolean(truth) => Some(truth.to_string()),
         DeValue::Array(parts) => {
-            let parts: Option<Vec<String>> = parts.iter().map(Spanned::get_ref).map(scalar).collect();
-            let parts = parts?;
-            // A part with commas in it is one all the same.
-            match parts.iter().any(|part| part.contains(',')) {
-                true => Some(parts.iter().map(|part| format!("{part};")).collect()),
-                false => Some(parts.join(", ")),
-            }
+            let parts: Option<Vec<String>> = parts.iter().map(|part| scalar(part.get_ref(), separator)).collect();
+            Some(parts?.join(separator))
         }
         _ => None,
     }

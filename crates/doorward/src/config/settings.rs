@@ -138,7 +138,7 @@ pub(crate) const SETTINGS: &[Setting] = &[
         "sso.client_secret",
         Kind::Secret,
         "",
-        "Where this server's secret there comes from. Read each time it is needed.",
+        "Where this server's secret there comes from. Read again when it is older than ten seconds.",
     ),
     setting("sso.scopes", Kind::Text, "openid email profile", "What the provider is asked to tell."),
     setting(

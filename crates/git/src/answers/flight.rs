@@ -180,7 +180,7 @@ impl Drop for Flight {
 
 /// Tells a thread to stop when it is dropped.
 #[derive(Default)]
-struct Stop(Arc<AtomicBool>);
+pub(crate) struct Stop(pub(crate) Arc<AtomicBool>);
 
 impl Drop for Stop {
     fn drop(&mut self) {

@@ -28,6 +28,7 @@ use tokio::sync::mpsc;
 use crate::GitError;
 use crate::line::Waiting;
 pub use asked::Asked;
+pub(crate) use flight::Stop;
 pub(crate) use reader_output::ReaderOutput;
 use room::Room;
 use spool::{Reader, Spool, Stage};

@@ -35,14 +35,14 @@ impl Call {
         let content = self.content(request).await?;
         let mut headers = self.headers.clone();
         // A job that goes on by the links of an answer takes its token along, which is for nobody but this server.
-        let ours = self.asked.as_ref().filter(|_| !is_file(rest)).map(|(_, asked)| crate::rest::base(&self.app, asked));
+        let ours = self.asked.as_ref().map(|(_, asked)| crate::rest::base(&self.app, asked));
         if ours.is_some() {
             headers.remove(ACCEPT_ENCODING);
         }
         let response =
             self.passed(Passing { surface: Surface::Rest, repository: None, method, url, headers, content }).await?;
         match ours {
-            Some(ours) => led_on_here(response, base, &format!("{ours}/2.0")).await,
+            Some(ours) => led_on_here(response, base, &format!("{ours}/2.0"), is_file(rest)).await,
             None => Ok(response),
         }
     }
@@ -181,19 +181,27 @@ impl Call {
 /// Whether what is asked for may be a file, which nobody changes on the way. Directories end with a slash, or are asked about.
 fn is_file(rest: &str) -> bool {
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let has_files = ["/src/", "/downloads/", "/diff/", "/patch/"].iter().any(|part| path.contains(part));
+    // `/repositories/WORKSPACE/REPOSITORY/` comes before it.
+    let has_files = path.split('/').nth(4).is_some_and(|what| ["src", "downloads", "diff", "patch"].contains(&what));
     has_files && !path.ends_with('/') && !query.split('&').any(|pair| pair == "format=meta")
 }
 
 /// An answer in which links to below one address of REST lead to below another.
-async fn led_on_here(mut response: Response<Body>, theirs: &str, ours: &str) -> Result<Response<Body>, Refusal> {
+async fn led_on_here(
+    mut response: Response<Body>,
+    theirs: &str,
+    ours: &str,
+    is_file: bool,
+) -> Result<Response<Body>, Refusal> {
     if let Some(to) = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()?.strip_prefix(theirs)) {
         let to = HeaderValue::from_str(&format!("{ours}{to}")).map_err(|error| broken(&error))?;
         response.headers_mut().insert(LOCATION, to);
     }
     let headers = response.headers();
     let is_json = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
-    if !is_json || headers.contains_key(CONTENT_ENCODING) {
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let is_long = length.is_some_and(|length| length > LONGEST_ANSWER);
+    if is_file || !is_json || is_long || headers.contains_key(CONTENT_ENCODING) {
         return Ok(response);
     }
     let (mut parts, body) = response.into_parts();
@@ -254,7 +262,7 @@ const LITTLE: u64 = 256 * 1024;
 /// Bytes of the answer to a batch of LFS.
 const LONGEST_BATCH: usize = 16 * 1024 * 1024;
 /// Bytes of an answer of REST whose links lead elsewhere: a page of a hundred has fewer.
-const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+const LONGEST_ANSWER: usize = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -281,7 +289,11 @@ mod tests {
         }
         assert!(is_file("/repositories/a/b/src/main/package.json") && is_file("/repositories/a/b/src/main/x?a=b"));
         assert!(!is_file("/repositories/a/b/src/main/") && !is_file("/repositories/a/b/src/main/x?format=meta"));
-        assert!(!is_file("/repositories/a/b/refs?pagelen=1"));
+        for list in
+            ["/repositories/a/b/refs?pagelen=1", "/repositories/a/src/refs", "/repositories/src/b/refs/branches/src/x"]
+        {
+            assert!(!is_file(list), "{list}");
+        }
     }
 
     #[test]

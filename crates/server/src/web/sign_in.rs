@@ -313,7 +313,7 @@ fn wrong() -> Refusal {
     Refusal::new(StatusCode::UNAUTHORIZED, "sign_in_wrong", sentence, remedy)
 }
 
-fn too_many(wait: std::time::Duration) -> Refusal {
+pub(super) fn too_many(wait: std::time::Duration) -> Refusal {
     let seconds = wait.as_secs() + 1;
     let remedy = format!("wait {seconds} s, then try again");
     let refusal = Refusal::new(

@@ -14,10 +14,11 @@ use doorward_upstream::{Source, Vault};
 use doorward_wire::{AccountName, Email, WorkspaceSlug, percent_encoded};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Mutex, Semaphore};
+use tokio::time::timeout;
 
 use super::cookie;
 use super::form::safe_next;
-use super::sign_in::{answer, go_on, record};
+use super::sign_in::{answer, go_on, record, too_many};
 use super::visit::{Visit, lead_to, with_cookie};
 use crate::app::App;
 use crate::context::Context;
@@ -115,7 +116,8 @@ pub(super) async fn begin(visit: Visit) -> Response<Body> {
         }
         // In another window, the same flow.
         let now = visit.call.app.clock.now();
-        let flow = kept(&visit).unwrap_or_else(|| Flow::begin(&cookie::new_visit(), now));
+        let flow = kept(&visit).filter(|flow| flow.is_younger(now, SAME));
+        let flow = flow.unwrap_or_else(|| Flow::begin(&cookie::new_visit(), now));
         let to = sso.provider.address(&flow, &callback(&visit), next, anew).await.map_err(told)?;
         Ok(with_cookie(lead_to(&to), cookie::set_flow(flow.keep(), visit.is_secure())))
     };
@@ -160,7 +162,15 @@ async fn end_sessions(app: App, request: Request) -> Response<Body> {
         if !is_form(&parts.headers) {
             return Err(crate::rest::body::not_a_form());
         }
-        let bytes = read_bytes(&parts.headers, body, &app).await?;
+        let late = |_| {
+            Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "request_broken_off",
+                "the token did not come in time",
+                "send it again",
+            )
+        };
+        let bytes = timeout(PATIENCE, read_bytes(&parts.headers, body, &app)).await.map_err(late)??;
         let form = Query::read(Some(&String::from_utf8_lossy(&bytes)));
         let (token, now) = (form.last("logout_token").unwrap_or_default(), app.clock.now());
         let over = sso.provider.logged_out(token, now).await.map_err(told)?;
@@ -168,7 +178,10 @@ async fn end_sessions(app: App, request: Request) -> Response<Body> {
         app.halfway.end_of(|identity| {
             identity.issuer == over.issuer
                 && person.is_none_or(|person| identity.subject == person)
-                && session.is_none_or(|session| identity.session.as_deref().is_none_or(|own| own == session))
+                && session.is_none_or(|session| match &identity.session {
+                    Some(own) => own == session,
+                    None => person.is_some(),
+                })
         });
         Ok::<_, Refusal>(app.store.end_provider_sessions(&over.issuer, person, session, over.at, now).await?)
     };
@@ -192,7 +205,13 @@ async fn end_sessions(app: App, request: Request) -> Response<Body> {
 async fn let_in(visit: &Visit, flow: &Flow, next: &str) -> Reply {
     let (sso, query) = (set_up(visit)?, &visit.call.query);
     let (app, now) = (&visit.call.app, visit.call.app.clock.now());
-    let _place = sso.places.try_acquire().map_err(|_| Refusal::unavailable(OwnFault::Busy))?;
+    // Whoever sends answers that are none waits, and by and by is not listened to.
+    let address = visit.call.context.address;
+    if let Some(wait) = app.sign_ins.wait_from(now, address) {
+        return Err(too_many(wait));
+    }
+    let place = timeout(PATIENCE, sso.places.acquire()).await;
+    let _place = place.ok().and_then(Result::ok).ok_or_else(|| Refusal::unavailable(OwnFault::Busy))?;
     let text = |name: &str| query.last(name).map(str::to_owned);
     let back = Answer {
         code: query.last("code").map(SecretString::from),
@@ -209,6 +228,9 @@ async fn let_in(visit: &Visit, flow: &Flow, next: &str) -> Reply {
     let (identity, account) = match found.await {
         // Trouble of anybody's is no refusal.
         Err(refusal) if !refusal.status.is_server_error() => {
+            if refusal.code != "sso_no_account" {
+                app.sign_ins.failed_from(now, address);
+            }
             record(visit, None, &refusal).await?;
             return Err(refusal);
         }
@@ -390,6 +412,10 @@ const LONGEST_NEXT: usize = 2000;
 /// How many who want to be called the same are told apart by a number.
 const NAMESAKES: u32 = 9;
 const AT_ONCE: usize = 16;
+/// How long one waits for one's turn, and for what is sent.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How old a flow may be that another window goes on with.
+const SAME: Duration = Duration::from_secs(300);
 /// How long the secret is known without being read again.
 const SECRET: Duration = Duration::from_secs(10);
 

@@ -270,6 +270,11 @@ async fn groups_make_members_and_unmake_those_whom_they_made() {
     }
     store.set_memberships_by_group(&bob, &[], NOW).await.expect("set");
     assert_eq!(member_of().await, ["by-hand", "own"], "who was added by hand stays");
+    store.set_memberships_by_group(&bob, &wanted, NOW).await.expect("set");
+    store.add_member(&parsed("by-group"), &bob.name, NOW).await.expect("by hand from now on");
+    assert!(store.add_member(&parsed("by-group"), &bob.name, NOW).await.is_err());
+    store.set_memberships_by_group(&bob, &[], NOW).await.expect("set");
+    assert_eq!(member_of().await, ["by-group", "by-hand", "own"]);
 }
 
 #[tokio::test]
