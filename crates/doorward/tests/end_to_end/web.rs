@@ -30,7 +30,7 @@ fn a_person_chooses_a_password_by_a_link_and_signs_in_by_name_or_address_and_out
     for (password, again, said) in [
         ("short", "short", "fewer than 12 characters"),
         ("a sentence that nobody knows", "a sentence", "not the same"),
-        ("administrator1", "administrator1", "guessed first"),
+        ("administrator1", "administrator1", "would guess it in"),
     ] {
         ada.go(&link).send("/account/welcome", &[("password", password), ("again", again)]);
         assert_eq!(ada.status(), 422);
