@@ -290,6 +290,9 @@ fn an_application_of_a_workspace_acts_for_it_and_for_nobody() {
 #[test]
 fn an_application_that_cannot_keep_a_secret_has_to_prove_that_it_asked() {
     let stage = Stage::new(&["--callback", "http://127.0.0.1/", "--scope", "repository", "--public"]);
+    let useless = ["consumer", "create", "home", "--name", "CI", "--scope", "repository", "--public"];
+    let useless = stage.server.cli().run(&useless);
+    assert!(!useless.ok && useless.stderr.contains("without a callback"), "{}", useless.stderr);
     let mut ada = Visitor::signed_in(&stage.server, "admin");
     let redirect = "&redirect_uri=http://127.0.0.1:43817/";
     let (_, parameters) = sent(&ada.ask("GET", &stage.authorize(redirect), &[], b""));
