@@ -2,17 +2,15 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use crate::rest::{certificates_in, system_certificates};
+use crate::rest::{certificates_in, system_certificates, trusting};
 
 /// Every name is the address that a server listens on.
 #[derive(Debug)]
@@ -35,12 +33,8 @@ pub fn read_near(url: &str, listen: SocketAddr, certificate: Option<&Path>) -> R
     let pem = certificate.map(std::fs::read).transpose().map_err(ureq::Error::Io)?.unwrap_or_default();
     let mut roots = system_certificates();
     roots.extend(certificates_in(&pem));
-    let tls = TlsConfig::builder()
-        .provider(TlsProvider::Rustls)
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .root_certs(RootCerts::new_with_certs(&roots))
-        .build();
-    let config = Agent::config_builder().timeout_global(Some(PATIENCE)).max_redirects(0).proxy(None).tls_config(tls);
+    let config = Agent::config_builder().timeout_global(Some(PATIENCE)).max_redirects(0).proxy(None);
+    let config = config.tls_config(trusting(&roots));
     let agent = Agent::with_parts(config.build(), DefaultConnector::default(), Near(reached(listen)));
     agent.get(url).call()?.into_body().into_with_config().limit(LONGEST).read_to_string()
 }

@@ -99,16 +99,11 @@ impl Api {
             }
             Presented::Bearer(secret) => format!("Bearer {}", secret.expose_secret()),
         };
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .root_certs(roots(&base, environment))
-            .build();
         let agent = Agent::config_builder()
             .timeout_global(Some(patience))
             .max_redirects(0)
             .http_status_as_error(false)
-            .tls_config(tls)
+            .tls_config(trusting(&roots(&base, environment)))
             .user_agent(concat!("doorward/", env!("CARGO_PKG_VERSION")))
             .build()
             .into();
@@ -223,7 +218,7 @@ impl RestAnswer {
 }
 
 /// The certificates that git trusts: those of the system, and the file that git is told of.
-fn roots(url: &str, environment: Environment<'_>) -> RootCerts {
+fn roots(url: &str, environment: Environment<'_>) -> Vec<Certificate<'static>> {
     let mut roots = system_certificates();
     let configured = || {
         let mut git = Command::new("git");
@@ -234,7 +229,16 @@ fn roots(url: &str, environment: Environment<'_>) -> RootCerts {
     let file = environment("GIT_SSL_CAINFO").or_else(configured);
     let pem = file.and_then(|path| std::fs::read(Path::new(&path)).ok()).unwrap_or_default();
     roots.extend(certificates_in(&pem));
-    RootCerts::new_with_certs(&roots)
+    roots
+}
+
+/// TLS that trusts these certificates, and no others.
+pub(crate) fn trusting(roots: &[Certificate<'static>]) -> TlsConfig {
+    TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .root_certs(RootCerts::new_with_certs(roots))
+        .build()
 }
 
 /// The certificates that this machine trusts.

@@ -84,7 +84,7 @@ impl SignIns {
     /// How long to wait if too much was in vain from this address alone.
     pub(crate) fn wait_from(&self, at: Timestamp, address: IpAddr) -> Option<Duration> {
         let is_much = self.by_address.number(at, &network(address)) >= FROM_ADDRESS;
-        is_much.then(|| Duration::from_millis((MINUTE - at.0.rem_euclid(MINUTE)).unsigned_abs()))
+        is_much.then(|| left(at, MINUTE))
     }
 
     /// Counts something in vain from an address that is nobody's guess.
@@ -96,17 +96,17 @@ impl SignIns {
     /// token, a password can be guessed: so a right one waits, too. A browser that has signed in to the account before is counted
     /// apart, and by no address, so that no stranger's guesses keep it out.
     pub(crate) fn wait(&self, at: Timestamp, address: Option<IpAddr>, guessed: Guessed) -> Option<Duration> {
-        let minute = address.is_some_and(|address| self.by_address.number(at, &network(address)) >= FROM_ADDRESS)
-            || self.in_a_minute.number(at, &guessed) >= IN_A_MINUTE;
-        let hour = self.in_an_hour.number(at, &guessed) >= IN_AN_HOUR;
-        let left = |span: i64| Duration::from_millis((span - at.0.rem_euclid(span)).unsigned_abs());
-        if hour { Some(left(HOUR)) } else { minute.then(|| left(MINUTE)) }
+        if self.in_an_hour.number(at, &guessed) >= IN_AN_HOUR {
+            return Some(left(at, HOUR));
+        }
+        let is_much = self.in_a_minute.number(at, &guessed) >= IN_A_MINUTE;
+        address.and_then(|address| self.wait_from(at, address)).or_else(|| is_much.then(|| left(at, MINUTE)))
     }
 
     /// Counts one, which is wrong until it is known to be right.
     pub(crate) fn failed(&self, at: Timestamp, address: Option<IpAddr>, guessed: Guessed) {
         if let Some(address) = address {
-            self.by_address.count(at, network(address));
+            self.failed_from(at, address);
         }
         self.in_a_minute.count(at, guessed);
         self.in_an_hour.count(at, guessed);
@@ -174,6 +174,11 @@ impl<K> Counts<K> {
         }
         minute
     }
+}
+
+/// How much is left of the span of time that a moment is in.
+fn left(at: Timestamp, span: i64) -> Duration {
+    Duration::from_millis((span - at.0.rem_euclid(span)).unsigned_abs())
 }
 
 /// Whoever has an IPv6 address has some 2⁶⁴ of them.

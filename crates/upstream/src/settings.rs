@@ -85,6 +85,11 @@ impl UpstreamSettings {
         !self.credentials.is_empty()
     }
 
+    /// Whether a workspace is among those that it was told of by name.
+    pub fn names(&self, workspace: &str) -> bool {
+        self.workspaces != Workspaces::All && self.has(workspace)
+    }
+
     /// Whether the repositories of a workspace are there.
     pub fn has(&self, workspace: &str) -> bool {
         match &self.workspaces {

@@ -40,22 +40,29 @@ pub(super) fn reload_on_hangup(
     Ok(())
 }
 
-/// An upstream whose settings are what they were stays what it is, with all that is known of it.
 fn read_upstreams(
     before: &Configuration,
     mirroring: &Mirroring,
     upstreams: &Upstreams,
 ) -> Result<Configuration, Failure> {
     let now = before.read_again()?;
-    if !now.upstreams().is_empty() {
+    fill(&now, mirroring, upstreams)?;
+    Ok(now)
+}
+
+/// Puts the upstreams of a configuration in the place of those of now. One whose settings are what they were stays what it is, with all
+/// that is known of it.
+pub(super) fn fill(configuration: &Configuration, mirroring: &Mirroring, upstreams: &Upstreams) -> Result<(), Failure> {
+    if !configuration.upstreams().is_empty() {
         hide_memory();
     }
     let old = upstreams.all();
-    let made =
-        now.upstreams().iter().map(|settings| match old.iter().find(|upstream| upstream.settings() == settings) {
+    let made = configuration.upstreams().iter().map(|settings| {
+        match old.iter().find(|upstream| upstream.settings() == settings) {
             Some(same) => Ok(same.clone()),
             None => mirroring.upstream(settings),
-        });
+        }
+    });
     upstreams.replace(made.collect::<Result<_, _>>()?);
-    Ok(now)
+    Ok(())
 }

@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::reload::reload_on_hangup;
+use super::reload::{fill, reload_on_hangup};
 use crate::config::Configuration;
 use crate::data::{Data, ServerLock};
 use crate::failure::{Code, Failure};
@@ -60,11 +60,8 @@ impl Ready {
         raise_open_files();
         let repositories = data.repositories(&configuration)?;
         let mirroring = Mirroring::new(&data, &repositories)?;
-        if !configuration.upstreams().is_empty() {
-            hide_memory();
-        }
-        let made = configuration.upstreams().iter().map(|settings| mirroring.upstream(settings));
-        let upstreams = Upstreams::new(made.collect::<Result<_, _>>()?);
+        let upstreams = Upstreams::default();
+        fill(&configuration, &mirroring, &upstreams)?;
         let server = Server::bind(configuration.server()).await?;
         let address = configuration.address(Some(server.address()));
         let shape = configuration.token_shape();

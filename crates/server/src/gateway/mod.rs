@@ -79,10 +79,7 @@ impl Gateway {
         upstreams: &[Upstream],
         workspace: &str,
     ) -> Result<Option<Upstream>, Refusal> {
-        let named = |upstream: &&Upstream| {
-            upstream.settings().workspaces != Workspaces::All && upstream.settings().has(workspace)
-        };
-        if let Some(upstream) = upstreams.iter().find(named) {
+        if let Some(upstream) = upstreams.iter().find(|upstream| upstream.settings().names(workspace)) {
             return Ok(Some(upstream.clone()));
         }
         let Some(all) = upstreams.iter().find(|upstream| upstream.settings().workspaces == Workspaces::All) else {

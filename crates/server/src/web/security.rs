@@ -8,7 +8,7 @@ use doorward_rules::{Action, CredentialId};
 use doorward_store::Account;
 use secrecy::SecretString;
 
-use super::sign_in::asks_more;
+use super::sign_in::{asks_more, is_asked_more};
 use super::visit::{Visit, html, html_as, lead_to, notice};
 use super::{passkey, password as passwords, totp};
 use crate::attempts::Guessed;
@@ -84,10 +84,7 @@ pub(super) async fn recovery(visit: Visit) -> Response<Body> {
     of_own(&visit, async |granted, account| {
         let codes = async {
             prove(&visit, &granted, &account, "password").await?;
-            if !asks_more(
-                visit.call.app.store.second_step(account.id).await?.as_ref(),
-                &granted.store.passkeys(account.id).await?,
-            ) {
+            if !is_asked_more(&granted.store, account.id).await? {
                 return Err(Refusal::bad_parameter("password", "two-step verification is off", "set it up first"));
             }
             Ok(granted.store.renew_recovery_codes(&account, now(&visit)).await?)

@@ -5,9 +5,9 @@
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use doorward_openid::Identity;
-use doorward_pages::{Notice, SecondStepPage, SignInPage, WelcomePage};
-use doorward_rules::{Action, Reason};
-use doorward_store::{Account, Decision, Passkey, ProviderIdentity, Record, SecondStep, SignIn, StoreError};
+use doorward_pages::{Frame, Notice, SecondStepPage, SignInPage, WelcomePage};
+use doorward_rules::{AccountId, Action, Reason};
+use doorward_store::{Account, Decision, Passkey, ProviderIdentity, Record, SecondStep, SignIn, Store, StoreError};
 use doorward_wire::AccountName;
 use secrecy::SecretString;
 
@@ -27,16 +27,7 @@ pub(super) async fn page(visit: Visit) -> Response<Body> {
     if frame.viewer.is_some() {
         return lead_to(safe_next(&next));
     }
-    answer(
-        &visit,
-        html(&SignInPage {
-            frame,
-            sso: sso(&visit, &next),
-            passkey: passkey::sign_in_options(&visit),
-            next,
-            name: String::new(),
-        }),
-    )
+    answer(&visit, html(&sign_in_page(&visit, frame, next, String::new())))
 }
 
 /// `POST /account/signin`.
@@ -150,8 +141,7 @@ async fn check_password(visit: &Visit) -> Reply {
 /// In, or on to the second step; after a password, or after a provider has said who it is.
 pub(super) async fn go_on(visit: &Visit, known: SignIn, by: Option<Identity>, next: &str) -> Reply {
     let app = &visit.call.app;
-    let id = known.account.id;
-    if !asks_more(app.store.second_step(id).await?.as_ref(), &app.store.passkeys(id).await?) {
+    if !is_asked_more(&app.store, known.account.id).await? {
         return session::open(visit, &known.account, by.as_ref(), next).await;
     }
     let here = cookie::new_visit();
@@ -167,8 +157,7 @@ async fn check_step(visit: &Visit) -> Reply {
     let account = half.1.account.clone();
     let guessed = Guessed::Step(account.id);
     if let Some(wait) = app.sign_ins.wait(at, address, guessed) {
-        let refusal = too_many(wait);
-        return show_step(visit, refusal.status, next, Some(notice(refusal)?)).await;
+        return step_again(visit, too_many(wait), next).await;
     }
     app.sign_ins.failed(at, address, guessed);
     let code = visit.text("code");
@@ -219,6 +208,11 @@ pub(super) async fn step_again(visit: &Visit, refusal: Refusal, next: String) ->
 }
 
 /// Whether an account is asked for more than its password.
+pub(super) async fn is_asked_more(store: &Store, account: AccountId) -> Result<bool, StoreError> {
+    Ok(asks_more(store.second_step(account).await?.as_ref(), &store.passkeys(account).await?))
+}
+
+/// The same, of what is known of it.
 pub(super) fn asks_more(step: Option<&SecondStep>, passkeys: &[Passkey]) -> bool {
     step.is_some_and(|step| step.confirmed) || !passkeys.is_empty()
 }
@@ -249,8 +243,12 @@ async fn account_of(visit: &Visit, link: &str) -> Result<Account, Refusal> {
 pub(super) async fn again(visit: &Visit, refusal: Refusal, next: String, name: String) -> Reply {
     visit.call.app.metrics.refused(refusal.code);
     let (status, notice) = (refusal.status, Some(notice(refusal)?));
-    let frame = doorward_pages::Frame { notice, ..visit.frame_for_anybody("Sign in").await };
-    html_as(status, &SignInPage { frame, sso: sso(visit, &next), passkey: passkey::sign_in_options(visit), next, name })
+    let frame = Frame { notice, ..visit.frame_for_anybody("Sign in").await };
+    html_as(status, &sign_in_page(visit, frame, next, name))
+}
+
+fn sign_in_page(visit: &Visit, frame: Frame, next: String, name: String) -> SignInPage {
+    SignInPage { frame, sso: sso(visit, &next), passkey: passkey::sign_in_options(visit), next, name }
 }
 
 async fn show_step(visit: &Visit, status: StatusCode, next: String, notice: Option<Notice>) -> Reply {
@@ -259,7 +257,7 @@ async fn show_step(visit: &Visit, status: StatusCode, next: String, notice: Opti
     let passkeys = app.store.passkeys(id).await?;
     let has_app = app.store.second_step(id).await?.is_some_and(|step| step.confirmed);
     let frame = visit.frame_for_anybody("Two-step verification").await;
-    let frame = doorward_pages::Frame { notice, ..frame };
+    let frame = Frame { notice, ..frame };
     let passkey = passkey::step_options(visit, id, &passkeys);
     html_as(status, &SecondStepPage { frame, app: has_app, passkey, next })
 }
@@ -272,7 +270,7 @@ async fn show_welcome(
     notice: Option<Notice>,
 ) -> Reply {
     let frame = visit.frame_for_anybody("Choose a password").await;
-    let frame = doorward_pages::Frame { notice, ..frame };
+    let frame = Frame { notice, ..frame };
     html_as(status, &WelcomePage { frame, name: account.name.to_string(), link })
 }
 

@@ -12,7 +12,6 @@ use doorward_pages::{
     NewCredentialPage, NewSecretPage, Notice, PolicyPage, UpstreamsPage, Vocabulary,
 };
 use doorward_rules::{Action, CredentialId, Kind, Kinds, Privilege};
-use doorward_upstream::Workspaces;
 use doorward_wire::{RepositoryName, WorkspaceSlug, parse_ranges};
 
 use super::account::line;
@@ -53,9 +52,7 @@ pub(super) async fn settings(visit: Visit, Parts(workspace): Parts<String>) -> R
 pub(super) async fn upstreams(visit: Visit, Parts(workspace): Parts<String>) -> Response<Body> {
     of(&visit, Action::ReadSettings, &workspace, async |granted, slug| {
         let all = visit.call.app.gateway.upstreams();
-        let of_workspace = all.iter().filter(|upstream| {
-            upstream.settings().workspaces != Workspaces::All && upstream.settings().has(slug.as_str())
-        });
+        let of_workspace = all.iter().filter(|upstream| upstream.settings().names(slug.as_str()));
         let sections = of_workspace.map(upstream).collect();
         let frame = visit.frame(&granted, "Upstreams", "repositories");
         html(&UpstreamsPage { frame, tab: "upstreams", slug: slug.to_string(), sections })
