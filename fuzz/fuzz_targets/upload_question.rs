@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use doorward_wire::UploadQuestion;
+use doorward_wire::{OldWants, UploadQuestion};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -30,6 +30,17 @@ fuzz_target!(|bytes: &[u8]| {
                 assert_eq!(UploadQuestion::read(&request.to_bytes()), UploadQuestion::Objects(request));
             }
             UploadQuestion::Bundles | UploadQuestion::Other | UploadQuestion::More => {}
+        }
+    }
+    for begin in [&b""[..], b"0032want 1111111111111111111111111111111111111111\n"] {
+        let whole = [begin, bytes].concat();
+        let told = OldWants::read(&whole);
+        for length in 0..whole.len() {
+            let sooner = OldWants::read(&whole[..length]);
+            assert!(sooner == OldWants::More || sooner == told);
+        }
+        if let OldWants::Whole { wants, .. } = told {
+            assert!(!wants.is_empty() && wants.iter().all(|id| matches!(id.len(), 40 | 64)));
         }
     }
 });

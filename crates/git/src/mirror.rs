@@ -3,7 +3,7 @@
 //! Nothing here asks who may have what: whoever opens a mirror for a caller has seen the other server say yes to that caller. What a
 //! caller is told of refs comes from a [`Listing`] of that very moment; a mirror has the objects.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,6 +97,45 @@ impl Mirrors {
         let Some(ours) = self.0.snapshot(id).await? else { return Ok(false) };
         let objects = || objects.iter().map(|id| &**id);
         Ok(ours.leads_to_all(objects()).await? && refs.0.leads_to_all(objects()).await?)
+    }
+
+    /// Whether the mirror has a tag that is not among these refs: what includes tags would include it.
+    ///
+    /// # Errors
+    /// [`GitError`] if the mirror cannot be read.
+    pub async fn has_other_tags(&self, id: RepositoryId, refs: &Listing) -> Result<bool, GitError> {
+        if !self.0.directory(id).exists() {
+            return Ok(false);
+        }
+        let Some(ours) = self.0.snapshot(id).await? else { return Ok(false) };
+        Ok(!ours.walk(b"refs/tags/", None, |named| refs.find(named.name) == Some(named.id)))
+    }
+
+    /// Those of some objects that are no commits to which these refs lead back. The mirror has all that the refs need.
+    ///
+    /// # Errors
+    /// [`GitError`] if git cannot be run, or something is missing.
+    pub async fn unreached(
+        &self,
+        id: RepositoryId,
+        refs: &Listing,
+        objects: Vec<Box<[u8]>>,
+    ) -> Result<Vec<Box<[u8]>>, GitError> {
+        let _place = self.0.slots.short().await?;
+        let directory = self.0.directory(id);
+        let mut command = self.0.git.command(&directory);
+        command.args(["cat-file", "--batch-check=%(objecttype) %(objectname)", "--buffer"]);
+        let told = answered("cat-file", &mut command, &objects).await?;
+        let commits = told.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"commit "));
+        let commits: HashSet<Box<[u8]>> = commits.map(Box::from).collect();
+        let mut question: Vec<Box<[u8]>> = commits.iter().cloned().collect();
+        question.extend(refs.ids().iter().map(|tip| [b"^", &**tip].concat().into_boxed_slice()));
+        let mut command = self.0.git.command(&directory);
+        command.args(["rev-list", "--stdin"]);
+        let beyond =
+            if commits.is_empty() { Vec::new() } else { answered("rev-list", &mut command, &question).await? };
+        let beyond: HashSet<&[u8]> = beyond.split(|byte| *byte == b'\n').collect();
+        Ok(objects.into_iter().filter(|id| !commits.contains(id) || beyond.contains(&**id)).collect())
     }
 
     /// Those of some objects that are not there.

@@ -45,7 +45,7 @@ impl Output {
     }
 
     /// An output that is there already.
-    pub(crate) fn of(bytes: Bytes) -> Self {
+    pub fn of(bytes: Bytes) -> Self {
         Self(Source::Whole(Some(bytes)))
     }
 

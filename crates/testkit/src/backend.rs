@@ -79,6 +79,8 @@ pub enum What {
     Stall(usize),
     /// It is answered as it should be, later.
     Late(Duration),
+    /// It is not done, and these bytes are the answer, as to a fetch.
+    Says(Vec<u8>),
 }
 
 impl Backend {
@@ -225,6 +227,11 @@ fn serve(stream: &TcpStream, root: &Path, shared: &Shared) -> Option<bool> {
         Some(What::Status(status, more)) => {
             note(*status);
             say(*status, more, b"")?;
+            return Some(true);
+        }
+        Some(What::Says(answer)) => {
+            note(200);
+            say(200, &["Content-Type: application/x-git-upload-pack-result".into()], answer)?;
             return Some(true);
         }
         Some(What::Before) => {

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use doorward_git::{GitError, Listing};
 use doorward_rules::{RepositoryId, Surface, Timestamp};
 use doorward_wire::{PktLine, RepositoryName};
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout_at;
 
 use crate::agent::reader_of;
 use crate::ask::{Effect, Question};
 use crate::budget::Bucket;
 use crate::look::{AGENT, command_of, turned};
-use crate::pack::{SAID, pack};
-use crate::upstream::Subject;
+use crate::pack::{ABSENT, pack};
+use crate::upstream::{Notice, Subject};
 use crate::waits::Waits;
 use crate::{Caller, Seen, Turned, Unanswered, Upstream};
 
@@ -23,6 +24,8 @@ use crate::{Caller, Seen, Turned, Unanswered, Upstream};
 pub enum Hindered {
     /// The upstream does not give it to this caller.
     Turned(Turned),
+    /// The upstream does not have it, as it says.
+    Absent(String),
     /// It cannot be asked now.
     Unanswered(Unanswered),
 }
@@ -38,7 +41,7 @@ enum Trouble {
     /// It may go better the next time.
     Passing(String),
     /// The upstream says that it has not got it.
-    Said(String),
+    Absent(String),
     /// The mirror, or what came, is broken.
     Broken(String),
     /// It is not tried again.
@@ -51,13 +54,15 @@ struct Wanted<'a> {
     name: &'a RepositoryName,
     caller: Option<&'a Caller>,
     wants: &'a [Box<[u8]>],
+    with_tags: bool,
     deadline: Instant,
     now: Timestamp,
 }
 
 impl Upstream {
-    /// Sees to it that a mirror has what somebody wants, who was let in a moment ago and saw these refs then. What no ref leads to
-    /// is brought if the upstream gives it; whether it did is for git to say, who is asked next.
+    /// Sees to it that a mirror has what somebody wants, who was let in a moment ago and saw these refs then; and that it has no other
+    /// tags, if those are to be included. What these refs do not lead to is for this caller only if the upstream gives it to this
+    /// caller: that it is in the mirror says that somebody could have it once.
     ///
     /// # Errors
     /// [`Hindered`] if the upstream does not give it, or cannot be asked for it now.
@@ -67,42 +72,54 @@ impl Upstream {
         caller: Option<&Caller>,
         refs: &Listing,
         wants: Vec<Box<[u8]>>,
+        with_tags: bool,
         now: Timestamp,
     ) -> Result<(), Hindered> {
         let id = self.mirror_of(name);
-        if self.has_all(id, refs, &wants).await.map_err(|error| self.trouble(&error))? {
+        if self.has_all(id, refs, &wants, with_tags).await.map_err(|error| self.trouble(&error))? {
             return Ok(());
         }
         let deadline = Instant::now() + self.settings().patience;
         // What was begun goes on when its caller goes: others wait for it, or will want it.
         let (upstream, name, caller, refs) = (self.clone(), name.clone(), caller.cloned(), refs.clone());
         let brought = tokio::spawn(async move {
+            let (name, caller, wants) = (&name, caller.as_ref(), &wants[..]);
+            let wanted = Wanted { id, name, caller, wants, with_tags, deadline, now };
             let updating = upstream.mirrors().updating(id);
-            let Ok(_alone) = timeout_at(deadline.into(), updating.lock()).await else {
+            let Ok(alone) = timeout_at(deadline.into(), updating.lock()).await else {
                 let why = format!("others still bring what is new from {}", upstream.settings().name);
                 return Err(Unanswered::new(why, SOON).into());
             };
-            let (name, caller, wants) = (&name, caller.as_ref(), &wants[..]);
-            upstream.bring(&Wanted { id, name, caller, wants, deadline, now }, refs).await
+            let refs = upstream.bring(&wanted, refs).await?;
+            drop(alone);
+            upstream.prove(&wanted, &refs).await
         });
         brought.await.unwrap_or_else(|error| Err(self.trouble(&error).into()))
     }
 
     /// Whether what is wanted is listed now, and the mirror has it.
-    async fn has_all(&self, id: RepositoryId, refs: &Listing, wants: &[Box<[u8]>]) -> Result<bool, GitError> {
-        Ok(!wants.is_empty() && self.mirrors().leads_to_all(id, refs, wants).await?)
+    async fn has_all(
+        &self,
+        id: RepositoryId,
+        refs: &Listing,
+        wants: &[Box<[u8]>],
+        with_tags: bool,
+    ) -> Result<bool, GitError> {
+        Ok(!wants.is_empty()
+            && self.mirrors().leads_to_all(id, refs, wants).await?
+            && !(with_tags && self.mirrors().has_other_tags(id, refs).await?))
     }
 
-    async fn bring(&self, wanted: &Wanted<'_>, mut refs: Listing) -> Result<(), Hindered> {
-        let subject = Subject { repository: wanted.id, print: wanted.caller.map(Caller::print) };
-        let (mut waits, mut notice) = (Waits::default(), None);
+    /// Brings what is wanted; the refs that it was brought by, which may be newer.
+    async fn bring(&self, wanted: &Wanted<'_>, mut refs: Listing) -> Result<Listing, Hindered> {
         let (mut renewed, mut looked) = (false, false);
+        let mut trying = Trying::new(self, wanted);
         loop {
-            let why = match self.bring_once(wanted, &refs, subject).await {
-                Ok(()) => return Ok(()),
+            let why = match self.bring_once(wanted, &refs).await {
+                Ok(()) => return Ok(refs),
                 Err(Trouble::Lasting(hindered)) => return Err(hindered),
                 // What was a ref a moment ago may have been thrown away there since.
-                Err(Trouble::Said(why)) if !looked => {
+                Err(Trouble::Absent(why)) if !looked => {
                     looked = true;
                     if let Seen::Refs(newer) = self.look(wanted.name, wanted.caller, wanted.now).await {
                         refs = newer;
@@ -110,31 +127,67 @@ impl Upstream {
                     tracing::info!(upstream = self.settings().name, repository = %wanted.name, why, "looking again");
                     continue;
                 }
-                // Git, which is asked next, can tell whoever wants what nobody has.
-                Err(Trouble::Said(_)) => return Ok(()),
+                Err(Trouble::Absent(why)) => return Err(Hindered::Absent(why)),
                 Err(Trouble::Broken(why)) if !renewed => {
                     renewed = true;
                     tracing::warn!(upstream = self.settings().name, repository = %wanted.name, why, "the mirror is made anew");
-                    self.mirrors().discard(wanted.id).map_err(|error| Hindered::from(self.trouble(&error)))?;
+                    self.discard(wanted.id).await?;
                     continue;
                 }
                 Err(Trouble::Passing(why) | Trouble::Broken(why)) => why,
             };
-            let wait = self.schedule().place(waits.next(None));
-            if Instant::now() + wait > wanted.deadline {
-                let why = format!("what is new could not be fetched from {}: {why}", self.settings().name);
-                return Err(Unanswered::new(why, SOON).into());
-            }
-            tracing::info!(upstream = self.settings().name, repository = %wanted.name, why, "a fetch is tried again");
-            notice = Some(self.notice(subject, &why, wanted.deadline, notice));
-            tokio::time::sleep(wait).await;
+            trying.again(why).await?;
         }
     }
 
-    async fn bring_once(&self, wanted: &Wanted<'_>, refs: &Listing, subject: Subject) -> Result<(), Trouble> {
+    /// Asks the upstream whether it gives a caller what its refs do not lead to.
+    async fn prove(&self, wanted: &Wanted<'_>, refs: &Listing) -> Result<(), Hindered> {
+        let listed = refs.ids();
+        let listed: HashSet<&[u8]> = listed.iter().map(|id| &**id).collect();
+        let unlisted: Vec<_> = wanted.wants.iter().filter(|want| !listed.contains(&***want)).cloned().collect();
+        if unlisted.is_empty() {
+            return Ok(());
+        }
+        let unreached = self.mirrors().unreached(wanted.id, refs, unlisted).await;
+        let unreached = unreached.map_err(|error| self.trouble(&error))?;
+        if unreached.is_empty() {
+            return Ok(());
+        }
+        // Whoever has all of it already is sent an empty pack.
+        let asked = fetch(refs, unreached.iter(), &unreached);
+        let mut trying = Trying::new(self, wanted);
+        loop {
+            let mut pack = match self.fetch(wanted, &asked).await {
+                Ok(pack) => pack,
+                Err(Trouble::Lasting(hindered)) => return Err(hindered),
+                Err(Trouble::Absent(why) | Trouble::Passing(why) | Trouble::Broken(why)) => {
+                    trying.again(why).await?;
+                    continue;
+                }
+            };
+            match pack.read_u8().await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == ABSENT => return Err(Hindered::Absent(error.to_string())),
+                Err(error) => trying.again(error.to_string()).await?,
+            }
+        }
+    }
+
+    /// Throws a mirror away, which may take long.
+    async fn discard(&self, id: RepositoryId) -> Result<(), Hindered> {
+        let mirrors = self.mirrors().clone();
+        let discarded = tokio::task::spawn_blocking(move || mirrors.discard(id)).await;
+        match discarded {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.trouble(&error).into()),
+            Err(error) => Err(self.trouble(&error).into()),
+        }
+    }
+
+    async fn bring_once(&self, wanted: &Wanted<'_>, refs: &Listing) -> Result<(), Trouble> {
         let failed = |error: GitError| self.judged(&error);
         // Somebody else may have brought it meanwhile.
-        if self.has_all(wanted.id, refs, wanted.wants).await.map_err(failed)? {
+        if self.has_all(wanted.id, refs, wanted.wants, wanted.with_tags).await.map_err(failed)? {
             return Ok(());
         }
         let listed = refs.ids();
@@ -152,7 +205,10 @@ impl Upstream {
         if new.is_empty() && others.is_empty() {
             return self.mirrors().adopt(wanted.id, refs).await.map_err(failed);
         }
-        self.fetch(wanted, refs, subject, &fetch(refs, new.iter().chain(&others), &tips)).await?;
+        let pack = self.fetch(wanted, &fetch(refs, new.iter().chain(&others), &tips)).await?;
+        let bytes = self.mirrors().receive(wanted.id, refs, pack).await.map_err(failed)?;
+        self.counters().fetched(bytes);
+        tracing::info!(upstream = self.settings().name, repository = %wanted.name, bytes, "fetched what is new");
         if !tips.is_empty()
             && !listed.iter().any(|id| known.contains(&**id))
             && !self.goes_on(wanted.id, &tips, &listed).await?
@@ -175,30 +231,27 @@ impl Upstream {
         Ok(false)
     }
 
-    async fn fetch(&self, wanted: &Wanted<'_>, refs: &Listing, subject: Subject, asked: &[u8]) -> Result<(), Trouble> {
+    /// The pack that the upstream sends for a question.
+    async fn fetch(&self, wanted: &Wanted<'_>, asked: &[u8]) -> Result<impl AsyncRead + Send + Unpin + use<>, Trouble> {
         let Wanted { id, name, caller, now, .. } = *wanted;
         let turned_away = |turned: Turned| Trouble::Lasting(Hindered::Turned(turned));
         let header =
             self.authorization(caller, Surface::Git, now).map_err(|reason| turned_away(Turned::Here(reason)))?;
         let url = self.url_of(name, "git-upload-pack");
-        let arrived = AtomicBool::new(false);
+        let (arrived, subject) = (AtomicBool::new(false), Subject { repository: id, print: caller.map(Caller::print) });
         let question = Question { caller, subject, bucket: Bucket::Git, effect: Effect::Reads, arrived: &arrived };
         let post = || command_of(&url, header.as_ref(), asked);
         let response = self.ask(question, post).await.map_err(|no| Trouble::Lasting(no.into()))?;
         if !response.status().is_success() {
             return Err(turned_away(turned(response).await));
         }
-        let pack = Box::pin(pack(reader_of(response.into_body())));
-        let bytes = self.mirrors().receive(id, refs, pack).await.map_err(|error| self.judged(&error))?;
-        self.counters().fetched(bytes);
-        tracing::info!(upstream = self.settings().name, repository = %name, bytes, "fetched what is new");
-        Ok(())
+        Ok(Box::pin(pack(reader_of(response.into_body()))))
     }
 
     /// What to make of an error of git's.
     fn judged(&self, error: &GitError) -> Trouble {
         match error {
-            GitError::Run { source, .. } if source.kind() == SAID => Trouble::Said(source.to_string()),
+            GitError::Run { source, .. } if source.kind() == ABSENT => Trouble::Absent(source.to_string()),
             // What came was cut off or is no pack; that says nothing of the mirror.
             GitError::Run { .. } | GitError::Failed { what: "index-pack", .. } => Trouble::Passing(error.to_string()),
             GitError::Failed { .. } => Trouble::Broken(error.to_string()),
@@ -211,6 +264,35 @@ impl Upstream {
         tracing::error!(upstream = self.settings().name, %error, "a mirror cannot be used");
         let why = "what was fetched before cannot be used at the moment".to_owned();
         Unanswered::new(why, SOON)
+    }
+}
+
+/// Tries until patience is over, and tells those who wait why.
+struct Trying<'a> {
+    upstream: &'a Upstream,
+    wanted: &'a Wanted<'a>,
+    waits: Waits,
+    notice: Option<Notice>,
+}
+
+impl<'a> Trying<'a> {
+    fn new(upstream: &'a Upstream, wanted: &'a Wanted<'_>) -> Self {
+        Self { upstream, wanted, waits: Waits::default(), notice: None }
+    }
+
+    /// Waits until it is tried again.
+    async fn again(&mut self, why: String) -> Result<(), Hindered> {
+        let (upstream, wanted) = (self.upstream, self.wanted);
+        let wait = upstream.schedule().place(self.waits.next(None));
+        if Instant::now() + wait > wanted.deadline {
+            let why = format!("what is new could not be fetched from {}: {why}", upstream.settings().name);
+            return Err(Unanswered::new(why, SOON).into());
+        }
+        tracing::info!(upstream = upstream.settings().name, repository = %wanted.name, why, "a fetch is tried again");
+        let subject = Subject { repository: wanted.id, print: wanted.caller.map(Caller::print) };
+        self.notice = Some(upstream.notice(subject, &why, wanted.deadline, self.notice.take()));
+        tokio::time::sleep(wait).await;
+        Ok(())
     }
 }
 

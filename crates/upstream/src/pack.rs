@@ -48,7 +48,7 @@ impl<R: AsyncRead + Unpin> Reading<R> {
                     return Err(io::Error::other("the answer has too much before its pack"));
                 }
                 if let Some(why) = data.strip_prefix(b"ERR ") {
-                    return Err(said(why));
+                    return Err(refused(why));
                 }
                 // What comes before the pack is about other things.
                 self.began = data.strip_suffix(b"\n").unwrap_or(&data) == b"packfile";
@@ -57,23 +57,29 @@ impl<R: AsyncRead + Unpin> Reading<R> {
             match kind {
                 // An empty piece is a sign of life.
                 Some(1) if data.len() > 1 => return Ok(Some(data.slice(1..))),
-                Some(3) => return Err(said(&data[1..])),
+                Some(3) => return Err(io::Error::other(in_words(&data[1..]))),
                 _ => {}
             }
         }
     }
 }
 
-/// What an upstream said in the place of a pack; it is told from trouble by its kind.
-fn said(why: &[u8]) -> io::Error {
-    let why = String::from_utf8_lossy(why);
-    io::Error::new(SAID, redact(why.trim()).into_owned())
+/// What an upstream said in the place of a pack. That it does not have what is wanted is told from trouble by its kind.
+fn refused(why: &[u8]) -> io::Error {
+    let why = in_words(why);
+    // As git says it, and as JGit does.
+    let is_absent = why.contains("not our ref") || why.starts_with("want ") && why.contains("not valid");
+    io::Error::new(if is_absent { ABSENT } else { io::ErrorKind::Other }, why)
+}
+
+fn in_words(said: &[u8]) -> String {
+    redact(String::from_utf8_lossy(said).trim()).into_owned()
 }
 
 /// Bytes of what may come before a pack.
 const MOST_BEFORE: usize = 16 * 1024 * 1024;
-/// The kind of what an upstream said.
-pub(crate) const SAID: io::ErrorKind = io::ErrorKind::InvalidData;
+/// The kind of an error that says that the upstream does not have what is wanted.
+pub(crate) const ABSENT: io::ErrorKind = io::ErrorKind::NotFound;
 
 #[cfg(test)]
 mod tests {

@@ -179,9 +179,10 @@ impl Upstream {
             untouched &= is(&update.old) && !is(&update.new);
             let is_ancestor = || async {
                 let (Some(there), false) = (there, update.new.is_null()) else { return Ok(false) };
-                let ready = self.ready(name, caller, refs, vec![there.into()], now).await;
+                let ready = self.ready(name, caller, refs, vec![there.into()], false, now).await;
                 ready.map_err(|hindered| match hindered {
                     Hindered::Unanswered(unanswered) => unanswered,
+                    Hindered::Absent(why) => unsure(&why),
                     Hindered::Turned(turned) => unsure(&turned.to_string()),
                 })?;
                 let (mirror, new) = (self.mirror_of(name), update.new.as_str().as_bytes());

@@ -15,36 +15,36 @@ use crate::operation::await_that;
 use crate::sandbox::base64;
 
 /// A gateway in front of an address, for the workspaces `acme` and `other`.
-fn gateway(upstream: &str, more: &str) -> Server {
+pub(crate) fn gateway(upstream: &str, more: &str) -> Server {
     gateway_with(upstream, more, &[])
 }
 
-fn gateway_with(upstream: &str, more: &str, environment: &[(&str, &str)]) -> Server {
+pub(crate) fn gateway_with(upstream: &str, more: &str, environment: &[(&str, &str)]) -> Server {
     let configuration = format!(
         "[[upstream]]\nname = \"bitbucket\"\nworkspaces = \"acme, other\"\ngit = \"{upstream}\"\nrest = \"{upstream}/2.0\"\n{more}\n"
     );
     Server::start_configured(PROGRAM, &configuration, environment)
 }
 
-fn basic(user: &str, secret: &str) -> String {
+pub(crate) fn basic(user: &str, secret: &str) -> String {
     format!("Basic {}", base64(&format!("{user}:{secret}")))
 }
 
 /// A host with `acme/site`, which has some commits, and one credential; and a gateway in front of it.
-struct World {
-    backend: Backend,
-    gateway: Server,
-    bare: PathBuf,
-    git: Git,
-    directory: TempDir,
+pub(crate) struct World {
+    pub(crate) backend: Backend,
+    pub(crate) gateway: Server,
+    pub(crate) bare: PathBuf,
+    pub(crate) git: Git,
+    pub(crate) directory: TempDir,
 }
 
 impl World {
-    fn new(more: &str) -> Self {
+    pub(crate) fn new(more: &str) -> Self {
         Self::with(more, &[])
     }
 
-    fn with(more: &str, environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn with(more: &str, environment: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().expect("a directory");
         let git = Git::new(directory.path());
         let source = directory.path().join("source");
@@ -62,27 +62,27 @@ impl World {
         Self { backend, gateway, bare, git, directory }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.gateway.url("ada", "good", "acme/site")
     }
 
-    fn clone_to(&self, name: &str) -> PathBuf {
+    pub(crate) fn clone_to(&self, name: &str) -> PathBuf {
         self.git.ok(self.directory.path(), &["clone", "-q", &self.url(), name]);
         self.directory.path().join(name)
     }
 
-    fn head(&self) -> String {
+    pub(crate) fn head(&self) -> String {
         self.git.ok(&self.bare, &["rev-parse", "refs/heads/main"])
     }
 
     /// Lets the gateway know that the credential is good.
-    fn acquaint(&self) {
+    pub(crate) fn acquaint(&self) {
         self.git.ok(self.directory.path(), &["ls-remote", "-q", &self.url()]);
     }
 }
 
 /// Runs so many at once; what each came to.
-fn at_once<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(crate) fn at_once<T: Send>(count: usize, job: impl Fn(usize) -> T + Sync) -> Vec<T> {
     std::thread::scope(|scope| {
         let jobs: Vec<_> = (0..count)
             .map(|number| {

@@ -14,6 +14,8 @@ mod doctor;
 mod doctor_cases;
 mod fetches;
 mod gateway;
+mod gateway_attacks;
+mod gateway_faults;
 mod hostile;
 mod keyring;
 mod kill;

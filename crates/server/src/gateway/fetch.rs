@@ -8,8 +8,8 @@ use axum::extract::Request;
 use axum::http::{Method, Response};
 use doorward_git::{Listing, Output, Repository, Service, protocol_version};
 use doorward_rules::{OwnFault, Surface};
-use doorward_upstream::{Content, Partial, Passing, Seen};
-use doorward_wire::{FetchRequest, RepositoryName, UploadQuestion};
+use doorward_upstream::{Content, Hindered, Partial, Passing, Seen};
+use doorward_wire::{FetchRequest, OldWants, PktLine, RepositoryName, UploadQuestion};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::Call;
@@ -57,35 +57,77 @@ impl Call {
         }
     }
 
-    /// `git-upload-pack`: a question for refs or for objects.
+    /// `git-upload-pack`: a question for refs or for objects. What is neither is the upstream's to answer: git would tell of the mirror,
+    /// in which there may be what is not there any more, or is not for this caller.
     pub(super) async fn fetch(&self, name: &RepositoryName, request: Request) -> Result<Response<Body>, Refusal> {
         let limits = &self.app.settings.limits;
         let mut body =
             open_named(Service::UploadPack, &self.headers, request.into_body(), limits.fetch_bytes, limits.idle_time)?;
         let mut begin = Vec::new();
-        let asked = match protocol_version(protocol(&self.headers)) {
-            2 => question::read(&self.app, &mut body, &mut begin).await,
-            _ => (UploadQuestion::Other, None),
-        };
-        match asked {
+        if protocol_version(protocol(&self.headers)) != 2 {
+            return self.old_fetch(name, body).await;
+        }
+        match question::read(&self.app, &mut body, &mut begin).await {
             (UploadQuestion::Refs(list), _) => {
-                let refs = match self.seen(name).await {
-                    Seen::Refs(refs) => refs,
+                let listed = match self.seen(name).await {
+                    Seen::Refs(refs) => self.upstream.mirrors().list(&refs, &list),
                     other => return self.other(name, other, begin, body).await,
                 };
-                match self.upstream.mirrors().list(&refs, &list) {
+                match listed {
                     Some(output) => Ok(self.done(Service::UploadPack, "result", body_of(output), name)),
-                    None => self.leave_to_git(name, refs, begin, body).await,
+                    None => self.other(name, Seen::Old, begin, body).await,
                 }
             }
             (UploadQuestion::Objects(asked), _large) => self.objects(name, *asked, begin).await,
-            (UploadQuestion::Bundles | UploadQuestion::Other | UploadQuestion::More, _) => {
-                match self.seen(name).await {
-                    Seen::Refs(refs) => self.leave_to_git(name, refs, begin, body).await,
-                    other => self.other(name, other, begin, body).await,
-                }
-            }
+            (UploadQuestion::Bundles, _) => match self.seen(name).await {
+                // There are none.
+                Seen::Refs(_) => Ok(self.done(Service::UploadPack, "result", Body::from("0000"), name)),
+                other => self.other(name, other, begin, body).await,
+            },
+            (UploadQuestion::Other | UploadQuestion::More, _) => match self.seen(name).await {
+                Seen::Refs(_) => self.other(name, Seen::Old, begin, body).await,
+                other => self.other(name, other, begin, body).await,
+            },
         }
+    }
+
+    /// A question for objects in version 0 or 1.
+    async fn old_fetch(
+        &self,
+        name: &RepositoryName,
+        mut body: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Result<Response<Body>, Refusal> {
+        let refs = match self.seen(name).await {
+            Seen::Refs(refs) => refs,
+            other => return self.other(name, other, Vec::new(), body).await,
+        };
+        let mut begin = Vec::new();
+        let (wants, with_tags) = loop {
+            match OldWants::read(&begin) {
+                OldWants::Whole { wants, with_tags } => break (wants, with_tags),
+                OldWants::More if begin.len() < LONGEST_WANTS => {}
+                OldWants::More | OldWants::Other => return self.other(name, Seen::Old, begin, body).await,
+            }
+            let length = begin.len();
+            begin.resize(length + PIECE, 0);
+            let read = body.read(&mut begin[length..]).await.unwrap_or(0);
+            begin.truncate(length + read);
+            if read == 0 {
+                return self.other(name, Seen::Old, begin, body).await;
+            }
+        };
+        let (caller, began) = (self.caller.as_ref(), Instant::now());
+        let ready = self.upstream.ready(name, caller, &refs, wants, with_tags, self.app.clock.now()).await;
+        if let Err(hindered) = ready {
+            return match absent(&hindered) {
+                Some(output) => Ok(self.done(Service::UploadPack, "result", body_of(output), name)),
+                None => Err(self.hindered(&hindered)),
+            };
+        }
+        let place = self.mirror(name).place().await?;
+        self.still(name, began).await?;
+        let output = place.fetch(protocol(&self.headers), Cursor::new(begin).chain(body)).await?;
+        Ok(self.done(Service::UploadPack, "result", body_of(output), name))
     }
 
     /// A question for objects: brought into the mirror if they are not there, and answered as all such questions are.
@@ -126,8 +168,11 @@ impl Call {
         let caller = self.caller.as_ref();
         let wants = asked.wants().map(Box::from).collect();
         let began = Instant::now();
-        let ready = self.upstream.ready(name, caller, &refs, wants, self.app.clock.now()).await;
-        ready.map_err(|hindered| self.hindered(&hindered))?;
+        let with_tags = asked.includes_tags();
+        let ready = self.upstream.ready(name, caller, &refs, wants, with_tags, self.app.clock.now()).await;
+        if let Err(hindered) = ready {
+            return absent(&hindered).ok_or_else(|| self.hindered(&hindered));
+        }
         let Some(mut answer) = self.mirror(name).ask(&asked).await? else {
             let place = self.mirror(name).place().await?;
             self.still(name, began).await?;
@@ -166,23 +211,6 @@ impl Call {
             Seen::Unanswered(unanswered) => Err(Self::unanswered(&unanswered)),
             Seen::Old => Err(Refusal::unavailable(OwnFault::Busy)),
         }
-    }
-
-    /// Lets git answer from the mirror, for this client alone, when all is there that it may ask for.
-    async fn leave_to_git(
-        &self,
-        name: &RepositoryName,
-        refs: Listing,
-        begin: Vec<u8>,
-        rest: impl AsyncRead + Send + Unpin + 'static,
-    ) -> Result<Response<Body>, Refusal> {
-        let (caller, began) = (self.caller.as_ref(), Instant::now());
-        let ready = self.upstream.ready(name, caller, &refs, refs.ids(), self.app.clock.now()).await;
-        ready.map_err(|hindered| self.hindered(&hindered))?;
-        let place = self.mirror(name).place().await?;
-        self.still(name, began).await?;
-        let output = place.fetch(protocol(&self.headers), Cursor::new(begin).chain(rest)).await?;
-        Ok(self.done(Service::UploadPack, "result", body_of(output), name))
     }
 
     /// What is answered when refs were not seen.
@@ -245,5 +273,17 @@ impl Call {
     }
 }
 
+/// What a client is told that wants what the upstream does not have, as git tells it.
+fn absent(hindered: &Hindered) -> Option<Output> {
+    let Hindered::Absent(why) = hindered else { return None };
+    let mut line = Vec::new();
+    PktLine::write(format!("ERR {why}").as_bytes(), &mut line);
+    Some(Output::of(line.into()))
+}
+
+/// Bytes of what is wanted in version 0 or 1: some ten thousand objects.
+const LONGEST_WANTS: usize = 512 * 1024;
+/// Bytes that are read at once.
+const PIECE: usize = 16 * 1024;
 /// How long ago a look may be before whoever waited is asked about again.
 const LONG: Duration = Duration::from_millis(500);

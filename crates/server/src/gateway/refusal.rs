@@ -74,6 +74,10 @@ impl Call {
     pub(super) fn hindered(&self, hindered: &Hindered) -> Refusal {
         match hindered {
             Hindered::Turned(turned) => self.turned(turned, Surface::Git),
+            Hindered::Absent(why) => {
+                let sentence = format!("{} does not have it: {why}", self.upstream.settings().name);
+                Refusal::new(StatusCode::NOT_FOUND, "upstream_absent", sentence, "look what is there now")
+            }
             Hindered::Unanswered(unanswered) => Self::unanswered(unanswered),
         }
     }

@@ -1,0 +1,73 @@
+//! Those who want from the gateway what the upstream does not give them, and those who want it to serve nobody.
+
+use doorward_testkit::{Http, Response, command};
+
+use crate::gateway::{World, basic};
+
+/// A question to `git-upload-pack` in version 2, with the good credential.
+fn ask(http: &Http, question: &[u8]) -> Response {
+    let good = format!("Authorization: {}", basic("ada", "good"));
+    let headers = [&*good, "Content-Type: application/x-git-upload-pack-request", "Git-Protocol: version=2"];
+    http.post("/acme/site.git/git-upload-pack", &headers, question)
+}
+
+#[test]
+fn what_was_thrown_away_at_the_upstream_is_had_from_the_mirror_by_no_question() {
+    let world = World::new("");
+    let clone = world.clone_to("clone");
+    // Somebody pushes a secret, with a tag at what everybody has; jobs fetch both.
+    world.git.ok(&clone, &["switch", "-q", "-c", "secret"]);
+    let secret = world.git.commit(&clone, "token", "top secret");
+    world.git.ok(&clone, &["tag", "-a", "-m", "the secret is in the branch", "leak", "main"]);
+    let tag = world.git.ok(&clone, &["rev-parse", "leak"]);
+    world.git.ok(&clone, &["push", "-q", "origin", "secret", "leak"]);
+    world.clone_to("job");
+    // It is noticed, and removed.
+    world.git.ok(&world.bare, &["update-ref", "-d", "refs/heads/secret"]);
+    world.git.ok(&world.bare, &["tag", "-d", "leak"]);
+    world.git.ok(&world.bare, &["-c", "gc.reflogExpire=now", "gc", "-q", "--prune=now"]);
+    let http = world.gateway.http();
+    let good = command("ls-refs", &["object-format=sha1"], ["peel"]);
+    // The name is not told, however the question ends: git would read what comes before the second end.
+    for more in [&b""[..], b"0000", b"0001", b"nonsense", &[0; 20_000]] {
+        let answer = ask(&http, &[&good, more].concat());
+        assert!(!answer.text().contains("secret") && !answer.text().contains(&tag), "{}", answer.text());
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(answer.text().contains("refs/heads/main"), "the upstream answers it: {}", answer.text());
+    }
+    // Who knows it by heart does not get it, in any version of the protocol.
+    for (id, what) in [(&secret, "the commit"), (&tag, "the tag")] {
+        for version in ["0", "1", "2"] {
+            let thief = format!("thief-{version}-{}", &id[..8]);
+            world.git.ok(world.directory.path(), &["init", "-q", &thief]);
+            let thief = world.directory.path().join(thief);
+            let setting = format!("protocol.version={version}");
+            let outcome = world.git.run(&thief, &["-c", &setting, "fetch", &world.url(), id]);
+            let is_told = outcome.stderr.contains("not our ref") || outcome.stderr.contains("unadvertised object");
+            assert!(!outcome.ok && is_told, "{what} in version {version}: {}", outcome.stderr);
+            assert!(!world.git.run(&thief, &["cat-file", "-e", id]).ok, "{what} in version {version}");
+        }
+        let wants = [format!("want {id}"), "done".to_owned()];
+        let answer = ask(&http, &command("fetch", &["object-format=sha1"], wants));
+        assert!(answer.text().contains("ERR upload-pack: not our ref"), "{what}: {}", answer.text());
+    }
+    // Nor is the tag included in what it leads to.
+    let late = world.clone_to("late");
+    assert!(!world.git.run(&late, &["cat-file", "-e", &tag]).ok);
+    // What is there still is had as ever, and what a ref leads back to.
+    let before = world.git.ok(&world.bare, &["rev-parse", "main~2"]);
+    for version in ["0", "2"] {
+        let job = format!("job-{version}");
+        world.git.ok(world.directory.path(), &["init", "-q", &job]);
+        let job = world.directory.path().join(job);
+        let setting = format!("protocol.version={version}");
+        world.git.ok(&job, &["-c", &setting, "fetch", "-q", &world.url(), "main"]);
+        if version == "2" {
+            world.backend.take_requests();
+            world.git.ok(&job, &["fetch", "-q", &world.url(), &before]);
+            let fetches =
+                world.backend.requests().into_iter().filter(|asked| asked.command.as_deref() == Some("fetch"));
+            assert_eq!(fetches.count(), 0, "it is in the mirror, and the refs lead to it");
+        }
+    }
+}
