@@ -1,5 +1,6 @@
 //! Where repositories are, and who may open one.
 
+use rustix::fs::statvfs;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -151,6 +152,11 @@ impl Repositories {
     /// Where repositories are, and where there is room for what is on its way to one.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether less than a twentieth of the disk is free: what could be had again is not added to it then.
+    pub fn is_nearly_full(&self) -> bool {
+        statvfs(&*self.root).is_ok_and(|disk| disk.f_bavail < disk.f_blocks / 20)
     }
 
     /// Whether there is a branch or tag of this name.

@@ -89,7 +89,7 @@ impl App {
         }
         Self(Arc::new(Inner {
             sandbox: settings.sandbox.as_ref().map(Sandbox::new),
-            gateway: Gateway::new(upstreams),
+            gateway: Gateway::new(upstreams, repositories.clone()),
             clock,
             attempts: Attempts::default(),
             refused: Counts::default(),

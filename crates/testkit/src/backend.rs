@@ -128,7 +128,7 @@ impl Backend {
         bare
     }
 
-    /// Lets in who presents this from now on, and nobody else but those who were let in before.
+    /// Lets in who presents this from now on, or nothing if that is empty, and nobody else but those who were let in before.
     pub fn admit(&self, authorization: &str) {
         self.state().credentials.get_or_insert_default().push(authorization.to_owned());
     }
@@ -214,7 +214,7 @@ fn serve(stream: &TcpStream, root: &Path, shared: &Shared) -> Option<bool> {
     let note = |status: u16| shared.lock().requests.push(Request { status, ..request.clone() });
     let is_let_in = {
         let state = shared.lock();
-        let is_named = |named: &Vec<String>| request.authorization.as_ref().is_some_and(|sent| named.contains(sent));
+        let is_named = |named: &Vec<String>| named.contains(request.authorization.as_ref().unwrap_or(&String::new()));
         state.credentials.as_ref().is_none_or(is_named)
     };
     let mut writer = stream;

@@ -7,10 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 use thiserror::Error;
-use tokio::time::{sleep, timeout_at};
+use tokio::sync::SemaphorePermit;
+use tokio::time::timeout_at;
 
 use crate::agent::{Answer, Body, NoAnswer};
 use crate::budget::Bucket;
+use crate::known::Doubt;
 use crate::upstream::Subject;
 use crate::waits::Waits;
 use crate::{Caller, Upstream};
@@ -53,6 +55,10 @@ pub(crate) struct Question<'a> {
     pub(crate) subject: Subject,
     pub(crate) bucket: Bucket,
     pub(crate) effect: Effect,
+    /// Until when it is tried.
+    pub(crate) deadline: Instant,
+    /// Whether trouble is passed on as the upstream tells of it, if it does not pass.
+    pub(crate) verbatim: bool,
     /// Set when all of the request was taken, whether there was an answer or not.
     pub(crate) arrived: &'a AtomicBool,
 }
@@ -83,47 +89,30 @@ impl Upstream {
         question: Question<'_>,
         make: impl Fn() -> io::Result<http::Request<Body>>,
     ) -> Result<http::Response<Answer>, Unanswered> {
-        let settings = self.settings();
         let began = Instant::now();
-        let deadline = began + settings.patience;
+        let answered = self.ask_patiently(question, make).await;
+        self.counters().waited(began.elapsed());
+        answered
+    }
+
+    async fn ask_patiently(
+        &self,
+        question: Question<'_>,
+        make: impl Fn() -> io::Result<http::Request<Body>>,
+    ) -> Result<http::Response<Answer>, Unanswered> {
+        let settings = self.settings();
+        let deadline = question.deadline;
+        // Whoever is told to wait to the end is tried once more before it.
+        let last = deadline.checked_sub(LAST_TRY.min(settings.patience / 10)).unwrap_or(deadline);
         let print = question.caller.map(Caller::print);
-        let whole = AtomicBool::new(false);
         let (mut waits, mut hidden, mut doubted) = (Waits::default(), 0, None);
-        let mut notice = None;
+        let (mut notice, mut stranger) = (None, None);
         loop {
-            let in_an_hour = match question.bucket {
-                Bucket::Git => settings.git_per_hour,
-                Bucket::Rest => settings.rest_per_hour,
-            };
-            if let Err(wait) = self.budget().take(print, question.bucket, in_an_hour, deadline, self.schedule()).await {
-                let why = format!("{} allows no more requests for now", settings.name);
-                return Err(Unanswered { why, limited: true, unsure: false, retry_after: wait });
-            }
-            // The last thing to wait for: whoever has leave to find out whether the upstream is back must not wait for anything else.
-            let Some(leave) = self.breaker(question.bucket).leave(deadline).await else {
-                let why = format!("{} does not answer", settings.name);
-                return Err(Unanswered::new(why, SOON));
-            };
-            self.counters().asked(question.bucket);
-            let request =
-                make().map_err(|error| Unanswered::new(format!("the request cannot be read again: {error}"), SOON))?;
-            let sent = self.agent().send(request, &whole);
-            let answer = match question.effect {
-                // Whoever waits is not kept longer for an upstream that says nothing.
-                Effect::Reads => timeout_at(deadline.into(), sent).await.unwrap_or_else(|_| Err(silent())),
-                Effect::Changes => sent.await,
-            };
-            question.arrived.fetch_or(whole.load(Ordering::Relaxed), Ordering::Relaxed);
-            match &answer {
-                Ok(response) if !is_trouble(response.status()) => leave.answered(),
-                _ => leave.failed(),
-            }
-            drop(leave);
-            let attempt = self.judge(question, answer);
-            let (why, said, at_least, limited, refused) = match attempt {
+            let answer = self.ask_once(question, &make).await?;
+            let (why, said, at_least, limited, refused) = match self.judge(question, answer, &mut stranger) {
                 Attempt::Said(response) => {
                     if response.status().is_success() {
-                        self.note_good(question, hidden, began.elapsed());
+                        self.note_good(question, hidden);
                     }
                     return Ok(response);
                 }
@@ -140,27 +129,95 @@ impl Upstream {
                 true => *doubted.get_or_insert_with(Instant::now) + settings.doubt,
                 false => deadline,
             };
-            let left = until.min(deadline).saturating_duration_since(Instant::now());
-            let wait = self.schedule().place(waits.next(at_least));
-            // It is tried once more at the end, unless it was told to come later.
-            let wait = if at_least.is_none_or(|at_least| at_least < left) { wait.min(left) } else { wait };
-            if wait > left || left < LAST {
-                if let (true, Some(print)) = (refused, print) {
-                    self.known().refused(print, question.bucket);
+            let left = until.min(last).saturating_duration_since(Instant::now());
+            let drawn = waits.next(at_least);
+            let turn = self.schedule().place(if at_least.is_some() { drawn } else { drawn.min(left) });
+            if left < LEAST
+                || at_least.is_some_and(|at_least| at_least >= left)
+                || Instant::now() + turn.wait >= deadline
+            {
+                if refused && self.believe(question) {
+                    let why = format!("{} refuses everybody at the moment, which is not believed", settings.name);
+                    return Err(Unanswered::new(why, SOON));
                 }
-                return match said {
+                return match said.filter(|_| refused || (question.verbatim && !limited)) {
                     Some(response) => Ok(response),
                     None => Err(Unanswered { why, limited, unsure: false, retry_after: at_least.unwrap_or(SOON) }),
                 };
             }
-            tracing::debug!(upstream = settings.name, why, wait_ms = wait.as_millis(), "it is tried again");
+            // Its connection is of use to others meanwhile.
+            drop(said);
+            tracing::debug!(upstream = settings.name, why, wait_ms = turn.wait.as_millis(), "it is tried again");
             notice = Some(self.notice(question.subject, &why, until.min(deadline), notice));
-            sleep(wait).await;
+            turn.come().await;
+        }
+    }
+
+    /// Makes a request once, when it may be made.
+    async fn ask_once(
+        &self,
+        question: Question<'_>,
+        make: &impl Fn() -> io::Result<http::Request<Body>>,
+    ) -> Result<Result<http::Response<Answer>, NoAnswer>, Unanswered> {
+        let settings = self.settings();
+        let Question { bucket, deadline, effect, .. } = question;
+        let print = question.caller.map(Caller::print);
+        let in_an_hour = match bucket {
+            Bucket::Git => settings.git_per_hour,
+            Bucket::Rest => settings.rest_per_hour,
+        };
+        if let Err(wait) = self.budget().take(print, bucket, in_an_hour, deadline, self.schedule()).await {
+            let why = format!("this gateway leaves the rest of what {} allows in an hour to people", settings.name);
+            return Err(Unanswered { why, limited: true, unsure: false, retry_after: wait });
+        }
+        // The last thing to wait for: whoever has leave to find out whether the upstream is back must not wait for anything else.
+        let Some(leave) = self.breaker(bucket).leave(deadline, effect == Effect::Reads).await else {
+            self.budget().give_back(print, bucket);
+            let why = format!("{} does not answer", settings.name);
+            return Err(Unanswered::new(why, SOON));
+        };
+        if leave.waited {
+            // All who waited are let go at once, and come one after the other.
+            self.schedule().place(Duration::ZERO).come().await;
+        }
+        self.counters().asked(bucket);
+        let request =
+            make().map_err(|error| Unanswered::new(format!("the request cannot be read again: {error}"), SOON))?;
+        let (whole, sent_at) = (AtomicBool::new(false), Instant::now());
+        let sent = self.agent().send(request, &whole);
+        let answer = match effect {
+            // Whoever waits is not kept longer for an upstream that says nothing.
+            Effect::Reads => timeout_at(deadline.into(), sent).await.unwrap_or_else(|_| Err(silent())),
+            Effect::Changes => sent.await,
+        };
+        question.arrived.fetch_or(whole.load(Ordering::Relaxed), Ordering::Relaxed);
+        match &answer {
+            Ok(response) if !is_trouble(response.status()) => leave.answered(),
+            // It had hardly time to answer.
+            Err(_) if Instant::now() >= deadline && sent_at.elapsed() < SILENT => {}
+            _ => leave.failed(),
+        }
+        Ok(answer)
+    }
+
+    /// Believes a refusal; whether it is one of everybody, which is believed of nobody.
+    fn believe(&self, question: Question<'_>) -> bool {
+        match question.caller {
+            Some(caller) => self.known().refused(caller.print(), question.bucket, question.subject.repository),
+            None => {
+                self.known().closed(question.subject.repository);
+                false
+            }
         }
     }
 
     /// What to make of an answer.
-    fn judge(&self, question: Question<'_>, answer: Result<http::Response<Answer>, NoAnswer>) -> Attempt {
+    fn judge<'a>(
+        &'a self,
+        question: Question<'_>,
+        answer: Result<http::Response<Answer>, NoAnswer>,
+        stranger: &mut Option<SemaphorePermit<'a>>,
+    ) -> Attempt {
         let name = &self.settings().name;
         let response = match answer {
             Ok(response) => response,
@@ -174,42 +231,61 @@ impl Upstream {
         };
         let (status, at_least) = (response.status(), retry_after(&response));
         match status {
-            StatusCode::UNAUTHORIZED
-                if question.caller.is_some_and(|caller| self.known().doubts(caller.print(), question.bucket)) =>
-            {
-                let why = format!("{name} refused a credential that worked before");
+            StatusCode::UNAUTHORIZED if self.doubts(question, stranger) => {
+                let why = format!("{name} refused what it let in before");
                 Attempt::Again { why, said: Some(response), at_least: None, limited: false, refused: true }
             }
             StatusCode::TOO_MANY_REQUESTS => {
                 let why = format!("{name} asked for fewer requests");
-                Attempt::Again { why, said: None, at_least, limited: true, refused: false }
+                Attempt::Again { why, said: Some(response), at_least, limited: true, refused: false }
             }
             // It may have been done before something went wrong.
             _ if is_trouble(status) && question.effect == Effect::Changes => Attempt::Said(response),
             _ if is_trouble(status) => {
                 let why = format!("{name} had trouble of its own ({})", status.as_u16());
-                Attempt::Again { why, said: None, at_least, limited: false, refused: false }
+                Attempt::Again { why, said: Some(response), at_least, limited: false, refused: false }
             }
             _ => Attempt::Said(response),
         }
     }
 
+    /// Whether a refusal is not taken for meant. Few are waited for at once of whom nothing is known: they may be anybody.
+    fn doubts<'a>(&'a self, question: Question<'_>, stranger: &mut Option<SemaphorePermit<'a>>) -> bool {
+        let repository = question.subject.repository;
+        let Some(caller) = question.caller else { return self.known().is_open(repository) };
+        match self.known().doubts(caller.print(), question.bucket, repository) {
+            Doubt::None => false,
+            Doubt::OfKnown => true,
+            Doubt::OfStranger => {
+                if stranger.is_none() {
+                    *stranger = self.strangers().try_acquire().ok();
+                }
+                stranger.is_some()
+            }
+        }
+    }
+
     /// Notes that an upstream has let a credential in, after it had refused it so often.
-    fn note_good(&self, question: Question<'_>, hidden: u64, waited: Duration) {
-        if let Some(caller) = question.caller {
-            self.known().worked(caller.print(), question.bucket, caller.kind().is_some());
+    fn note_good(&self, question: Question<'_>, hidden: u64) {
+        let repository = question.subject.repository;
+        match question.caller {
+            Some(caller) => {
+                self.known().worked(caller.print(), question.bucket, repository, caller.kind().is_some());
+            }
+            None => self.known().opened(repository),
         }
         if hidden > 0 {
             self.known().was_flaky();
             self.counters().hid(hidden);
         }
-        self.counters().waited(waited);
     }
 }
 
-/// Whether a status tells of trouble at the upstream rather than of the request.
+/// Whether a status tells of trouble at the upstream that may pass, rather than of the request. Bitbucket Cloud says 555 of what takes
+/// it too long, however often it is asked.
 pub(crate) fn is_trouble(status: StatusCode) -> bool {
-    status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED || status == StatusCode::REQUEST_TIMEOUT
+    let lasts = [501, 505, 508, 510, 511, 555].contains(&status.as_u16());
+    status.is_server_error() && !lasts || status == StatusCode::REQUEST_TIMEOUT
 }
 
 /// When an answer says that one may come again: seconds, or a moment (RFC 9110, section 10.2.3).
@@ -227,7 +303,11 @@ fn silent() -> NoAnswer {
 }
 
 /// What is left when it is not worth another try.
-const LAST: Duration = Duration::from_millis(100);
+const LEAST: Duration = Duration::from_millis(100);
+/// How long before the end of patience it is tried for the last time, at most.
+const LAST_TRY: Duration = Duration::from_secs(2);
+/// Who says nothing for so long has trouble.
+const SILENT: Duration = Duration::from_secs(5);
 /// When to come again to an upstream that has trouble.
 const SOON: Duration = Duration::from_secs(15);
 /// How long an upstream is left alone that asked for fewer requests and did not say for how long.

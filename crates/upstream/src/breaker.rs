@@ -19,8 +19,8 @@ struct State {
     troubles: u32,
     /// Until when nobody asks.
     rests: Option<Instant>,
-    /// Whether one asks all the same.
-    probed: bool,
+    /// Since when one asks all the same.
+    probed: Option<Instant>,
 }
 
 /// Leave to ask, until this is dropped.
@@ -28,31 +28,43 @@ struct State {
 pub(crate) struct Leave {
     breaker: Arc<Breaker>,
     probes: bool,
+    /// Whether it was waited for, together with others.
+    pub(crate) waited: bool,
 }
 
 impl Breaker {
-    /// Waits for leave to ask; `None` if there is none before the deadline.
-    pub(crate) async fn leave(self: &Arc<Self>, deadline: Instant) -> Option<Leave> {
+    /// Waits for leave to ask; `None` if there is none before the deadline. Only who `may_probe` finds out for the others whether the
+    /// upstream is back: what takes long to send would keep them waiting.
+    pub(crate) async fn leave(self: &Arc<Self>, deadline: Instant, may_probe: bool) -> Option<Leave> {
+        let mut waited = false;
         loop {
             let changed = self.changed.notified();
             let until = {
                 let mut state = self.lock();
+                let now = Instant::now();
+                let is_probed = state.probed.is_some_and(|since| since + PROBE > now);
                 match state.rests {
-                    None => return Some(Leave { breaker: Arc::clone(self), probes: false }),
-                    Some(until) if until <= Instant::now() && !state.probed => {
-                        state.probed = true;
-                        return Some(Leave { breaker: Arc::clone(self), probes: true });
+                    None => return Some(self.give(false, waited)),
+                    Some(until) if until <= now && !may_probe => return Some(self.give(false, waited)),
+                    Some(until) if until <= now && !is_probed => {
+                        state.probed = Some(now);
+                        return Some(self.give(true, false));
                     }
-                    Some(until) if state.probed => until.max(Instant::now() + LONGEST),
+                    Some(until) if is_probed => until.max(now + LONGEST),
                     Some(until) => until,
                 }
             };
+            waited = true;
             let wake = until.min(deadline);
             let _ = timeout_at(wake.into(), changed).await;
             if Instant::now() >= deadline {
                 return None;
             }
         }
+    }
+
+    fn give(self: &Arc<Self>, probes: bool, waited: bool) -> Leave {
+        Leave { breaker: Arc::clone(self), probes, waited }
     }
 
     /// Whether it rests.
@@ -88,7 +100,7 @@ impl Leave {
 impl Drop for Leave {
     fn drop(&mut self) {
         if self.probes {
-            self.breaker.lock().probed = false;
+            self.breaker.lock().probed = None;
             self.breaker.changed.notify_waiters();
         }
     }
@@ -98,6 +110,8 @@ impl Drop for Leave {
 const MANY: u32 = 5;
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(5);
+/// How long others wait for what one finds out, before another one tries.
+const PROBE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
@@ -111,14 +125,14 @@ mod tests {
     async fn after_some_troubles_one_asks_and_the_others_wait_for_what_it_finds() {
         let breaker = Arc::new(Breaker::default());
         for _ in 0..MANY {
-            breaker.leave(soon()).await.expect("leave").failed();
+            breaker.leave(soon(), true).await.expect("leave").failed();
         }
         assert!(breaker.rests());
-        assert!(breaker.leave(Instant::now()).await.is_none(), "nobody may for now");
-        let probe = breaker.leave(soon()).await.expect("one may, after a while");
+        assert!(breaker.leave(Instant::now(), true).await.is_none(), "nobody may for now");
+        let probe = breaker.leave(soon(), true).await.expect("one may, after a while");
         let waiting = tokio::spawn({
             let breaker = Arc::clone(&breaker);
-            async move { breaker.leave(soon()).await.is_some() }
+            async move { breaker.leave(soon(), true).await.is_some() }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
@@ -128,13 +142,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_takes_long_to_send_finds_out_nothing_for_others_and_waits_for_nobody_who_does() {
+        let breaker = Arc::new(Breaker::default());
+        for _ in 0..MANY {
+            breaker.leave(soon(), true).await.expect("leave").failed();
+        }
+        let push = breaker.leave(soon(), false).await.expect("leave, after a while");
+        let probe = breaker.leave(soon(), true).await.expect("another finds out meanwhile");
+        breaker.leave(soon(), false).await.expect("and another push need not wait for that");
+        probe.answered();
+        drop(push);
+        assert!(!breaker.rests());
+    }
+
+    #[tokio::test]
     async fn one_who_gives_up_lets_another_find_out() {
         let breaker = Arc::new(Breaker::default());
         for _ in 0..MANY {
-            breaker.leave(soon()).await.expect("leave").failed();
+            breaker.leave(soon(), true).await.expect("leave").failed();
         }
-        drop(breaker.leave(soon()).await.expect("a probe"));
-        breaker.leave(soon()).await.expect("another").answered();
+        drop(breaker.leave(soon(), true).await.expect("a probe"));
+        breaker.leave(soon(), true).await.expect("another").answered();
         assert!(!breaker.rests());
     }
 }

@@ -5,11 +5,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use doorward_rules::Timestamp;
+use doorward_rules::{Surface, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::AsyncReadExt;
 use tokio::time::timeout;
 
+use crate::budget::Bucket;
 use crate::caller::PrintKey;
 use crate::{Caller, Forms, Print, Unanswered, Upstream};
 
@@ -126,15 +127,20 @@ impl Upstream {
         if let Some(known) = self.broker().known() {
             return known;
         }
-        let mut place = self.broker().lock().place;
+        let begin = self.broker().lock().place;
         let mut trouble = "no credential is set for it".to_owned();
-        for _ in 0..sources.len() {
+        let mut ended = None;
+        for place in begin..begin + sources.len() {
             let source = &sources[place % sources.len()];
             let read = source.read(&self.broker().vault).await.and_then(|kept| {
                 let caller = caller(&kept.secret, self.settings().forms, self.key())?;
                 Ok((caller, kept.expires_at))
             });
             match read {
+                // One that should have ended is used if there is no other: the upstream may think otherwise.
+                Ok((caller, Some(end))) if end.0 <= now_ms() => {
+                    ended = ended.or(Some((place, caller, Some(end))));
+                }
                 Ok((caller, expires_at)) => {
                     let mut state = self.broker().lock();
                     (state.place, state.read) = (place % sources.len(), Some((caller.clone(), Instant::now())));
@@ -145,9 +151,15 @@ impl Upstream {
                 Err(why) => {
                     tracing::error!(upstream = self.settings().name, %source, why, "a credential cannot be read");
                     trouble = format!("its credential cannot be read from {source}");
-                    place += 1;
                 }
             }
+        }
+        if let Some((place, caller, expires_at)) = ended {
+            let mut state = self.broker().lock();
+            (state.place, state.read) = (place % sources.len(), Some((caller.clone(), Instant::now())));
+            state.expires_at = expires_at;
+            self.warn(&sources[place % sources.len()], &mut state);
+            return Ok(caller);
         }
         let why = format!("{} cannot be asked: {trouble}", self.settings().name);
         let unanswered = Unanswered::new(why, SOON);
@@ -170,8 +182,12 @@ impl Upstream {
         self.broker().lock().expires_at
     }
 
-    /// Goes on to the next credential, since this one was refused; whether there is another one.
-    pub fn replace(&self, refused: Print) -> bool {
+    /// Goes on to the next credential, since this one was refused on a surface and is of no use; whether that is so, and there is
+    /// another one. One that works elsewhere is not gone on from: whoever asks for what it is not for would take it from all others.
+    pub fn replace(&self, refused: Print, surface: Surface) -> bool {
+        if !self.known().is_useless(refused, Bucket::of(surface)) {
+            return false;
+        }
         let count = self.settings().credentials.len();
         let mut state = self.broker().lock();
         // Somebody else may have gone on already.

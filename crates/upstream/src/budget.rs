@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::time::sleep;
+use doorward_rules::Surface;
 
 use crate::Print;
 use crate::waits::Schedule;
@@ -17,6 +17,14 @@ pub(crate) enum Bucket {
 }
 
 impl Bucket {
+    /// The one that a surface counts to.
+    pub(crate) fn of(surface: Surface) -> Self {
+        match surface {
+            Surface::Git | Surface::Lfs => Self::Git,
+            _ => Self::Rest,
+        }
+    }
+
     /// The name for it in files.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -76,7 +84,16 @@ impl Budget {
                 return Err(until - now);
             }
             // One after the other, or all come at that moment and the next one is closed as well.
-            sleep(schedule.place(until - now)).await;
+            schedule.place(until - now).come().await;
+        }
+    }
+
+    /// Gives one back that was not made after all.
+    pub(crate) fn give_back(&self, print: Option<Print>, bucket: Bucket) {
+        if let Some(spent) = self.lock().get_mut(&(print, bucket))
+            && let Some((_, count)) = spent.minutes.back_mut()
+        {
+            *count = count.saturating_sub(1);
         }
     }
 
@@ -109,13 +126,13 @@ impl Budget {
     }
 
     fn make_room(&self, all: &mut HashMap<(Option<Print>, Bucket), Spent>) {
-        if all.len() > MOST {
-            let now = self.minute(Instant::now());
-            // Whoever guesses credentials has made one request with each.
-            all.retain(|_, spent| spent.count(now) > 1);
-            if all.len() > MOST {
-                all.clear();
-            }
+        let (at, now) = (Instant::now(), self.minute(Instant::now()));
+        // Whoever guesses credentials has made a request or two with each. What is closed is remembered: to ask there would be held
+        // against everybody.
+        let mut few = 1;
+        while all.len() > MOST && few < u32::MAX / 2 {
+            all.retain(|_, spent| spent.closed.is_some_and(|closed| closed > at) || spent.count(now) > few);
+            few *= 2;
         }
     }
 
@@ -171,6 +188,28 @@ mod tests {
         assert!(wait > Duration::from_secs(3500) && wait <= Duration::from_secs(3661), "{wait:?}");
         budget.take(None, Bucket::Git, 10, now, &schedule).await.expect("another bucket");
         assert_eq!(budget.least_left(Bucket::Git, 10), 7);
+    }
+
+    #[tokio::test]
+    async fn however_many_strangers_come_what_is_closed_stays_closed_and_what_is_spent_is_spent() {
+        let (budget, schedule, key) = (Budget::new(), Schedule::default(), crate::caller::PrintKey::new());
+        let soon = Instant::now() + Duration::from_secs(1);
+        let [closed, busy] = ["closed", "busy"].map(|secret| Some(key.print(&[secret])));
+        budget.close(closed, Bucket::Git, Duration::from_secs(60));
+        for _ in 0..8 {
+            budget.take(busy, Bucket::Git, 10, soon, &schedule).await.expect("there is some left");
+        }
+        for number in 0..=MOST {
+            let stranger = Some(key.print(&[&number.to_string()]));
+            for _ in 0..2 {
+                budget.take(stranger, Bucket::Git, 10, soon, &schedule).await.expect("its own");
+            }
+        }
+        for known in [closed, busy] {
+            budget.take(known, Bucket::Git, 10, soon, &schedule).await.expect_err("none is left");
+        }
+        budget.give_back(busy, Bucket::Git);
+        budget.take(busy, Bucket::Git, 10, soon, &schedule).await.expect("one was given back");
     }
 
     #[tokio::test]

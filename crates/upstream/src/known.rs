@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use doorward_rules::RepositoryId;
+
 use crate::Print;
 use crate::budget::Bucket;
 use crate::memory::{Memory, Remembered};
@@ -26,6 +28,23 @@ struct State {
     credentials: HashMap<(Print, Bucket), Credential>,
     /// When a credential was last refused for no reason.
     flaky: Option<Instant>,
+    /// Repositories that somebody without a credential was let in to, and when.
+    open: HashMap<RepositoryId, Instant>,
+    /// Credentials that worked and were refused for good since, and when, while none has worked; and since when these are too many to
+    /// be believed.
+    fallen: HashMap<Print, Instant>,
+    everybody: Option<Instant>,
+}
+
+/// Whether a refusal is to be doubted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// It is believed.
+    None,
+    /// The credential has worked before.
+    OfKnown,
+    /// Nothing is known of the credential, and others were refused for no reason a moment ago.
+    OfStranger,
 }
 
 #[derive(Debug)]
@@ -36,6 +55,16 @@ struct Credential {
     /// Whether it may be remembered when the server ends.
     lasting: bool,
     seen: Instant,
+    /// Repositories where it was let in, or where it was refused and this is believed. A token for one repository is refused in all
+    /// others, which says nothing of it.
+    places: HashMap<RepositoryId, Place>,
+}
+
+/// What a credential is good for in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    LetsIn,
+    Refuses,
 }
 
 impl Known {
@@ -51,14 +80,16 @@ impl Known {
         Self(Arc::new(Inner { state: Mutex::new(state), memory: Some(memory), writes: AtomicBool::new(false) }))
     }
 
-    /// Notes that a credential has worked; one that is `lasting` is remembered.
-    pub(crate) fn worked(&self, print: Print, at: Bucket, lasting: bool) {
+    /// Notes that a credential has worked for a repository; one that is `lasting` is remembered.
+    pub(crate) fn worked(&self, print: Print, at: Bucket, repository: RepositoryId, lasting: bool) {
         let mut state = self.lock();
         let now = Instant::now();
         let known = state.credentials.entry((print, at)).or_insert(Credential::new(now));
+        known.note(repository, Place::LetsIn);
         // What was written a day ago is good enough.
         let is_news = known.refused || known.worked.is_none_or(|worked| worked.elapsed() > DAY);
         (known.worked, known.refused, known.lasting, known.seen) = (Some(now), false, lasting, now);
+        (state.fallen, state.everybody) = (HashMap::new(), None);
         state.make_room();
         drop(state);
         if is_news && lasting {
@@ -66,12 +97,64 @@ impl Known {
         }
     }
 
-    /// Notes that a credential was refused, and that this is believed.
-    pub(crate) fn refused(&self, print: Print, at: Bucket) {
-        if let Some(known) = self.lock().credentials.get_mut(&(print, at)) {
-            known.refused = true;
+    /// Notes that a credential was refused for a repository, and that this is believed: of the credential as a whole, unless it is
+    /// one that works elsewhere and never did there.
+    ///
+    /// Not if several that worked are refused one after the other and none works any more: that is the upstream's fault rather than
+    /// theirs, and whoever believed it would have all jobs' credentials thrown away. True is returned then, and nothing is believed,
+    /// for a while.
+    pub(crate) fn refused(&self, print: Print, at: Bucket, repository: RepositoryId) -> bool {
+        let mut state = self.lock();
+        let known = state.credentials.entry((print, at)).or_insert(Credential::new(Instant::now()));
+        let works_elsewhere = known.worked.is_some() && known.places.get(&repository) != Some(&Place::LetsIn);
+        if known.worked.is_some() && !works_elsewhere && state.falls(print) {
+            return true;
         }
-        self.remember();
+        let known = state.credentials.entry((print, at)).or_insert(Credential::new(Instant::now()));
+        match works_elsewhere {
+            true => known.note(repository, Place::Refuses),
+            false => known.refused = true,
+        }
+        let is_forgotten = known.lasting && !works_elsewhere;
+        state.make_room();
+        drop(state);
+        if is_forgotten {
+            self.remember();
+        }
+        false
+    }
+
+    /// Notes that somebody without a credential was let in.
+    pub(crate) fn opened(&self, repository: RepositoryId) {
+        let mut state = self.lock();
+        if state.open.len() >= MOST {
+            state.open.retain(|_, at| at.elapsed() < DAY);
+            if state.open.len() >= MOST {
+                state.open.clear();
+            }
+        }
+        state.open.insert(repository, Instant::now());
+    }
+
+    /// Notes that a credential is wanted now, and that this is believed.
+    pub(crate) fn closed(&self, repository: RepositoryId) {
+        self.lock().open.remove(&repository);
+    }
+
+    /// Whether somebody without a credential was let in not long ago, and it was not closed since.
+    pub(crate) fn is_open(&self, repository: RepositoryId) -> bool {
+        self.lock().open.get(&repository).is_some_and(|at| at.elapsed() < DAY)
+    }
+
+    /// Whether a credential has worked at all, and is not refused since.
+    pub(crate) fn works(&self, print: Print, at: Bucket) -> bool {
+        let state = self.lock();
+        state.credentials.get(&(print, at)).is_some_and(|known| known.worked.is_some() && !known.refused)
+    }
+
+    /// Whether a credential, if it is refused, is of no use wherever it is presented: it never worked, or does not any more.
+    pub(crate) fn is_useless(&self, print: Print, at: Bucket) -> bool {
+        self.lock().credentials.get(&(print, at)).is_none_or(|known| known.refused || known.worked.is_none())
     }
 
     /// Writes what is to be remembered, in a moment: more may be news until then.
@@ -99,13 +182,20 @@ impl Known {
         self.lock().flaky = Some(Instant::now());
     }
 
-    /// Whether a refusal is to be doubted: the credential worked before, and was not refused for good since; or it is not known, and
-    /// others were refused for no reason a moment ago.
-    pub(crate) fn doubts(&self, print: Print, at: Bucket) -> bool {
+    /// Whether a refusal is to be doubted: the credential worked before, and was not refused for good since, neither as a whole nor
+    /// for this repository; or it is not known, and others were refused for no reason a moment ago.
+    pub(crate) fn doubts(&self, print: Print, at: Bucket, repository: RepositoryId) -> Doubt {
         let state = self.lock();
         match state.credentials.get(&(print, at)) {
-            Some(known) => !known.refused && known.worked.is_some_and(|worked| worked.elapsed() < TRUSTED),
-            None => state.flaky.is_some_and(|flaky| flaky.elapsed() < FLAKY),
+            Some(known) => {
+                let is_good = known.worked.is_some_and(|worked| worked.elapsed() < TRUSTED) && !known.refused;
+                match is_good && known.places.get(&repository) != Some(&Place::Refuses) {
+                    true => Doubt::OfKnown,
+                    false => Doubt::None,
+                }
+            }
+            None if state.flaky.is_some_and(|flaky| flaky.elapsed() < FLAKY) => Doubt::OfStranger,
+            None => Doubt::None,
         }
     }
 
@@ -121,9 +211,27 @@ impl State {
         lasting.filter_map(|((print, at), known)| Some((*print, *at, known.worked?.elapsed())))
     }
 
+    /// Notes that one that worked is refused; whether that is so of too many to be believed.
+    fn falls(&mut self, print: Print) -> bool {
+        self.fallen.retain(|_, at| at.elapsed() < FLAKY);
+        self.fallen.insert(print, Instant::now());
+        if self.fallen.len() < EVERYBODY || self.everybody.get_or_insert_with(Instant::now).elapsed() > FLAKY {
+            return false;
+        }
+        // What was believed of the first ones was wrong, too.
+        for ((print, _), known) in &mut self.credentials {
+            if self.fallen.contains_key(print) {
+                known.refused = false;
+            }
+        }
+        true
+    }
+
     fn make_room(&mut self) {
         if self.credentials.len() > MOST {
-            let oldest = self.credentials.iter().min_by_key(|(_, known)| known.seen).map(|(key, _)| *key);
+            // Those go first that never worked: anybody can bring as many as they like.
+            let least = self.credentials.iter().min_by_key(|(_, known)| (known.worked.is_some(), known.seen));
+            let oldest = least.map(|(key, _)| *key);
             oldest.map(|key| self.credentials.remove(&key));
         }
     }
@@ -131,7 +239,15 @@ impl State {
 
 impl Credential {
     fn new(seen: Instant) -> Self {
-        Self { worked: None, refused: false, lasting: false, seen }
+        Self { worked: None, refused: false, lasting: false, seen, places: HashMap::new() }
+    }
+
+    fn note(&mut self, repository: RepositoryId, place: Place) {
+        if self.places.len() >= MOST_PLACES && !self.places.contains_key(&repository) {
+            // What is forgotten is found out again.
+            self.places.clear();
+        }
+        self.places.insert(repository, place);
     }
 }
 
@@ -144,34 +260,98 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const SOON: Duration = Duration::from_millis(200);
 /// How many credentials are known at most.
 const MOST: usize = 10_000;
+/// How many good credentials are refused when it is the upstream that is wrong.
+const EVERYBODY: usize = 3;
+/// How many repositories are remembered of one credential.
+const MOST_PLACES: usize = 1_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::caller::PrintKey;
 
-    #[test]
-    fn a_refusal_is_doubted_of_what_worked_and_of_nothing_else() {
-        let (known, key) = (Known::default(), PrintKey::new());
-        let [good, bad] = ["good", "bad"].map(|secret| key.print(&[secret]));
-        assert!(!known.doubts(good, Bucket::Git), "never seen");
-        known.worked(good, Bucket::Git, false);
-        assert!(known.doubts(good, Bucket::Git) && !known.doubts(bad, Bucket::Git));
-        assert!(!known.doubts(good, Bucket::Rest), "what is good for git may be of no use for REST");
-        known.refused(good, Bucket::Git);
-        assert!(!known.doubts(good, Bucket::Git), "it was refused for good");
-        known.worked(good, Bucket::Git, false);
-        assert!(known.doubts(good, Bucket::Git), "and works again");
+    fn doubts(known: &Known, print: Print, at: Bucket, repository: RepositoryId) -> bool {
+        known.doubts(print, at, repository) != Doubt::None
+    }
+
+    fn repository(number: u128) -> RepositoryId {
+        RepositoryId(uuid::Uuid::from_u128(number))
     }
 
     #[test]
-    fn while_good_ones_are_refused_a_stranger_is_doubted_too() {
+    fn a_refusal_is_doubted_of_what_worked_and_of_nothing_else() {
+        let (known, key, here) = (Known::default(), PrintKey::new(), repository(1));
+        let [good, bad] = ["good", "bad"].map(|secret| key.print(&[secret]));
+        assert!(!doubts(&known, good, Bucket::Git, here), "never seen");
+        known.worked(good, Bucket::Git, here, false);
+        assert!(doubts(&known, good, Bucket::Git, here) && !doubts(&known, bad, Bucket::Git, here));
+        assert!(doubts(&known, good, Bucket::Git, repository(2)), "it may be good there, too");
+        assert!(!doubts(&known, good, Bucket::Rest, here), "what is good for git may be of no use for REST");
+        known.refused(good, Bucket::Git, here);
+        assert!(known.is_useless(good, Bucket::Git));
+        assert!(!doubts(&known, good, Bucket::Git, here), "it was refused for good");
+        assert!(!doubts(&known, good, Bucket::Git, repository(2)), "everywhere, since it had worked there");
+        known.worked(good, Bucket::Git, here, false);
+        assert!(doubts(&known, good, Bucket::Git, here), "and works again");
+    }
+
+    #[test]
+    fn what_is_for_one_repository_is_trusted_there_after_it_was_refused_for_another() {
         let (known, key) = (Known::default(), PrintKey::new());
+        let (token, [its_own, other]) = (key.print(&["token"]), [1, 2].map(repository));
+        known.worked(token, Bucket::Git, its_own, false);
+        known.refused(token, Bucket::Git, other);
+        assert!(!known.is_useless(token, Bucket::Git) && doubts(&known, token, Bucket::Git, its_own));
+        known.worked(token, Bucket::Git, its_own, false);
+        assert!(!doubts(&known, token, Bucket::Git, other), "it is not waited for again");
+    }
+
+    #[test]
+    fn while_good_ones_are_refused_a_stranger_is_doubted_once() {
+        let (known, key, here) = (Known::default(), PrintKey::new(), repository(1));
         let [good, stranger] = ["good", "stranger"].map(|secret| key.print(&[secret]));
-        known.worked(good, Bucket::Git, false);
+        known.worked(good, Bucket::Git, here, false);
         known.was_flaky();
-        assert!(known.doubts(stranger, Bucket::Git));
-        known.refused(good, Bucket::Git);
-        assert!(!known.doubts(good, Bucket::Git));
+        assert!(doubts(&known, stranger, Bucket::Git, here));
+        known.refused(stranger, Bucket::Git, here);
+        assert!(!doubts(&known, stranger, Bucket::Git, here), "it was waited for already");
+        known.refused(good, Bucket::Git, here);
+        assert!(!doubts(&known, good, Bucket::Git, here));
+    }
+
+    #[test]
+    fn when_all_are_refused_it_is_believed_of_none() {
+        let (known, key, here) = (Known::default(), PrintKey::new(), repository(1));
+        let all = ["a", "b", "c", "d"].map(|secret| key.print(&[secret]));
+        all.iter().for_each(|print| known.worked(*print, Bucket::Git, here, false));
+        assert_eq!(all.map(|print| known.refused(print, Bucket::Git, here)), [false, false, true, true]);
+        assert!(all.iter().all(|print| doubts(&known, *print, Bucket::Git, here)), "not of the first ones either");
+        // One that works shows that the others are refused in earnest.
+        known.worked(all[3], Bucket::Git, here, false);
+        assert!(!known.refused(all[0], Bucket::Git, here) && !doubts(&known, all[0], Bucket::Git, here));
+        known.worked(all[3], Bucket::Git, here, false);
+        assert!(!known.refused(all[1], Bucket::Git, here) && !known.refused(all[2], Bucket::Git, here));
+    }
+
+    #[test]
+    fn who_came_without_a_credential_and_was_let_in_is_let_in_again() {
+        let (known, here) = (Known::default(), repository(1));
+        assert!(!known.is_open(here));
+        known.opened(here);
+        assert!(known.is_open(here) && !known.is_open(repository(2)));
+        known.closed(here);
+        assert!(!known.is_open(here));
+    }
+
+    #[test]
+    fn however_many_strangers_come_what_worked_is_known() {
+        let (known, key, here) = (Known::default(), PrintKey::new(), repository(1));
+        let good = key.print(&["good"]);
+        known.worked(good, Bucket::Git, here, false);
+        for number in 0..=MOST {
+            known.refused(key.print(&[&number.to_string()]), Bucket::Git, here);
+        }
+        assert!(doubts(&known, good, Bucket::Git, here));
+        assert_eq!(known.lock().credentials.len(), MOST);
     }
 }

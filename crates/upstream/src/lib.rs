@@ -12,6 +12,7 @@ mod budget;
 mod caller;
 mod check;
 mod known;
+mod latest;
 mod look;
 mod memory;
 mod mirror;

@@ -67,6 +67,11 @@ impl Upstream {
         self.lookout().ask(subject, || self.look_once(name, caller, subject, now)).await
     }
 
+    /// What was seen of a repository with a credential a moment ago, by whomever.
+    pub fn seen_lately(&self, name: &RepositoryName, caller: Option<&Caller>) -> Option<Listing> {
+        self.latest().recall(Subject { repository: self.mirror_of(name), print: caller.map(Caller::print) })
+    }
+
     /// What both can do in version 2, of a repository whose refs were seen; it is what a client may ask for that is to be passed on.
     pub fn common(&self, name: &RepositoryName, ours: &[u8]) -> Option<Vec<u8>> {
         self.dialect(self.mirror_of(name)).map(|dialect| dialect.common(ours))
@@ -86,9 +91,16 @@ impl Upstream {
         now: Timestamp,
     ) -> Seen {
         self.counters().look();
+        let began = Instant::now();
         match self.refs(name, caller, subject, now).await {
-            Ok(Ok(seen)) => seen,
+            Ok(Ok(seen)) => {
+                if let Seen::Refs(refs) = &seen {
+                    self.latest().note(subject, (began, Instant::now()), refs);
+                }
+                seen
+            }
             Ok(Err(turned)) => {
+                self.latest().forget(subject);
                 if caller.is_none() && turned.is_of_credential() {
                     self.set_private(subject.repository);
                 }
@@ -109,8 +121,16 @@ impl Upstream {
             Ok(header) => header,
             Err(reason) => return Ok(Err(Turned::Here(reason))),
         };
-        let arrived = AtomicBool::new(false);
-        let question = Question { caller, subject, bucket: Bucket::Git, effect: Effect::Reads, arrived: &arrived };
+        let (arrived, deadline) = (AtomicBool::new(false), Instant::now() + self.settings().patience);
+        let question = Question {
+            caller,
+            subject,
+            bucket: Bucket::Git,
+            effect: Effect::Reads,
+            deadline,
+            verbatim: false,
+            arrived: &arrived,
+        };
         let dialect = match self.dialect(subject.repository) {
             Some(dialect) => dialect,
             None => {
@@ -158,7 +178,6 @@ impl Upstream {
         question: Question<'_>,
         make: impl Fn() -> std::io::Result<http::Request<Body>>,
     ) -> Result<Result<Vec<u8>, Turned>, Unanswered> {
-        let deadline = Instant::now() + self.settings().patience;
         let mut waits = Waits::default();
         loop {
             let response = self.ask(question, &make).await?;
@@ -169,12 +188,12 @@ impl Upstream {
                 Ok(bytes) => return Ok(Ok(bytes)),
                 Err(no) => format!("{} broke off: {}", self.settings().name, no.why),
             };
-            let wait = self.schedule().place(waits.next(None));
-            if Instant::now() + wait > deadline {
+            let turn = self.schedule().place(waits.next(None));
+            if Instant::now() + turn.wait > question.deadline {
                 return Err(Unanswered::new(why, AGAIN));
             }
-            let _notice = self.notice(question.subject, &why, deadline, None);
-            tokio::time::sleep(wait).await;
+            let _notice = self.notice(question.subject, &why, question.deadline, None);
+            turn.come().await;
         }
     }
 

@@ -239,7 +239,15 @@ impl Upstream {
             self.authorization(caller, Surface::Git, now).map_err(|reason| turned_away(Turned::Here(reason)))?;
         let url = self.url_of(name, "git-upload-pack");
         let (arrived, subject) = (AtomicBool::new(false), Subject { repository: id, print: caller.map(Caller::print) });
-        let question = Question { caller, subject, bucket: Bucket::Git, effect: Effect::Reads, arrived: &arrived };
+        let question = Question {
+            caller,
+            subject,
+            bucket: Bucket::Git,
+            effect: Effect::Reads,
+            deadline: wanted.deadline,
+            verbatim: false,
+            arrived: &arrived,
+        };
         let post = || command_of(&url, header.as_ref(), asked);
         let response = self.ask(question, post).await.map_err(|no| Trouble::Lasting(no.into()))?;
         if !response.status().is_success() {
@@ -283,15 +291,15 @@ impl<'a> Trying<'a> {
     /// Waits until it is tried again.
     async fn again(&mut self, why: String) -> Result<(), Hindered> {
         let (upstream, wanted) = (self.upstream, self.wanted);
-        let wait = upstream.schedule().place(self.waits.next(None));
-        if Instant::now() + wait > wanted.deadline {
+        let turn = upstream.schedule().place(self.waits.next(None));
+        if Instant::now() + turn.wait > wanted.deadline {
             let why = format!("what is new could not be fetched from {}: {why}", upstream.settings().name);
             return Err(Unanswered::new(why, SOON).into());
         }
         tracing::info!(upstream = upstream.settings().name, repository = %wanted.name, why, "a fetch is tried again");
         let subject = Subject { repository: wanted.id, print: wanted.caller.map(Caller::print) };
         self.notice = Some(upstream.notice(subject, &why, wanted.deadline, self.notice.take()));
-        tokio::time::sleep(wait).await;
+        turn.come().await;
         Ok(())
     }
 }

@@ -3,18 +3,20 @@
 use std::fs::File;
 use std::io;
 use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use doorward_rules::{RepositoryId, Surface, Timestamp};
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
 };
 use http::header::{SET_COOKIE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use uuid::Uuid;
 
 use crate::agent::{Answer, Bytes, file, whole};
 use crate::ask::{Effect, Question};
 use crate::budget::Bucket;
+use crate::look::turned;
 use crate::upstream::Subject;
 use crate::{Caller, Turned, Unanswered, Upstream};
 
@@ -45,6 +47,33 @@ pub enum Content {
 }
 
 impl Upstream {
+    /// Whether a credential has been let in on a surface before, and was not refused for good since.
+    pub fn knows(&self, caller: &Caller, surface: Surface) -> bool {
+        self.known().works(caller.print(), Bucket::of(surface))
+    }
+
+    /// Asks whether a credential is one at all, by the call of REST that wants nothing but that.
+    ///
+    /// # Errors
+    /// [`Unanswered`] if there is no answer.
+    pub async fn vouch(&self, caller: &Caller, now: Timestamp) -> Result<Result<(), Turned>, Unanswered> {
+        let base = self.settings().rest.as_deref().unwrap_or(&self.settings().git);
+        let passing = Passing {
+            surface: Surface::Rest,
+            repository: None,
+            method: Method::GET,
+            url: format!("{base}/user"),
+            headers: HeaderMap::new(),
+            content: Content::Bytes(Bytes::new()),
+        };
+        Ok(match self.pass(&passing, Some(caller), now).await? {
+            // An access token is no user's, and is told so with 403.
+            Ok(response) if response.status() == StatusCode::UNAUTHORIZED => Err(turned(response).await),
+            Ok(_) => Ok(()),
+            Err(turned) => Err(turned),
+        })
+    }
+
     /// Passes a request on with the credential in its right form. What changes nothing is tried again until patience is over;
     /// what may change something only as long as it is certain that it has not.
     ///
@@ -61,11 +90,8 @@ impl Upstream {
             Ok(header) => header,
             Err(reason) => return Ok(Err(Turned::Here(reason))),
         };
-        let (bucket, effect) = match (surface, method) {
-            (Surface::Git, _) => (Bucket::Git, Effect::Reads),
-            (Surface::Lfs, _) => (Bucket::Git, effect_of(method)),
-            _ => (Bucket::Rest, effect_of(method)),
-        };
+        let effect = if passing.reads() { Effect::Reads } else { Effect::Changes };
+        let bucket = Bucket::of(*surface);
         let subject =
             Subject { repository: repository.unwrap_or(RepositoryId(Uuid::nil())), print: caller.map(Caller::print) };
         let make = || {
@@ -85,14 +111,17 @@ impl Upstream {
             }
             Ok(request)
         };
-        let arrived = AtomicBool::new(false);
-        self.ask(Question { caller, subject, bucket, effect, arrived: &arrived }, make).await.map(Ok)
+        let (arrived, deadline) = (AtomicBool::new(false), Instant::now() + self.settings().patience);
+        let question = Question { caller, subject, bucket, effect, deadline, verbatim: true, arrived: &arrived };
+        self.ask(question, make).await.map(Ok)
     }
 }
 
-/// Whether a method promises to change nothing (RFC 9110, section 9.2.1).
-fn effect_of(method: &Method) -> Effect {
-    if method.is_safe() { Effect::Reads } else { Effect::Changes }
+impl Passing {
+    /// Whether it changes nothing. Of the other methods that promise so (RFC 9110, section 9.2.1), TRACE shows what is sent along.
+    pub fn reads(&self) -> bool {
+        matches!((self.surface, &self.method), (Surface::Git, _) | (_, &Method::GET | &Method::HEAD))
+    }
 }
 
 /// The headers that are meant for whoever gets the message at last (RFC 9110, section 7.6.1), without the credential.

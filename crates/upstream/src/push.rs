@@ -1,5 +1,6 @@
 //! A push, passed on: sent again only if it is certain that nothing of it was done, and looked after if nobody knows.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +8,7 @@ use std::time::Instant;
 
 use doorward_git::Listing;
 use doorward_rules::{Surface, Timestamp};
-use doorward_wire::{ObjectId, RefUpdate, RepositoryName};
+use doorward_wire::{ObjectId, PktLine, RefUpdate, RepositoryName};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method};
 
@@ -66,7 +67,8 @@ impl Upstream {
         };
         let url = self.url_of(name, "info/refs?service=git-receive-pack");
         let arrived = AtomicBool::new(false);
-        let question = self.question(name, caller, Effect::Reads, &arrived);
+        let deadline = Instant::now() + self.settings().patience;
+        let question = self.question(name, caller, Effect::Reads, deadline, &arrived);
         let get = || {
             let mut request = request(Method::GET, &url, header.as_ref(), crate::agent::whole(""))?;
             request.headers_mut().remove("git-protocol");
@@ -93,7 +95,8 @@ impl Upstream {
         };
         let url = self.url_of(name, "git-receive-pack");
         let arrived = AtomicBool::new(false);
-        let question = self.question(name, caller, Effect::Changes, &arrived);
+        let deadline = Instant::now() + self.settings().patience;
+        let question = self.question(name, caller, Effect::Changes, deadline, &arrived);
         let post = || {
             let mut request = request(Method::POST, &url, header.as_ref(), file(&push.content, push.length)?)?;
             let headers = request.headers_mut();
@@ -102,8 +105,8 @@ impl Upstream {
             headers.insert(CONTENT_LENGTH, HeaderValue::from(push.length));
             Ok(request)
         };
-        let deadline = Instant::now() + self.settings().patience;
         let (mut waits, mut again) = (Waits::default(), false);
+        let mut before = String::new();
         loop {
             let broken = match self.ask(question, post).await {
                 Ok(response) if response.status().is_success() => {
@@ -124,23 +127,29 @@ impl Upstream {
                 }
                 Ok(response) => return Ok(Pushed::Turned(turned(response).await)),
                 Err(unanswered) if unanswered.unsure => unanswered.why,
-                Err(unanswered) => return Err(unanswered),
+                // An earlier try may have arrived, and be at work still.
+                Err(mut unanswered) => {
+                    unanswered.unsure = arrived.load(Ordering::Relaxed);
+                    unanswered.why = format!("{before}{}", unanswered.why);
+                    return Err(unanswered);
+                }
             };
             let _notice = self.notice(question.subject, &format!("{broken}; looking what was done"), deadline, None);
             match self.find_out(name, caller, push, now).await? {
                 Found::Something(made) => return Ok(Pushed::Settled(made)),
                 Found::Nothing => {}
             }
-            let wait = self.schedule().place(waits.next(None));
-            if Instant::now() + wait > deadline {
+            let turn = self.schedule().place(waits.next(None));
+            if Instant::now() + turn.wait > deadline {
                 // What has arrived whole may be at work still, however long that takes.
                 let unsure = arrived.load(Ordering::Relaxed);
                 let end =
                     if unsure { "nothing was changed so far; it may still be done" } else { "nothing was changed" };
-                return Err(Unanswered { why: format!("{broken}; {end}"), limited: false, unsure, retry_after: wait });
+                let (why, retry_after) = (format!("{broken}; {end}"), turn.wait);
+                return Err(Unanswered { why, limited: false, unsure, retry_after });
             }
-            again = true;
-            tokio::time::sleep(wait).await;
+            (again, before) = (true, format!("{broken}; then "));
+            turn.come().await;
         }
     }
 
@@ -155,7 +164,15 @@ impl Upstream {
         match self.look(name, caller, now).await {
             Seen::Refs(refs) => self.found(name, caller, &refs, &push.updates, now).await,
             Seen::Old => Err(unsure("the upstream does not list refs in a way that is known")),
-            Seen::Turned(turned) => Err(unsure(&turned.to_string())),
+            // Who may push may be one who may not fetch, and is told of refs before a push all the same.
+            Seen::Turned(turned) => match self.before_push(name, caller, now).await {
+                Ok(Ok(response)) => {
+                    let listed = collect(response.into_body(), LONGEST_REPORT).await.map_err(|no| unsure(&no.why))?;
+                    let refs = listed_before_push(&listed).ok_or_else(|| unsure("its refs cannot be read"))?;
+                    Ok(found_there(&refs, &push.updates))
+                }
+                _ => Err(unsure(&turned.to_string())),
+            },
             Seen::Unanswered(unanswered) => Err(unsure(&Arc::unwrap_or_clone(unanswered).why)),
         }
     }
@@ -190,9 +207,9 @@ impl Upstream {
             };
             made.push(match () {
                 () if is(&update.new) => None,
-                () if is(&update.old) => Some("it was not done; push again to hear why".to_owned()),
+                () if is(&update.old) => Some(NOT_DONE.to_owned()),
                 () if is_ancestor().await? => None,
-                () => Some("whether it was done is not known: it was moved since; fetch, and look".to_owned()),
+                () => Some(MOVED_ON.to_owned()),
             });
         }
         Ok(if untouched { Found::Nothing } else { Found::Something(made) })
@@ -203,11 +220,49 @@ impl Upstream {
         name: &RepositoryName,
         caller: Option<&'a Caller>,
         effect: Effect,
+        deadline: Instant,
         arrived: &'a AtomicBool,
     ) -> Question<'a> {
         let subject = Subject { repository: self.mirror_of(name), print: caller.map(Caller::print) };
-        Question { caller, subject, bucket: Bucket::Git, effect, arrived }
+        Question { caller, subject, bucket: Bucket::Git, effect, deadline, verbatim: false, arrived }
     }
+}
+
+/// The refs that an upstream lists before a push, by their names (gitprotocol-pack, "Reference Discovery"); `None` if it is no list.
+fn listed_before_push(answer: &[u8]) -> Option<HashMap<Vec<u8>, Vec<u8>>> {
+    let (mut rest, mut refs, mut flushes) = (answer, HashMap::new(), 0);
+    while !rest.is_empty() {
+        let (line, length) = PktLine::read(rest).ok()??;
+        rest = &rest[length..];
+        match line {
+            PktLine::Flush => flushes += 1,
+            PktLine::Data(line) if flushes == 1 => {
+                let line = line.split(|byte| *byte == 0 || *byte == b'\n').next()?;
+                let at = line.iter().position(|byte| *byte == b' ')?;
+                refs.insert(line[at + 1..].to_vec(), line[..at].to_vec());
+            }
+            PktLine::Data(_) => {}
+            PktLine::Delimiter | PktLine::ResponseEnd => return None,
+        }
+    }
+    (flushes == 2).then_some(refs)
+}
+
+/// What such a list tells of updates. Of one that was moved on since it does not.
+fn found_there(refs: &HashMap<Vec<u8>, Vec<u8>>, updates: &[RefUpdate]) -> Found {
+    let is = |update: &RefUpdate, id: &ObjectId| match refs.get(update.name.as_bytes()) {
+        Some(there) => there == id.as_str().as_bytes(),
+        None => id.is_null(),
+    };
+    if updates.iter().all(|update| is(update, &update.old) && !is(update, &update.new)) {
+        return Found::Nothing;
+    }
+    let made = |update: &RefUpdate| match () {
+        () if is(update, &update.new) => None,
+        () if is(update, &update.old) => Some(NOT_DONE.to_owned()),
+        () => Some(MOVED_ON.to_owned()),
+    };
+    Found::Something(updates.iter().map(made).collect())
 }
 
 /// Nobody knows what became of a push.
@@ -216,5 +271,7 @@ fn unsure(why: &str) -> Unanswered {
     Unanswered { why, limited: false, unsure: true, retry_after: Waits::default().next(None) }
 }
 
+const NOT_DONE: &str = "it was not done; push again to hear why";
+const MOVED_ON: &str = "whether it was done is not known: it was moved since; fetch, and look";
 /// Bytes of what an upstream says of a push.
 const LONGEST_REPORT: u64 = 16 * 1024 * 1024;

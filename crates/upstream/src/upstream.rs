@@ -14,6 +14,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::agent::Agent;
@@ -22,6 +23,7 @@ use crate::broker::{Broker, Vault};
 use crate::budget::{Bucket, Budget};
 use crate::caller::PrintKey;
 use crate::known::Known;
+use crate::latest::Latest;
 use crate::look::{Dialect, Seen};
 use crate::memory::{Memory, key};
 use crate::waits::Schedule;
@@ -39,11 +41,14 @@ struct Inner {
     key: PrintKey,
     broker: Broker,
     known: Known,
+    /// Places for those who are waited for though nothing is known of them.
+    strangers: Semaphore,
     /// Of git and of REST, which may be different hosts.
     breakers: [Arc<Breaker>; 2],
     budget: Budget,
     schedule: Schedule,
     lookout: Lookout<Subject, Seen>,
+    latest: Latest,
     notices: Mutex<HashMap<Subject, Said>>,
     dialects: Mutex<HashMap<RepositoryId, Dialect>>,
     private: Mutex<HashMap<RepositoryId, Instant>>,
@@ -141,10 +146,12 @@ impl Upstream {
             key,
             broker: Broker::new(vault),
             known,
+            strangers: Semaphore::new(STRANGERS),
             breakers: Default::default(),
             budget: Budget::new(),
             schedule: Schedule::default(),
             lookout: Lookout::default(),
+            latest: Latest::default(),
             notices: Mutex::default(),
             dialects: Mutex::default(),
             private: Mutex::default(),
@@ -224,6 +231,10 @@ impl Upstream {
         &self.0.known
     }
 
+    pub(crate) fn strangers(&self) -> &Semaphore {
+        &self.0.strangers
+    }
+
     pub(crate) fn breaker(&self, bucket: Bucket) -> &Arc<Breaker> {
         match bucket {
             Bucket::Git => &self.0.breakers[0],
@@ -241,6 +252,10 @@ impl Upstream {
 
     pub(crate) fn lookout(&self) -> &Lookout<Subject, Seen> {
         &self.0.lookout
+    }
+
+    pub(crate) fn latest(&self) -> &Latest {
+        &self.0.latest
     }
 
     /// The mirrors of all upstreams.
@@ -342,4 +357,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// How many repositories are remembered with how they are listed.
 const MOST_DIALECTS: usize = 10_000;
 /// How long a repository is taken for closed to whoever has no credential.
-const PRIVATE: Duration = Duration::from_secs(60);
+const PRIVATE: Duration = Duration::from_secs(10);
+/// How many refusals of credentials of which nothing is known are waited for at once.
+const STRANGERS: usize = 16;

@@ -1,8 +1,10 @@
 //! How long to wait before something is tried again: longer each time, never all at once.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
 
 /// The waits of one who tries.
 #[derive(Debug, Default)]
@@ -14,6 +16,15 @@ pub(crate) struct Schedule {
     began: Instant,
     /// The gaps that somebody has, by their numbers.
     taken: Mutex<BTreeSet<u128>>,
+}
+
+/// A gap that somebody has, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    schedule: &'a Schedule,
+    gap: u128,
+    /// How long it is to it from when it was given.
+    pub(crate) wait: Duration,
 }
 
 impl Waits {
@@ -29,17 +40,36 @@ impl Waits {
 
 impl Schedule {
     /// A wait that ends when nobody else's does.
-    pub(crate) fn place(&self, wait: Duration) -> Duration {
+    pub(crate) fn place(&self, wait: Duration) -> Turn<'_> {
         let number = |time: Duration| time.as_nanos() / GAP.as_nanos();
         let now = self.began.elapsed();
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.lock();
         // Those that are over are nobody's any more.
         *taken = taken.split_off(&number(now));
         let mut free = number(now + wait);
         while !taken.insert(free) {
             free += 1;
         }
-        wait + GAP * u32::try_from(free - number(now + wait)).unwrap_or(u32::MAX)
+        let later = GAP.saturating_mul(u32::try_from(free - number(now + wait)).unwrap_or(u32::MAX));
+        Turn { schedule: self, gap: free, wait: wait + later }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<u128>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn<'_> {
+    /// Waits for it.
+    pub(crate) async fn come(self) {
+        sleep(self.wait).await;
+    }
+}
+
+/// Whoever goes gives its gap back.
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.schedule.lock().remove(&self.gap);
     }
 }
 
@@ -79,11 +109,13 @@ mod tests {
     #[test]
     fn many_who_wait_as_long_come_one_after_the_other() {
         let schedule = Schedule::default();
-        let waits: Vec<Duration> = (0..50).map(|_| schedule.place(Duration::from_secs(1))).collect();
-        assert!(waits.windows(2).all(|pair| pair[1] + Duration::from_millis(5) > pair[0] + GAP), "{waits:?}");
-        assert!(
-            schedule.place(Duration::from_millis(100)) < Duration::from_millis(200),
-            "far ones are in nobody's way"
-        );
+        let turns: Vec<Turn<'_>> = (0..50).map(|_| schedule.place(Duration::from_secs(1))).collect();
+        let is_spread = turns.windows(2).all(|pair| pair[1].wait + Duration::from_millis(5) > pair[0].wait + GAP);
+        assert!(is_spread, "{turns:?}");
+        let soon = Duration::from_millis(100);
+        assert!(schedule.place(soon).wait < 2 * soon, "far ones are in nobody's way");
+        drop(turns);
+        let wait = schedule.place(Duration::from_secs(1)).wait;
+        assert!(wait < Duration::from_secs(1) + 2 * GAP, "those who went are in nobody's way: {wait:?}");
     }
 }

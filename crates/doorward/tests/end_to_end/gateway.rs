@@ -844,7 +844,7 @@ fn rest_is_passed_on_and_only_what_changes_nothing_is_asked_twice() {
         world.backend.fault("/2.0/", 1, What::Before);
         let answer = world.gateway.http().call(method, "/2.0/repositories/acme/site/x", &[&good], b"");
         assert_eq!(world.backend.take_requests().len(), times, "{method}: {}", answer.text());
-        assert_eq!(answer.status, if times == 2 { 404 } else { 503 }, "{method}: {}", answer.text());
+        assert_eq!(answer.status, if times == 2 { 404 } else { 502 }, "{method}: {}", answer.text());
     }
 }
 

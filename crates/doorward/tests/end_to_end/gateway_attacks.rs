@@ -1,6 +1,6 @@
 //! Those who want from the gateway what the upstream does not give them, and those who want it to serve nobody.
 
-use doorward_testkit::{Http, Response, command};
+use doorward_testkit::{Http, Response, What, command};
 
 use crate::gateway::{World, basic};
 
@@ -69,5 +69,58 @@ fn what_was_thrown_away_at_the_upstream_is_had_from_the_mirror_by_no_question() 
                 world.backend.requests().into_iter().filter(|asked| asked.command.as_deref() == Some("fetch"));
             assert_eq!(fetches.count(), 0, "it is in the mirror, and the refs lead to it");
         }
+    }
+}
+
+#[test]
+fn who_was_never_let_in_parks_nothing_on_the_disk_by_rest_either() {
+    let world = World::new("");
+    let junk = format!("Authorization: {}", basic("eve", "junk"));
+    let body = vec![b'x'; 1 << 20];
+    let http = world.gateway.http();
+    let answer = http.post("/2.0/repositories/acme/site/downloads", &[&junk], &body);
+    assert_eq!(answer.status, 401, "{}", answer.text());
+    let asked = world.backend.take_requests();
+    assert!(
+        asked.iter().all(|asked| asked.method == "GET") && asked.len() == 1,
+        "no byte of it was passed on: {asked:?}"
+    );
+    // Little is passed on as it is: the upstream has to say.
+    let answer = http.post("/2.0/repositories/acme/site/downloads", &[&junk], b"x=1");
+    assert_eq!((answer.status, world.backend.take_requests().len()), (401, 1), "{}", answer.text());
+    // Who is let in is asked about once.
+    let good = format!("Authorization: {}", basic("ada", "good"));
+    for requests in [2, 2] {
+        // http-backend knows no REST, and so lets nobody in by it.
+        let answer = http.post("/2.0/repositories/acme/site/downloads", &[&good], &body);
+        assert_eq!((answer.status, world.backend.take_requests().len()), (404, requests), "{}", answer.text());
+    }
+}
+
+#[test]
+fn what_is_sent_along_is_shown_to_nobody() {
+    let world = World::new("");
+    let answer = world.gateway.http().call("TRACE", "/2.0/repositories/acme/site", &[], b"");
+    answer.refused(405, "method_not_allowed");
+    assert!(world.backend.requests().is_empty());
+}
+
+#[test]
+fn a_redirection_within_rest_leads_to_the_gateway_and_no_page_of_an_upstream_is_this_servers() {
+    let world = World::new("");
+    let good = format!("Authorization: {}", basic("ada", "good"));
+    let upstream = world.backend.url();
+    let moved = |to: &str| {
+        let headers = vec![format!("Location: {to}"), "Strict-Transport-Security: max-age=1".to_owned()];
+        world.backend.fault("/pullrequests/", 1, What::Status(302, headers));
+        world.gateway.http().get("/2.0/repositories/acme/site/pullrequests/1/diff", &[&good])
+    };
+    let answer = moved(&format!("{upstream}/2.0/repositories/acme/site/diff/a..b"));
+    let here = format!("{}/2.0/repositories/acme/site/diff/a..b", world.gateway.up().address);
+    assert_eq!((answer.status, answer.header("location")), (302, &*here));
+    assert_eq!(answer.header("strict-transport-security"), "", "that is of another name");
+    assert_eq!(answer.header("content-security-policy"), "sandbox");
+    for elsewhere in ["https://files.example.org/x", &format!("{upstream}/2.0.evil/x"), &format!("{upstream}/other")] {
+        assert_eq!(moved(elsewhere).header("location"), elsewhere);
     }
 }

@@ -1,8 +1,9 @@
 //! Upstreams that have trouble in the midst of what they do.
 
-use doorward_testkit::What;
+use doorward_testkit::{Server, What};
 
-use crate::gateway::World;
+use crate::PROGRAM;
+use crate::gateway::{World, basic};
 
 /// A line of the protocol.
 fn line(data: &[u8]) -> Vec<u8> {
@@ -28,4 +29,184 @@ fn trouble_in_the_midst_of_an_answer_is_not_taken_for_the_lack_of_an_object() {
         assert_eq!(world.git.ok(&clone, &["rev-parse", "HEAD"]), new);
         world.backend.mend();
     }
+}
+
+#[test]
+fn a_refusal_of_a_push_for_no_reason_is_not_seen_by_whoever_pushes() {
+    let world = World::new("");
+    let clone = world.clone_to("clone");
+    world.git.ok(&clone, &["push", "-q", "origin", "HEAD:refs/heads/first"]);
+    // Git asks without the credential first, which is refused anyway.
+    for (request, times) in
+        [("GET /acme/site.git/info/refs?service=git-receive-pack", 3), ("POST /acme/site.git/git-receive-pack", 2)]
+    {
+        world.backend.take_requests();
+        world.backend.fault(request, times, What::Status(401, vec!["WWW-Authenticate: Basic realm=\"x\"".into()]));
+        let new = world.git.commit(&clone, "file", request);
+        world.git.ok(&clone, &["push", "-q"]);
+        assert_eq!(world.head(), new);
+        let refused = world.backend.take_requests().into_iter();
+        let refused = refused.filter(|asked| asked.status == 401 && asked.authorization.is_some()).count();
+        assert_eq!(refused, 2, "{request}");
+    }
+}
+
+#[test]
+fn who_may_push_and_not_fetch_can_push() {
+    let world = World::new("");
+    let clone = world.clone_to("clone");
+    world.backend.fault("git-upload-pack", usize::MAX, What::Status(403, Vec::new()));
+    let new = world.git.commit(&clone, "file", "written blind");
+    world.git.ok(&clone, &["push", "-q"]);
+    assert_eq!(world.head(), new);
+    // Also when nobody knows at first whether it was done.
+    let new = world.git.commit(&clone, "file", "written blind, twice");
+    world.backend.fault("POST /acme/site.git/git-receive-pack", 1, What::After);
+    let outcome = world.git.run(&clone, &["push", "-q"]);
+    assert!(outcome.ok, "{}", outcome.stderr);
+    assert_eq!(world.head(), new);
+}
+
+#[test]
+fn a_push_that_may_be_done_still_is_not_said_to_be_undone_because_a_second_try_was_limited() {
+    let world = World::new("patience = \"5s\"");
+    let clone = world.clone_to("clone");
+    world.git.ok(&clone, &["push", "-q", "origin", "HEAD:refs/heads/first"]);
+    world.git.commit(&clone, "file", "late");
+    world.backend.fault("POST /acme/site.git/git-receive-pack", 1, What::Status(504, Vec::new()));
+    world.backend.fault("POST /acme/site.git/git-receive-pack", 1, What::Status(429, vec!["Retry-After: 600".into()]));
+    let outcome = world.git.run(&clone, &["push", "-q"]);
+    assert!(!outcome.ok && !outcome.stderr.contains("try again in"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("look at what is there") && outcome.stderr.contains("504"), "{}", outcome.stderr);
+}
+
+#[test]
+fn one_spurious_401_does_not_close_a_public_repository() {
+    let world = World::new("");
+    world.backend.admit("");
+    let http = world.gateway.http();
+    let get = || http.get("/acme/site.git/info/refs?service=git-upload-pack", &["Authorization:"]).status;
+    assert_eq!(get(), 200);
+    world.backend.fault("git-upload-pack", 1, What::Status(401, Vec::new()));
+    assert_eq!((get(), get()), (200, 200));
+    // One that is closed in earnest is.
+    world.backend.revoke("");
+    let outcome = world
+        .git
+        .run(world.directory.path(), &["ls-remote", &format!("http://{}/acme/site.git", world.gateway.host())]);
+    assert!(!outcome.ok, "{}", outcome.stderr);
+}
+
+/// A gateway with several credentials of its own before a backend, and a token of an administrator's.
+fn brokered(world: &World, secrets: &[&str]) -> (Server, String) {
+    let names: Vec<String> = (0..secrets.len()).map(|number| format!("OWN_{number}")).collect();
+    let sources: Vec<String> = names.iter().map(|name| format!("\"env:{name}\"")).collect();
+    let configuration = format!(
+        "[[upstream]]\nname = \"bitbucket\"\nworkspaces = \"acme\"\ngit = \"{url}\"\nrest = \"{url}/2.0\"\nforms = \"as-sent\"\n\
+         doubt = \"1s\"\nmode = \"brokered\"\ncredentials = [{}]\n",
+        sources.join(", "),
+        url = world.backend.url(),
+    );
+    let environment: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(secrets.iter().copied()).collect();
+    let gateway = Server::start_configured(PROGRAM, &configuration, &environment);
+    let cli = gateway.cli();
+    cli.ok(&["workspace", "create", "acme", "--owner", "admin"]);
+    let token = cli.token("admin", &["read:repository:bitbucket", "write:repository:bitbucket"], &[]).1;
+    (gateway, token)
+}
+
+#[test]
+fn when_the_gateways_credential_ends_no_job_sees_that_another_takes_its_place() {
+    let world = World::new("");
+    let all = ["first", "second", "third", "fourth"];
+    all.iter().for_each(|secret| world.backend.admit(&basic("gateway", secret)));
+    let secrets = all.map(|secret| format!("gateway:{secret}"));
+    let (gateway, token) = brokered(&world, &secrets.each_ref().map(String::as_str));
+    let url = gateway.url("x-token-auth", &token, "acme/site");
+    world.git.ok(world.directory.path(), &["clone", "-q", &url, "clone"]);
+    let clone = world.directory.path().join("clone");
+    let bearer = format!("Authorization: Bearer {token}");
+    // Whatever meets the end first.
+    world.backend.revoke(&basic("gateway", "first"));
+    let new = world.git.commit(&clone, "file", "pushed");
+    world.git.ok(&clone, &["push", "-q"]);
+    assert_eq!(world.head(), new);
+    world.backend.revoke(&basic("gateway", "second"));
+    let answer = gateway.http().get("/2.0/repositories/acme/site/refs", &[&bearer]);
+    assert_eq!(answer.status, 404, "http-backend has no REST, but it has let the gateway in: {}", answer.text());
+    world.backend.revoke(&basic("gateway", "third"));
+    world.git.ok(&clone, &["fetch", "-q"]);
+    // When there is none left, it is not the job's credential that was refused.
+    world.backend.revoke(&basic("gateway", "fourth"));
+    let answer = gateway.http().get("/acme/site.git/info/refs?service=git-upload-pack", &[&bearer]);
+    assert_eq!(answer.status, 503, "{}", answer.text());
+}
+
+#[test]
+fn who_asks_for_what_the_gateways_credential_is_not_for_takes_it_from_nobody() {
+    let world = World::new("");
+    world.backend.admit(&basic("gateway", "first"));
+    world.backend.admit(&basic("gateway", "second"));
+    let (gateway, token) = brokered(&world, &["gateway:first", "gateway:second"]);
+    let url = |name: &str| gateway.url("x-token-auth", &token, name);
+    world.git.ok(world.directory.path(), &["ls-remote", "-q", &url("acme/site")]);
+    // As Bitbucket Cloud answers a token that is for another repository.
+    world.backend.fault("/acme/other.git/", usize::MAX, What::Status(401, Vec::new()));
+    let outcome = world.git.run(world.directory.path(), &["ls-remote", "-q", &url("acme/other")]);
+    assert!(!outcome.ok && outcome.stderr.contains("503"), "{}", outcome.stderr);
+    world.backend.take_requests();
+    world.git.ok(world.directory.path(), &["ls-remote", "-q", &url("acme/site")]);
+    let first = basic("gateway", "first");
+    let asked = world.backend.take_requests();
+    assert!(asked.iter().all(|asked| asked.authorization.as_ref() == Some(&first)), "{asked:?}");
+    // And it is not taken for bad there: a refusal for no reason is waited for.
+    world.backend.fault("/acme/site.git/", 1, What::Status(401, Vec::new()));
+    world.git.ok(world.directory.path(), &["ls-remote", "-q", &url("acme/site")]);
+}
+
+#[test]
+fn what_a_token_is_not_for_does_not_make_it_bad_where_it_is_good() {
+    let world = World::new("doubt = \"1s\"");
+    world.acquaint();
+    world.backend.fault("/acme/other.git/", usize::MAX, What::Status(401, Vec::new()));
+    let other = world.gateway.url("ada", "good", "acme/other");
+    assert!(!world.git.run(world.directory.path(), &["ls-remote", "-q", &other]).ok);
+    world.backend.fault("/acme/site.git/", 1, What::Status(401, Vec::new()));
+    world.git.ok(world.directory.path(), &["ls-remote", "-q", &world.url()]);
+    // Who asks for it again is told at once.
+    world.backend.take_requests();
+    assert!(!world.git.run(world.directory.path(), &["ls-remote", "-q", &other]).ok);
+    let asked = world.backend.take_requests().into_iter().filter(|asked| asked.authorization.is_some()).count();
+    assert_eq!(asked, 1);
+}
+
+#[test]
+fn an_upstream_that_refuses_everybody_costs_nobody_a_credential() {
+    let world = World::new("doubt = \"1s\"\npatience = \"3s\"");
+    let users = ["ada", "bob", "cyd", "dan"];
+    users.iter().for_each(|user| world.backend.admit(&basic(user, "good")));
+    let http = world.gateway.http();
+    let ask = |user: &str| {
+        let header = format!("Authorization: {}", basic(user, "good"));
+        http.get("/acme/site.git/info/refs?service=git-upload-pack", &[&header])
+    };
+    users.iter().for_each(|user| assert_eq!(ask(user).status, 200));
+    world.backend.fault("", usize::MAX, What::Status(401, Vec::new()));
+    let statuses = users.map(|user| ask(user).status);
+    assert_eq!(statuses, [401, 401, 503, 503], "two may have ended; all of them have not");
+    let answer = ask("ada");
+    assert!(answer.status == 503 && answer.text().contains("your credential was not refused"), "{}", answer.text());
+    world.backend.mend();
+    users.iter().for_each(|user| assert_eq!(ask(user).status, 200));
+}
+
+#[test]
+fn lfs_of_a_public_repository_is_had_without_a_credential() {
+    let world = World::new("");
+    world.backend.admit("");
+    let headers = ["Content-Type: application/vnd.git-lfs+json", "Accept: application/vnd.git-lfs+json"];
+    let batch = br#"{"operation": "download", "objects": []}"#;
+    let answer = world.gateway.http().post("/acme/site.git/info/lfs/objects/batch", &headers, batch);
+    assert_eq!(answer.status, 404, "http-backend has no LFS, but it was asked: {}", answer.text());
+    assert_eq!(world.backend.take_requests().len(), 1, "and nothing else was");
 }

@@ -48,6 +48,11 @@ impl Listing {
         self.0.find(name, 0).map(|(id, _)| id)
     }
 
+    /// Bytes that it takes in memory, for the most part.
+    pub fn bytes(&self) -> usize {
+        self.0.packed_text().len()
+    }
+
     /// The format of its objects.
     pub fn format(&self) -> ObjectFormat {
         self.0.format

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, Method, Response, StatusCode};
-use doorward_rules::{Action, Presented, RepositoryId, Surface};
+use doorward_rules::{Action, Presented, Privilege, RepositoryId, Surface};
 use doorward_store::{Named, StoreError};
 use doorward_upstream::Seen;
 use doorward_wire::{Authorization, Passwords, RepositoryName, RequestId, percent_decoded};
@@ -42,12 +42,12 @@ impl Call {
         self.asked = Some((action, self.headers.clone()));
         self.headers = harmless(&self.headers);
         let caller = self.upstream.brokered().await;
-        self.caller = Some(caller.map_err(|unanswered| respond(Self::unanswered(&unanswered)))?);
+        self.present(Some(caller.map_err(|unanswered| respond(Self::unanswered(&unanswered)))?));
         Ok(id)
     }
 
     /// Makes a repository known here that is at the upstream, if whoever asks has a token of this server.
-    async fn make_known(&mut self, name: &RepositoryName) -> Result<(), Refusal> {
+    async fn make_known(&self, name: &RepositoryName) -> Result<(), Refusal> {
         let app = self.app.clone();
         let (id, mirrored) = (self.upstream.mirror_of(name), &app.gateway.mirrored);
         if mirrored.has(id) {
@@ -64,11 +64,13 @@ impl Call {
         let values = self.headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes());
         let authorization = Authorization::read(values, Passwords::Refused);
         let found = self.app.store.find(&authorization, Named::Repository(name)).await?;
-        if !matches!(found.facts.presented, Presented::Proven(_)) || mirrored.is_absent(id) {
+        // Whoever is nobody in the workspace must not learn what is at the upstream, not even by how long it takes.
+        let is_somebody = found.facts.workspace.as_ref().is_some_and(|workspace| workspace.privilege > Privilege::None);
+        if !matches!(found.facts.presented, Presented::Proven(_)) || !is_somebody || mirrored.is_absent(id) {
             return Ok(());
         }
         let now = self.app.clock.now();
-        self.caller = Some(self.upstream.brokered().await.map_err(|unanswered| Self::unanswered(&unanswered))?);
+        self.present(Some(self.upstream.brokered().await.map_err(|unanswered| Self::unanswered(&unanswered))?));
         match self.look(name).await {
             Seen::Refs(_) | Seen::Old => match self.app.store.create_repository(id, name, None, false, now).await {
                 Ok(_) | Err(StoreError::Exists { .. }) => mirrored.note(id),
@@ -140,12 +142,15 @@ pub(super) fn action(address: &Address, method: &Method, query: Option<&str>) ->
             let what = percent_decoded(&parts.collect::<Vec<_>>().join("/"));
             // Two commits may be of different repositories, and fields may be those of other things.
             let elsewhere = resource.is_some_and(|resource| COMPARING.contains(&resource)) && what.contains([':', '/']);
-            if elsewhere || percent_decoded(query).split('&').any(|pair| pair.starts_with("fields")) {
+            // What was said about a commit is more than it.
+            let is_about = resource == Some("commit") && what.contains('/');
+            if elsewhere || is_about || percent_decoded(query).split('&').any(|pair| pair.starts_with("fields")) {
                 return None;
             }
+            let reads = matches!(*method, Method::GET | Method::HEAD);
             match (kind, resource) {
-                (Some("repositories"), None) if method.is_safe() => Some(Action::ReadRepository),
-                (Some("repositories"), Some(resource)) if method.is_safe() && READ.contains(&resource) => {
+                (Some("repositories"), None) if reads => Some(Action::ReadRepository),
+                (Some("repositories"), Some(resource)) if reads && READ.contains(&resource) => {
                     Some(Action::ReadRepository)
                 }
                 (Some("repositories"), Some("src")) if *method == Method::POST => Some(Action::Push),

@@ -8,11 +8,12 @@ use axum::extract::Request;
 use axum::http::{Method, Response};
 use doorward_git::{Listing, Output, Repository, Service, protocol_version};
 use doorward_rules::{OwnFault, Surface};
-use doorward_upstream::{Content, Hindered, Partial, Passing, Seen};
+use doorward_upstream::{Hindered, Partial, Passing, Print, Seen};
 use doorward_wire::{FetchRequest, OldWants, PktLine, RepositoryName, UploadQuestion};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::Call;
+use super::pass::Kept;
 use super::told::{Work, told_in_time};
 use crate::git::{answer, body_of, open_named, protocol, question, service};
 use crate::observe::{Noted, Served};
@@ -29,7 +30,7 @@ impl Call {
             Service::ReceivePack => self.before_push(name).await,
             Service::UploadPack => match self.look(name).await {
                 Seen::Refs(refs) => {
-                    self.keep(name, &refs);
+                    self.note_asked(name, Service::UploadPack);
                     let version = protocol_version(protocol(&self.headers));
                     let refs = self.upstream.mirrors().advertise(&refs, protocol(&self.headers)).await?;
                     let body = match refs.into_whole() {
@@ -43,13 +44,7 @@ impl Call {
                     Ok(self.done(Service::UploadPack, "advertisement", body, name))
                 }
                 Seen::Old => {
-                    self.pass_git(
-                        name,
-                        Method::GET,
-                        "info/refs?service=git-upload-pack",
-                        Content::Bytes(Default::default()),
-                    )
-                    .await
+                    self.pass_git(name, Method::GET, "info/refs?service=git-upload-pack", Kept::default()).await
                 }
                 Seen::Turned(turned) => Err(self.turned(&turned, Surface::Git)),
                 Seen::Unanswered(unanswered) => Err(Self::unanswered(&unanswered)),
@@ -116,9 +111,8 @@ impl Call {
                 return self.other(name, Seen::Old, begin, body).await;
             }
         };
-        let (caller, began) = (self.caller.as_ref(), Instant::now());
-        let ready = self.upstream.ready(name, caller, &refs, wants, with_tags, self.app.clock.now()).await;
-        if let Err(hindered) = ready {
+        let began = Instant::now();
+        if let Err(hindered) = self.ready(name, &refs, wants, with_tags).await {
             return match absent(&hindered) {
                 Some(output) => Ok(self.done(Service::UploadPack, "result", body_of(output), name)),
                 None => Err(self.hindered(&hindered)),
@@ -145,7 +139,7 @@ impl Call {
             let wants: Vec<Box<[u8]>> = asked.wants().map(Box::from).collect();
             let missing = self.upstream.mirrors().missing(self.upstream.mirror_of(name), wants).await?;
             if !missing.is_empty() {
-                return self.pass_git(name, Method::POST, "git-upload-pack", Content::Bytes(begin.into())).await;
+                return self.pass_git(name, Method::POST, "git-upload-pack", Kept::bytes(begin)).await;
             }
         }
         let (is_told, wants_progress) = (asked.takes_side_band_anywhere(), asked.wants_progress());
@@ -165,12 +159,9 @@ impl Call {
         asked: FetchRequest,
         begin: Vec<u8>,
     ) -> Result<Output, Refusal> {
-        let caller = self.caller.as_ref();
         let wants = asked.wants().map(Box::from).collect();
         let began = Instant::now();
-        let with_tags = asked.includes_tags();
-        let ready = self.upstream.ready(name, caller, &refs, wants, with_tags, self.app.clock.now()).await;
-        if let Err(hindered) = ready {
+        if let Err(hindered) = self.ready(name, &refs, wants, asked.includes_tags()).await {
             return absent(&hindered).ok_or_else(|| self.hindered(&hindered));
         }
         let Some(mut answer) = self.mirror(name).ask(&asked).await? else {
@@ -196,6 +187,23 @@ impl Call {
         }
         self.still(name, began).await?;
         Ok(answer.output())
+    }
+
+    /// Sees to it that the mirror has what is wanted.
+    async fn ready(
+        &self,
+        name: &RepositoryName,
+        refs: &Listing,
+        wants: Vec<Box<[u8]>>,
+        with_tags: bool,
+    ) -> Result<(), Hindered> {
+        loop {
+            let (caller, now) = (self.caller(), self.app.clock.now());
+            match self.upstream.ready(name, caller.as_deref(), refs, wants.clone(), with_tags, now).await {
+                Err(Hindered::Turned(turned)) if turned.is_of_credential() && self.goes_on(Surface::Git).await => {}
+                done => return done,
+            }
+        }
     }
 
     /// Asks the upstream again about whoever was let in, if that was long ago: what had to be brought may have taken its time, and
@@ -225,8 +233,8 @@ impl Call {
             Seen::Turned(turned) => Err(self.turned(&turned, Surface::Git)),
             Seen::Unanswered(unanswered) => Err(Self::unanswered(&unanswered)),
             Seen::Old | Seen::Refs(_) => {
-                let content = self.spool(Cursor::new(begin).chain(rest)).await?;
-                self.pass_git(name, Method::POST, "git-upload-pack", content).await
+                let kept = self.keep(Cursor::new(begin).chain(rest), Surface::Git, Some(name)).await?;
+                self.pass_git(name, Method::POST, "git-upload-pack", kept).await
             }
         }
     }
@@ -237,7 +245,7 @@ impl Call {
         name: &RepositoryName,
         method: Method,
         rest: &str,
-        content: Content,
+        kept: Kept,
     ) -> Result<Response<Body>, Refusal> {
         let passing = Passing {
             surface: Surface::Git,
@@ -245,9 +253,9 @@ impl Call {
             method,
             url: format!("{}/{name}.git/{rest}", self.upstream.settings().git),
             headers: self.plain_headers(),
-            content,
+            content: kept.content,
         };
-        let response = self.passed(passing).await?;
+        let response = self.passed(passing, kept.place).await?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -260,7 +268,7 @@ impl Call {
 
     /// The mirror, for whoever was let in.
     fn mirror(&self, name: &RepositoryName) -> Repository {
-        let asker = self.caller.as_ref().map(|caller| caller.print().id());
+        let asker = self.print().map(Print::id);
         self.upstream.mirrors().open(self.upstream.mirror_of(name), asker)
     }
 

@@ -10,22 +10,24 @@ mod hosted;
 mod pass;
 mod push;
 mod refusal;
+mod spools;
 mod told;
 mod visit;
 
 pub(crate) use visit::Visit;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, Response};
+use axum::http::{HeaderMap, Method, Response};
 use axum::middleware::Next;
-use doorward_git::Listing;
+use doorward_git::{Repositories, Service};
 use doorward_rules::{Action, Fault, Presented, Surface};
 use doorward_store::Named;
-use doorward_upstream::{Caller, Seen, Upstream, Upstreams, Workspaces};
+use doorward_upstream::{Caller, Print, Seen, Upstream, Upstreams, Workspaces};
 use doorward_wire::{Authorization, Passwords, RepositoryName};
 
 use crate::app::App;
@@ -42,6 +44,7 @@ pub(crate) struct Gateway {
     hosted: Hosted,
     hints: told::Hints,
     mirrored: broker::Mirrored,
+    spools: spools::Spools,
 }
 
 /// One request to an upstream.
@@ -52,18 +55,27 @@ struct Call {
     context: Context,
     visit: Visit,
     headers: HeaderMap,
-    caller: Option<Caller>,
+    presenting: Arc<Presenting>,
     /// What a job with a token of this server wants to do, and what it presented.
     asked: Option<(Action, HeaderMap)>,
 }
 
+/// The credential that is presented to the upstream: the job's, or one of the gateway's own.
+#[derive(Debug, Default)]
+struct Presenting {
+    caller: Mutex<Option<Arc<Caller>>>,
+    /// How many of the gateway's own were refused in this request.
+    refused: AtomicUsize,
+}
+
 impl Gateway {
-    pub(crate) fn new(upstreams: Upstreams) -> Self {
+    pub(crate) fn new(upstreams: Upstreams, disk: Repositories) -> Self {
         Self {
             upstreams,
             hosted: Hosted::default(),
             hints: told::Hints::default(),
             mirrored: broker::Mirrored::default(),
+            spools: spools::Spools::new(disk),
         }
     }
 
@@ -133,7 +145,12 @@ pub(crate) async fn divert(State(app): State<App>, mut request: Request, next: N
     };
     let visit = request.extensions_mut().remove::<Visit>().unwrap_or_default();
     let headers = request.headers().clone();
-    let call = Call { app: app.clone(), upstream, context, visit, headers, caller: None, asked: None };
+    let presenting = Arc::default();
+    let call = Call { app: app.clone(), upstream, context, visit, headers, presenting, asked: None };
+    // It shows what is sent along, which may be a credential of the gateway's own.
+    if *request.method() == Method::TRACE {
+        return call.refuse(&address, refusal::trace()).await;
+    }
     if call.upstream.settings().is_brokered() {
         return call.brokered(&address, request).await;
     }
@@ -148,10 +165,10 @@ pub(crate) async fn divert(State(app): State<App>, mut request: Request, next: N
 
 impl Call {
     /// Answers who presents a credential of the upstream.
-    async fn transparent(mut self, address: &Address, request: Request) -> Response<Body> {
+    async fn transparent(self, address: &Address, request: Request) -> Response<Body> {
         let answered = match self.upstream.caller(&self.headers) {
             Ok(caller) => {
-                self.caller = caller;
+                self.present(caller);
                 self.answer(address, request).await
             }
             Err(error) => Err(refusal::unreadable(error)),
@@ -186,15 +203,48 @@ impl Call {
             Address::Fetch { name, .. } => self.fetch(name, request).await,
             Address::Push { name, .. } => self.push(name, request).await,
             Address::Lfs { name, rest } => self.lfs(name, rest, request).await,
-            Address::Rest { rest, .. } => self.rest(rest, request).await,
+            Address::Rest { rest, .. } => self.rest(address.repository().as_ref(), rest, request).await,
         }
     }
 
-    /// What the upstream says of a repository: as it was seen for this connection a moment ago, or else now.
+    /// Who asks the upstream.
+    fn caller(&self) -> Option<Arc<Caller>> {
+        self.presenting.caller.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn print(&self) -> Option<Print> {
+        self.caller().map(|caller| caller.print())
+    }
+
+    fn present(&self, caller: Option<Caller>) {
+        *self.presenting.caller.lock().unwrap_or_else(PoisonError::into_inner) = caller.map(Arc::new);
+    }
+
+    /// Goes on to the next credential of the gateway's own, since the upstream has refused this one and it is of no use any more;
+    /// whether there is one that was not refused yet.
+    async fn goes_on(&self, surface: Surface) -> bool {
+        let settings = self.upstream.settings();
+        let Some(refused) = self.print().filter(|_| settings.is_brokered()) else { return false };
+        let count = self.presenting.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        if !self.upstream.replace(refused, surface) || count >= settings.credentials.len() {
+            return false;
+        }
+        match self.upstream.brokered().await {
+            Ok(next) if next.print() != refused => {
+                self.present(Some(next));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What the upstream says of a repository: as it was seen a moment ago, if it was asked on this connection then; or else now.
     async fn seen(&self, name: &RepositoryName) -> Seen {
         let repository = self.upstream.mirror_of(name);
-        let print = self.caller.as_ref().map(Caller::print);
-        if let Some(refs) = self.visit.recall(repository, print) {
+        let caller = self.caller();
+        if self.visit.has_asked(repository, self.print(), Service::UploadPack)
+            && let Some(refs) = self.upstream.seen_lately(name, caller.as_deref())
+        {
             return Seen::Refs(refs);
         }
         self.look(name).await
@@ -202,21 +252,18 @@ impl Call {
 
     /// What the upstream says of a repository now.
     async fn look(&self, name: &RepositoryName) -> Seen {
-        let mut seen = self.upstream.look(name, self.caller.as_ref(), self.app.clock.now()).await;
-        if let (true, Seen::Turned(turned), Some(caller)) =
-            (self.upstream.settings().is_brokered(), &seen, &self.caller)
-            && turned.is_of_credential()
-            && self.upstream.replace(caller.print())
-            && let Ok(next) = self.upstream.brokered().await
-        {
-            seen = self.upstream.look(name, Some(&next), self.app.clock.now()).await;
+        loop {
+            let seen = self.upstream.look(name, self.caller().as_deref(), self.app.clock.now()).await;
+            match &seen {
+                Seen::Turned(turned) if turned.is_of_credential() && self.goes_on(Surface::Git).await => {}
+                _ => return seen,
+            }
         }
-        seen
     }
 
-    /// Keeps what was seen for the requests that follow on this connection.
-    fn keep(&self, name: &RepositoryName, refs: &Listing) {
-        self.visit.keep(self.upstream.mirror_of(name), self.caller.as_ref().map(Caller::print), refs);
+    /// Notes for the requests that follow on this connection that the upstream was asked.
+    fn note_asked(&self, name: &RepositoryName, service: Service) {
+        self.visit.note(self.upstream.mirror_of(name), self.print(), service);
     }
 
     /// What a job that waits is told: what is wrong, or what is being done if it wants to hear of progress. Trouble is told also to a
@@ -227,17 +274,17 @@ impl Call {
         doing: &'static str,
         wants_progress: bool,
     ) -> impl Fn() -> Option<String> + Send + Sync + use<> {
-        let (upstream, caller, name) = (self.upstream.clone(), self.caller.clone(), name.clone());
+        let (upstream, caller, name) = (self.upstream.clone(), self.caller(), name.clone());
         move || {
             let usual = || format!("{doing} {}", upstream.settings().name);
-            upstream.weather(&name, caller.as_ref()).or_else(|| wants_progress.then(usual))
+            upstream.weather(&name, caller.as_deref()).or_else(|| wants_progress.then(usual))
         }
     }
 
     /// What the job is told once: how it should have sent its credential.
     fn hint(&self, surface: Surface) -> Option<String> {
-        let caller = self.caller.as_ref().filter(|_| !self.upstream.settings().is_brokered())?;
-        let form = self.upstream.should_be(Some(caller), surface, self.app.clock.now())?;
+        let caller = self.caller().filter(|_| !self.upstream.settings().is_brokered())?;
+        let form = self.upstream.should_be(Some(&caller), surface, self.app.clock.now())?;
         let kind = caller.kind()?.phrase();
         let name = &self.upstream.settings().name;
         let hint = format!("hint: {name} takes this {kind} {form}; it was passed on like that");

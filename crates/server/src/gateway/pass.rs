@@ -15,13 +15,38 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::Call;
+use super::spools::SpoolPlace;
 use crate::observe::Noted;
 use crate::refusal::Refusal;
 use crate::request_body;
 
+/// What a request brings, and its place on the disk.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) content: Content,
+    pub(super) place: Option<SpoolPlace>,
+}
+
+impl Kept {
+    pub(super) fn bytes(bytes: Vec<u8>) -> Self {
+        Self { content: Content::Bytes(bytes.into()), place: None }
+    }
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self::bytes(Vec::new())
+    }
+}
+
 impl Call {
     /// A call of REST.
-    pub(super) async fn rest(&self, rest: &str, request: Request) -> Result<Response<Body>, Refusal> {
+    pub(super) async fn rest(
+        &self,
+        repository: Option<&RepositoryName>,
+        rest: &str,
+        request: Request,
+    ) -> Result<Response<Body>, Refusal> {
         let settings = self.upstream.settings();
         let Some(base) = &settings.rest else {
             let sentence = format!("REST is not passed on to {}", settings.name);
@@ -29,18 +54,22 @@ impl Call {
             return Err(Refusal::new(StatusCode::NOT_FOUND, "upstream_without_rest", sentence, remedy));
         };
         let (url, method) = (format!("{base}{rest}"), request.method().clone());
-        if !method.is_safe() && self.caller.is_none() {
+        if !method.is_safe() && self.caller().is_none() {
             return Err(Refusal::of_reason(&Reason::NothingPresented, Surface::Rest));
         }
-        let content = self.content(request).await?;
+        let repository = repository.map(|name| self.upstream.mirror_of(name));
+        let Kept { content, place } = self.content(request, Surface::Rest, None).await?;
         let mut headers = self.headers.clone();
         // A job that goes on by the links of an answer takes its token along, which is for nobody but this server.
         let ours = self.asked.as_ref().map(|(_, asked)| crate::rest::base(&self.app, asked));
         if ours.is_some() {
             headers.remove(ACCEPT_ENCODING);
         }
-        let response =
-            self.passed(Passing { surface: Surface::Rest, repository: None, method, url, headers, content }).await?;
+        let passing = Passing { surface: Surface::Rest, repository, method, url, headers, content };
+        let mut response = self.passed(passing, place).await?;
+        let here = ours.clone().unwrap_or_else(|| crate::rest::base(&self.app, &self.headers));
+        // Who follows a redirection to another host leaves the credential behind.
+        lead_here(&mut response, base, &format!("{here}/2.0"));
         match ours {
             Some(ours) => led_on_here(response, base, &format!("{ours}/2.0"), is_file(rest)).await,
             None => Ok(response),
@@ -56,18 +85,15 @@ impl Call {
     ) -> Result<Response<Body>, Refusal> {
         let base = &self.upstream.settings().git;
         let (url, method) = (format!("{base}/{name}.git/{rest}"), request.method().clone());
-        if !method.is_safe() {
-            self.known_to_upstream(name).await?;
-        }
-        let content = self.content(request).await?;
+        let Kept { content, place } = self.content(request, Surface::Lfs, Some(name)).await?;
         let mut headers = self.headers.clone();
         let is_batch = rest == "info/lfs/objects/batch";
         if is_batch {
             headers.remove(ACCEPT_ENCODING);
         }
         let repository = Some(self.upstream.mirror_of(name));
-        let response =
-            self.passed(Passing { surface: Surface::Lfs, repository, method, url, headers, content }).await?;
+        let passing = Passing { surface: Surface::Lfs, repository, method, url, headers, content };
+        let response = self.passed(passing, place).await?;
         if !is_batch || !response.status().is_success() || response.headers().contains_key(CONTENT_ENCODING) {
             return Ok(response);
         }
@@ -79,23 +105,32 @@ impl Call {
         Ok(Response::from_parts(parts, Body::from(bytes)))
     }
 
-    /// Passes a request on. One that changes something is carried out to its end, also when its caller goes.
-    pub(super) async fn passed(&self, passing: Passing) -> Result<Response<Body>, Refusal> {
-        let call = self.clone();
-        let surface = passing.surface;
+    /// Passes a request on. One that changes something is carried out to its end, also when its caller goes; what it brings has its
+    /// place on the disk until then.
+    pub(super) async fn passed(&self, passing: Passing, place: Option<SpoolPlace>) -> Result<Response<Body>, Refusal> {
+        let (call, surface, reads) = (self.clone(), passing.surface, passing.reads());
         let work = async move {
-            let now = call.app.clock.now();
-            match call.upstream.pass(&passing, call.caller.as_ref(), now).await {
-                Ok(Ok(response)) if response.status() == StatusCode::UNAUTHORIZED && call.asked.is_some() => {
-                    Err(call.refuse_brokered())
-                }
-                Ok(Ok(response)) => Ok(response),
-                Ok(Err(turned)) => Err(call.turned(&turned, surface)),
-                Err(unanswered) => Err(Self::unanswered(&unanswered)),
+            let _place = place;
+            loop {
+                let (caller, now) = (call.caller(), call.app.clock.now());
+                return match call.upstream.pass(&passing, caller.as_deref(), now).await {
+                    Ok(Ok(response)) if response.status() == StatusCode::UNAUTHORIZED && call.asked.is_some() => {
+                        if call.goes_on(surface).await {
+                            continue;
+                        }
+                        Err(call.refuse_brokered())
+                    }
+                    Ok(Ok(response)) => Ok(response),
+                    Ok(Err(turned)) if turned.is_of_credential() && call.goes_on(surface).await => continue,
+                    Ok(Err(turned)) => Err(call.turned(&turned, surface)),
+                    Err(unanswered) => Err(Self::unanswered(&unanswered)),
+                };
             }
         };
-        let done = self.app.tasks.spawn(work).await;
-        let response = done.map_err(|error| broken(&error))??;
+        let response = match reads {
+            true => work.await?,
+            false => self.app.tasks.spawn(work).await.map_err(|error| broken(&error))??,
+        };
         let (parts, body) = response.into_parts();
         let mut response = Response::new(Body::new(body));
         *response.status_mut() = parts.status;
@@ -106,16 +141,33 @@ impl Call {
         if let Ok(name) = HeaderValue::from_str(&self.upstream.settings().name) {
             response.headers_mut().insert(HeaderName::from_static("x-doorward-upstream"), name);
         }
+        // What the upstream says of its own name is not said of ours; and what it shows, this server's pages are beside.
+        OF_ITS_NAME.iter().for_each(|name| drop(response.headers_mut().remove(*name)));
+        response.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+        response.headers_mut().insert("content-security-policy", HeaderValue::from_static("sandbox"));
+        if surface != Surface::Git
+            && let Some(hint) = self.hint(surface).and_then(|hint| HeaderValue::from_str(&hint).ok())
+        {
+            response.headers_mut().insert("x-doorward-hint", hint);
+        }
         response.extensions_mut().insert(Noted::default());
         Ok(response)
     }
 
-    /// Sees to it that the upstream lets whoever asks read at least.
-    pub(super) async fn known_to_upstream(&self, name: &RepositoryName) -> Result<(), Refusal> {
+    /// Sees to it that whoever sends much has been let in: that much is kept of nobody else.
+    async fn known_to_upstream(&self, surface: Surface, name: Option<&RepositoryName>) -> Result<(), Refusal> {
+        let Some(caller) = self.caller() else { return Err(Refusal::of_reason(&Reason::NothingPresented, surface)) };
+        if self.asked.is_some() || self.upstream.knows(&caller, surface) {
+            return Ok(());
+        }
+        let Some(name) = name else {
+            let vouched = self.upstream.vouch(&caller, self.app.clock.now()).await;
+            let vouched = vouched.map_err(|unanswered| Self::unanswered(&unanswered))?;
+            return vouched.map_err(|turned| self.turned(&turned, surface));
+        };
         match self.seen(name).await {
-            Seen::Refs(_) | Seen::Old if self.caller.is_some() => Ok(()),
-            Seen::Refs(_) | Seen::Old => Err(Refusal::of_reason(&Reason::NothingPresented, Surface::Git)),
-            Seen::Turned(turned) => Err(self.turned(&turned, Surface::Git)),
+            Seen::Refs(_) | Seen::Old => Ok(()),
+            Seen::Turned(turned) => Err(self.turned(&turned, surface)),
             Seen::Unanswered(unanswered) => Err(Self::unanswered(&unanswered)),
         }
     }
@@ -128,36 +180,43 @@ impl Call {
     }
 
     /// What a request brings, as it came.
-    async fn content(&self, request: Request) -> Result<Content, Refusal> {
+    async fn content(
+        &self,
+        request: Request,
+        surface: Surface,
+        name: Option<&RepositoryName>,
+    ) -> Result<Kept, Refusal> {
         if request.method() == Method::GET || request.method() == Method::HEAD {
-            return Ok(Content::Bytes(Bytes::new()));
+            return Ok(Kept::default());
         }
         let limits = &self.app.settings.limits;
         // It is passed on compressed if it came so.
         let headers =
             HeaderMap::from_iter(self.headers.get(CONTENT_LENGTH).map(|length| (CONTENT_LENGTH, length.clone())));
-        let most = if self.caller.is_some() { limits.push_bytes } else { LITTLE };
-        let body = request_body::open(request.into_body(), &headers, most, limits.idle_time)?;
-        self.spool(body).await
+        let body = request_body::open(request.into_body(), &headers, limits.push_bytes, limits.idle_time)?;
+        self.keep(body, surface, name).await
     }
 
     /// Keeps what comes, in memory if it is little, until it has been passed on.
-    pub(super) async fn spool(&self, mut body: impl AsyncRead + Unpin) -> Result<Content, Refusal> {
+    pub(super) async fn keep(
+        &self,
+        mut body: impl AsyncRead + Unpin,
+        surface: Surface,
+        name: Option<&RepositoryName>,
+    ) -> Result<Kept, Refusal> {
         let mut bytes = Vec::new();
         (&mut body).take(LITTLE).read_to_end(&mut bytes).await.map_err(|error| came_badly(&error))?;
         if (bytes.len() as u64) < LITTLE {
-            return Ok(Content::Bytes(bytes.into()));
+            return Ok(Kept::bytes(bytes));
         }
-        // So many at once, and each as long as it may be, have room on the disk.
-        let Ok(_place) = self.app.large_questions.try_acquire() else {
-            return Err(Refusal::unavailable(OwnFault::Busy));
-        };
-        let (file, length) = self.spool_file(io::Cursor::new(bytes).chain(body)).await?;
-        Ok(Content::File(file, length))
+        self.known_to_upstream(surface, name).await?;
+        let place = self.app.gateway.spools.take(self.print())?;
+        let (file, length) = self.keep_file(io::Cursor::new(bytes).chain(body)).await?;
+        Ok(Kept { content: Content::File(file, length), place: Some(place) })
     }
 
     /// Keeps what comes in a file without a name.
-    pub(super) async fn spool_file(&self, mut body: impl AsyncRead + Unpin) -> Result<(std::fs::File, u64), Refusal> {
+    pub(super) async fn keep_file(&self, mut body: impl AsyncRead + Unpin) -> Result<(std::fs::File, u64), Refusal> {
         let no_room = |error: io::Error| {
             tracing::error!(%error, "what came for an upstream cannot be kept");
             Refusal::unavailable(OwnFault::Git)
@@ -171,6 +230,9 @@ impl Call {
                 break;
             }
             writer.write_all(&buffer[..read]).await.map_err(no_room)?;
+            if length / CHECKED != (length + read as u64) / CHECKED {
+                self.app.gateway.spools.check_room()?;
+            }
             length += read as u64;
         }
         writer.flush().await.map_err(no_room)?;
@@ -186,17 +248,22 @@ fn is_file(rest: &str) -> bool {
     has_files && !path.ends_with('/') && !query.split('&').any(|pair| pair == "format=meta")
 }
 
+/// Lets an answer lead to below one address of REST that leads to below another.
+fn lead_here(response: &mut Response<Body>, theirs: &str, ours: &str) {
+    let to = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()?.strip_prefix(theirs));
+    let to = to.filter(|to| to.starts_with('/')).and_then(|to| HeaderValue::from_str(&format!("{ours}{to}")).ok());
+    if let Some(to) = to {
+        response.headers_mut().insert(LOCATION, to);
+    }
+}
+
 /// An answer in which links to below one address of REST lead to below another.
 async fn led_on_here(
-    mut response: Response<Body>,
+    response: Response<Body>,
     theirs: &str,
     ours: &str,
     is_file: bool,
 ) -> Result<Response<Body>, Refusal> {
-    if let Some(to) = response.headers().get(LOCATION).and_then(|to| to.to_str().ok()?.strip_prefix(theirs)) {
-        let to = HeaderValue::from_str(&format!("{ours}{to}")).map_err(|error| broken(&error))?;
-        response.headers_mut().insert(LOCATION, to);
-    }
     let headers = response.headers();
     let is_json = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
@@ -257,6 +324,10 @@ fn broken(error: &dyn std::fmt::Display) -> Refusal {
     Refusal::unavailable(OwnFault::Bug)
 }
 
+/// Headers that a host sends about its own name.
+const OF_ITS_NAME: &[&str] = &["strict-transport-security", "alt-svc", "clear-site-data", "nel", "report-to"];
+/// After how many bytes it is looked whether there is room for more.
+const CHECKED: u64 = 64 * 1024 * 1024;
 /// Bytes that are kept in memory.
 const LITTLE: u64 = 256 * 1024;
 /// Bytes of the answer to a batch of LFS.

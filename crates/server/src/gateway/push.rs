@@ -7,7 +7,7 @@ use axum::extract::Request;
 use axum::http::Response;
 use bytes::Bytes;
 use doorward_git::Service;
-use doorward_rules::Surface;
+use doorward_rules::{Reason, Surface};
 use doorward_store::Record;
 use doorward_upstream::{Push, Pushed};
 use doorward_wire::{PushHead, RefUpdate, RepositoryName, redact};
@@ -25,20 +25,35 @@ type Whole = Iter<std::array::IntoIter<std::io::Result<Bytes>, 1>>;
 impl Call {
     /// What the upstream lists before a push.
     pub(super) async fn before_push(&self, name: &RepositoryName) -> Result<Response<Body>, Refusal> {
-        let answered = self.upstream.before_push(name, self.caller.as_ref(), self.app.clock.now()).await;
-        match answered.map_err(|unanswered| Self::unanswered(&unanswered))? {
-            Ok(response) => {
-                let body = Body::new(response.into_body());
-                Ok(self.done(Service::ReceivePack, "advertisement", body, name))
+        loop {
+            let answered = self.upstream.before_push(name, self.caller().as_deref(), self.app.clock.now()).await;
+            match answered.map_err(|unanswered| Self::unanswered(&unanswered))? {
+                Ok(response) => {
+                    self.note_asked(name, Service::ReceivePack);
+                    let body = Body::new(response.into_body());
+                    return Ok(self.done(Service::ReceivePack, "advertisement", body, name));
+                }
+                Err(turned) if turned.is_of_credential() && self.goes_on(Surface::Git).await => {}
+                Err(turned) => return Err(self.turned(&turned, Surface::Git)),
             }
-            Err(turned) => Err(self.turned(&turned, Surface::Git)),
         }
+    }
+
+    /// Sees to it that the upstream lets whoever asks push, as it said on this connection a moment ago or says now.
+    async fn may_push(&self, name: &RepositoryName) -> Result<(), Refusal> {
+        if self.caller().is_none() {
+            return Err(Refusal::of_reason(&Reason::NothingPresented, Surface::Git));
+        }
+        if self.visit.has_asked(self.upstream.mirror_of(name), self.print(), Service::ReceivePack) {
+            return Ok(());
+        }
+        self.before_push(name).await.map(drop)
     }
 
     /// `git-receive-pack`. It is received whole before any of it is passed on, so that it can be passed on again.
     pub(super) async fn push(&self, name: &RepositoryName, request: Request) -> Result<Response<Body>, Refusal> {
         // Nobody's bytes are kept who has not been let in.
-        self.known_to_upstream(name).await?;
+        self.may_push(name).await?;
         let limits = &self.app.settings.limits;
         let mut body =
             open_named(Service::ReceivePack, &self.headers, request.into_body(), limits.push_bytes, limits.idle_time)?;
@@ -51,7 +66,8 @@ impl Call {
                 return Ok(self.done(Service::ReceivePack, "result", Body::from(settled(&head, refused)), name));
             }
         };
-        let (content, length) = self.spool_file(Cursor::new(begin).chain(Cursor::new(pack)).chain(body)).await?;
+        let place = self.app.gateway.spools.take(self.print())?;
+        let (content, length) = self.keep_file(Cursor::new(begin).chain(Cursor::new(pack)).chain(body)).await?;
         // It may have taken long to come.
         self.allowed_still(name).await?;
         let hint = if head.side_band() { self.hint(Surface::Git) } else { None };
@@ -61,7 +77,14 @@ impl Call {
         // It goes on when its client goes, as it does at the upstream.
         let done = self.app.tasks.spawn(async move {
             let push = Push { content, length, updates };
-            let pushed = call.upstream.push(&named, call.caller.as_ref(), &push, call.app.clock.now()).await;
+            let pushed = loop {
+                let pushed = call.upstream.push(&named, call.caller().as_deref(), &push, call.app.clock.now()).await;
+                match &pushed {
+                    Ok(Pushed::Turned(turned)) if turned.is_of_credential() && call.goes_on(Surface::Git).await => {}
+                    _ => break pushed,
+                }
+            };
+            drop((push.content, place));
             call.record(&named, &push.updates, &pushed).await;
             let pushed = pushed.map_err(|unanswered| Self::unanswered(&unanswered))?;
             Ok(match pushed {
@@ -100,7 +123,7 @@ impl Call {
             Ok(Pushed::Turned(turned)) => turned.to_string(),
             Err(unanswered) => unanswered.why.clone(),
         };
-        let credential = self.caller.as_ref().map(|caller| format!(" (credential {})", caller.print().id()));
+        let credential = self.print().map(|print| format!(" (credential {})", print.id()));
         let sentence = format!("{}; {came}{}", asked(updates), credential.unwrap_or_default());
         let record = Record {
             at: self.app.clock.now(),

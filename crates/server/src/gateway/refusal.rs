@@ -24,6 +24,12 @@ pub(super) fn of_this_server(upstream: &str) -> Refusal {
     Refusal::new(StatusCode::FORBIDDEN, "token_of_this_server", sentence, remedy)
 }
 
+/// A method that no upstream is asked with.
+pub(super) fn trace() -> Refusal {
+    let sentence = "TRACE is not passed on to an upstream";
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", sentence, "use GET or HEAD")
+}
+
 impl Call {
     /// A caller that was turned away.
     pub(super) fn turned(&self, turned: &Turned, surface: Surface) -> Refusal {
@@ -39,7 +45,8 @@ impl Call {
             Turned::There { status, said } => (*status, said),
         };
         let quoted = if said.is_empty() { String::new() } else { format!("\n{name} says: {said}") };
-        let (status, code, sentence, remedy) = match (status, &self.caller) {
+        let caller = self.caller();
+        let (status, code, sentence, remedy) = match (status, caller.as_deref()) {
             (StatusCode::UNAUTHORIZED, None) => return Refusal::of_reason(&Reason::NothingPresented, surface),
             (StatusCode::UNAUTHORIZED, Some(caller)) => {
                 let what = caller.kind().map_or("credential", doorward_rules::Kind::phrase);
@@ -86,8 +93,9 @@ impl Call {
     pub(super) fn unanswered(unanswered: &Unanswered) -> Refusal {
         let seconds = unanswered.retry_after.as_secs().max(1);
         let (status, code, remedy) = if unanswered.unsure {
-            let remedy = "look at what is there before you do it again; your credential was not refused".to_owned();
-            (StatusCode::SERVICE_UNAVAILABLE, "upstream_unsure", remedy)
+            let remedy = "look at what is there before you do it again; your credential was not refused";
+            // With 503, or a time to come again, many would do it again without looking.
+            return Refusal::new(StatusCode::BAD_GATEWAY, "upstream_unsure", unanswered.why.clone(), remedy);
         } else if unanswered.limited {
             let remedy = format!("try again in {seconds} s; your credential was not refused");
             (StatusCode::TOO_MANY_REQUESTS, "upstream_limited", remedy)
@@ -101,12 +109,8 @@ impl Call {
 
     /// What is said to a job when the upstream has refused the gateway's own credential: nothing about the job's.
     pub(super) fn refuse_brokered(&self) -> Refusal {
-        // Whoever asks next gets another one, if there is one.
-        if let Some(caller) = &self.caller {
-            self.upstream.replace(caller.print());
-        }
         let name = &self.upstream.settings().name;
-        let id = self.caller.as_ref().map(|caller| caller.print().id().to_string()).unwrap_or_default();
+        let id = self.print().map(|print| print.id().to_string()).unwrap_or_default();
         tracing::error!(upstream = name, credential = id, "the upstream refuses the gateway's own credential");
         let sentence = format!("{name} refuses the credential of this gateway");
         let remedy = "tell its administrator; your own credential was not refused";
@@ -121,7 +125,7 @@ impl Call {
         if refusal.code == Reason::NothingPresented.code() || !self.app.may_record_stranger(at) {
             return refusal.respond(id);
         }
-        let credential = self.caller.as_ref().map(|caller| {
+        let credential = self.caller().map(|caller| {
             let kind = caller.kind().map_or("a credential of unknown kind", doorward_rules::Kind::phrase);
             format!(" ({kind}, {})", caller.print().id())
         });
