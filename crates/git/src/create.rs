@@ -181,6 +181,17 @@ impl Repositories {
         fs::remove_dir_all(&doomed).map_err(GitError::file(&doomed))
     }
 
+    /// Removes what was left of one repository by a program that was killed while it made or removed it. Not while that is done.
+    pub(crate) fn clear_unfinished(&self, id: RepositoryId) {
+        for end in ["new", "deleted"] {
+            let path = self.root.join(format!("{id}.{end}"));
+            if path.exists() {
+                tracing::info!(directory = %path.display(), "removing a repository that was never finished");
+                let _ = fs::remove_dir_all(&path);
+            }
+        }
+    }
+
     /// Removes what was left by programs that were killed while they made or removed a repository. A repository that is
     /// complete but not in the database is left alone, with a warning: the database may be an old backup.
     ///

@@ -38,7 +38,7 @@ pub use contents::{Annotation, Commit, Contents, Entry, EntryKind, Ref, RefKind}
 pub use create::{Import, ObjectFormat};
 pub use error::GitError;
 pub use history::Version;
-pub use mirror::Mirrors;
+pub use mirror::{Bringing, Mirrors, Update};
 pub use output::Output;
 pub use program::{Git, GitSettings};
 pub use push::{AnswerForm, PushCounts, PushOutcome, PushRequest, PushedRef, StartedPush};

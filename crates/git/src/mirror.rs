@@ -6,25 +6,77 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use doorward_rules::{CredentialId, RepositoryId};
 use doorward_wire::ListRequest;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
+use tokio::time::{timeout, timeout_at};
 
 use crate::apart::Apart;
-use crate::line::Asker;
+use crate::line::{Asker, Place};
 use crate::process::{Process, feed};
 use crate::refs::Listing;
 use crate::{GitError, ObjectFormat, Output, Repositories, Repository, Service, durable, protocol_version};
 
 /// All mirrors of a data directory. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Mirrors(Repositories, Arc<Updating>);
+pub struct Mirrors(Repositories, Arc<Updates>);
 
-/// Held by whoever fetches into a mirror, by its id.
-type Updating = Mutex<HashMap<RepositoryId, Arc<tokio::sync::Mutex<()>>>>;
+/// Who fetches into mirrors, by their ids.
+type Updates = Mutex<HashMap<RepositoryId, Arc<Update>>>;
+
+/// Held by whoever fetches into a mirror.
+#[derive(Debug)]
+pub struct Update {
+    lock: tokio::sync::Mutex<()>,
+    /// When it was last seen that it goes on.
+    moved: Mutex<Instant>,
+}
+
+/// A place among those who bring what is new into mirrors, until this is dropped.
+#[derive(Debug)]
+pub struct Bringing {
+    _place: Place,
+}
+
+impl Update {
+    fn new() -> Self {
+        Self { lock: tokio::sync::Mutex::default(), moved: Mutex::new(Instant::now()) }
+    }
+
+    /// Waits until nobody else fetches; `None` if nothing has moved for as long as `patience`.
+    pub async fn alone(&self, patience: Duration) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let began = Instant::now();
+        let mut waiting = std::pin::pin!(self.lock.lock());
+        loop {
+            let deadline = began.max(*self.moved()) + patience;
+            if let Ok(alone) = timeout_at(deadline.into(), &mut waiting).await {
+                return Some(alone);
+            }
+            if Instant::now() >= began.max(*self.moved()) + patience {
+                return None;
+            }
+        }
+    }
+
+    /// Carries something out of which those who wait see that it goes on. It has to end by itself.
+    pub async fn goes_on<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            *self.moved() = Instant::now();
+            if let Ok(done) = timeout(Duration::from_secs(1), &mut work).await {
+                return done;
+            }
+        }
+    }
+
+    fn moved(&self) -> MutexGuard<'_, Instant> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Repositories {
     /// The mirrors in `data/mirrors`, which share the places for processes and the room for answers with these.
@@ -38,10 +90,24 @@ impl Repositories {
 
 impl Mirrors {
     /// Held by whoever fetches into a mirror, for whatever upstream that is.
-    pub fn updating(&self, repository: RepositoryId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut updating = self.1.lock().unwrap_or_else(PoisonError::into_inner);
-        updating.retain(|id, lock| *id == repository || Arc::strong_count(lock) > 1);
-        Arc::clone(updating.entry(repository).or_default())
+    pub fn update(&self, repository: RepositoryId) -> Arc<Update> {
+        let mut updates = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        updates.retain(|id, update| *id == repository || Arc::strong_count(update) > 1);
+        Arc::clone(updates.entry(repository).or_insert_with(|| Arc::new(Update::new())))
+    }
+
+    /// Waits for a place among those who bring what is new into mirrors, on behalf of whoever has this credential.
+    ///
+    /// # Errors
+    /// [`GitError::Crowded`] if as many wait as may.
+    pub async fn bringing(&self, asker: Option<CredentialId>) -> Result<Bringing, GitError> {
+        let mut waiting = self.0.slots.bring(asker_of(asker))?;
+        Ok(Bringing { _place: waiting.place().await })
+    }
+
+    /// Whether nothing should be added, for want of room.
+    pub fn is_full(&self) -> bool {
+        self.0.is_nearly_full()
     }
 
     /// The answer to `info/refs` for a fetch, to whoever may see these refs.
@@ -65,7 +131,7 @@ impl Mirrors {
 
     /// Opens a mirror for a fetch on behalf of whoever has this credential.
     pub fn open(&self, id: RepositoryId, asker: Option<CredentialId>) -> Repository {
-        let asker = asker.map_or(Asker::Anyone, Asker::AccessToken);
+        let asker = asker_of(asker);
         let (all, directory) = (self.0.clone(), self.0.directory(id));
         Repository { all, id, directory, service: Service::UploadPack, asker }
     }
@@ -163,7 +229,10 @@ impl Mirrors {
         command.args([to, from].map(|id| String::from_utf8_lossy(id).into_owned()));
         let (process, stdin, _stdout) = Process::start("merge-base", &mut command)?;
         drop(stdin);
-        Ok(process.wait().await?.success())
+        match process.wait().await?.code() {
+            Some(code) => Ok(code == 0),
+            None => Err(killed("merge-base")),
+        }
     }
 
     /// Throws a mirror away that cannot be used: what is in it is at the other server.
@@ -172,6 +241,7 @@ impl Mirrors {
     /// [`GitError::File`] if it cannot be removed.
     pub fn discard(&self, id: RepositoryId) -> Result<(), GitError> {
         self.0.must_sweep(id);
+        self.0.clear_unfinished(id);
         self.0.delete(id)
     }
 
@@ -192,7 +262,8 @@ impl Mirrors {
         let directory = self.0.directory(id);
         let apart = Apart::new(&directory, "mirror")?;
         let mut index = self.0.git.command(&directory);
-        apart.with(&mut index).args(["index-pack", "--stdin", "--fix-thin"]);
+        let [_, longest] = self.0.git.pack_checks();
+        apart.with(&mut index).args(["index-pack", "--stdin", "--fix-thin", &longest]);
         let (process, stdin, mut stdout) = Process::start("index-pack", &mut index)?;
         let mut told = Vec::new();
         let (fed, read) = tokio::join!(feed(pack, stdin), stdout.read_to_end(&mut told));
@@ -221,12 +292,19 @@ impl Mirrors {
         self.write(id, refs).await
     }
 
+    /// Removes what was left by a server before us that was killed while it made a mirror or removed one. Not while any is made.
+    ///
+    /// # Errors
+    /// [`GitError::File`] if the directory cannot be read.
+    pub fn sweep(&self) -> Result<(), GitError> {
+        self.0.sweep_unfinished(|_| true, Duration::ZERO)
+    }
+
     /// Looks after those that are there already, as a server does when it starts.
     ///
     /// # Errors
     /// [`GitError::File`] if the directory cannot be read.
     pub async fn look_after(&self) -> Result<(), GitError> {
-        self.0.sweep_unfinished(|_| true, UNFINISHED)?;
         for entry in fs::read_dir(&*self.0.root).map_err(GitError::file(&*self.0.root))?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if let Some(id) = name.strip_suffix(".git").and_then(|id| id.parse().ok()) {
@@ -237,14 +315,10 @@ impl Mirrors {
         Ok(())
     }
 
-    /// Waits until nothing is under way.
-    pub async fn finish(&self) {
-        self.0.finish().await;
-    }
-
     /// Makes the mirror, if there is none; and sweeps one that a server before us may have left half-way.
     async fn begin(&self, id: RepositoryId, format: ObjectFormat) -> Result<(), GitError> {
         if !self.0.directory(id).exists() {
+            self.0.clear_unfinished(id);
             self.0.create(id, format).await?;
         }
         self.0.sweep(id).await?;
@@ -306,6 +380,9 @@ async fn answered(what: &'static str, command: &mut Command, objects: &[Box<[u8]
         stdout.read_to_end(&mut answers)
     );
     let (status, stderr) = process.wait_with_complaints().await?;
+    if status.code().is_none() {
+        return Err(killed(what));
+    }
     if !status.success() {
         return Err(GitError::Failed { what, stderr });
     }
@@ -313,5 +390,32 @@ async fn answered(what: &'static str, command: &mut Command, objects: &[Box<[u8]
     Ok(answers)
 }
 
-/// How old a mirror must be that was begun and never finished, to be removed.
-const UNFINISHED: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+fn asker_of(credential: Option<CredentialId>) -> Asker {
+    credential.map_or(Asker::Anyone, Asker::AccessToken)
+}
+
+/// A process that somebody killed, which says nothing of what it looked at.
+fn killed(what: &'static str) -> GitError {
+    GitError::run(what)(std::io::Error::other("it was killed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_for_a_mirror_waits_as_long_as_it_goes_on() {
+        let (update, patience) = (Update::new(), Duration::from_millis(1500));
+        let long = async {
+            let _alone = update.alone(patience).await.expect("nobody else is there");
+            update.goes_on(tokio::time::sleep(2 * patience)).await;
+        };
+        let waits = async {
+            tokio::task::yield_now().await;
+            update.alone(patience).await.is_some()
+        };
+        assert!(tokio::join!(long, waits).1);
+        let _stuck = update.alone(patience).await.expect("nobody else is there");
+        assert!(update.alone(Duration::from_millis(10)).await.is_none());
+    }
+}

@@ -15,6 +15,7 @@ pub struct Slots {
     long: Line,
     fetches: Line,
     clones: Line,
+    brings: Line,
     slow: Line,
     settings: SlotSettings,
 }
@@ -26,7 +27,7 @@ pub struct SlotSettings {
     pub short: usize,
     /// Those that last as long as their client takes: pushes, and what is read by REST.
     pub long: usize,
-    /// Those that make the answer to whoever has a part already.
+    /// Those that make the answer to whoever has a part already; and as many that bring what is new into mirrors.
     pub fetches: usize,
     /// Those that make the answer to whoever has nothing yet.
     pub clones: usize,
@@ -49,6 +50,7 @@ impl Slots {
             long: line(settings.long),
             fetches: line(settings.fetches),
             clones: line(settings.clones),
+            brings: line(settings.fetches),
             slow: Line::new(settings.long, usize::MAX),
             settings,
         }
@@ -76,7 +78,7 @@ impl Slots {
 
     /// How many wait for a process of any sort.
     pub fn waiting(&self) -> usize {
-        [&self.short, &self.long, &self.fetches, &self.clones].map(Line::waiting).iter().sum()
+        [&self.short, &self.long, &self.fetches, &self.clones, &self.brings].map(Line::waiting).iter().sum()
     }
 
     pub(crate) async fn short(&self) -> Result<Place, GitError> {
@@ -91,6 +93,11 @@ impl Slots {
     pub(crate) fn answer(&self, is_clone: bool, asker: Asker) -> Result<Waiting, GitError> {
         let line = if is_clone { &self.clones } else { &self.fetches };
         line.join(asker).map_err(|Full| GitError::Crowded)
+    }
+
+    /// Joins the line for bringing something into a mirror.
+    pub(crate) fn bring(&self, asker: Asker) -> Result<Waiting, GitError> {
+        self.brings.join(asker).map_err(|Full| GitError::Crowded)
     }
 
     /// Waits for a place among those who go on at the pace of their clients, of whom there may be as many as of long ones.

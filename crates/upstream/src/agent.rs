@@ -84,12 +84,12 @@ impl Agent {
         connector.set_nodelay(true);
         connector.set_keepalive(Some(Duration::from_secs(60)));
         let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-        let connector = https.enable_http1().enable_http2().wrap_connector(connector);
+        // With HTTP/2 all would share one connection, which stands still for everybody when a few clients do not read.
+        let connector = https.enable_http1().wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
-            .http2_keep_alive_interval(Some(Duration::from_secs(20)))
             .build(connector);
         Ok(Self { client, quiet })
     }

@@ -24,6 +24,8 @@ pub struct Caller {
     secret: SecretString,
     kind: Option<Kind>,
     print: Print,
+    /// The header as it came, if it is to go on so.
+    verbatim: Option<HeaderValue>,
 }
 
 /// What tells a credential from others without giving it away: keyed, with a key that nobody has but this process.
@@ -78,9 +80,11 @@ impl PrintKey {
             context.update(&(part.len() as u64).to_le_bytes());
             context.update(part.as_bytes());
         }
-        let mut print = [0; 32];
-        print.copy_from_slice(context.sign().as_ref());
-        Print(print)
+        Print::of(&context.sign())
+    }
+
+    fn print_of_bytes(&self, bytes: &[u8]) -> Print {
+        Print::of(&hmac::sign(&self.0, bytes))
     }
 }
 
@@ -99,10 +103,14 @@ impl Caller {
         if headers.any(|other| other != first) {
             return Err(CallerError::Unreadable);
         }
-        let text = std::str::from_utf8(first.as_bytes()).map_err(|_| CallerError::Unreadable)?.trim();
-        if text.is_empty() {
+        if first.as_bytes().trim_ascii().is_empty() {
             return Ok(None);
         }
+        // What another host takes is for that host to say; of the schemes of Bitbucket Cloud, a Connect app's cannot be written anew.
+        if forms == Forms::AsSent || is_of_connect(first) {
+            return Ok((!is_empty_basic(first)).then(|| Self::verbatim(first, key)));
+        }
+        let text = std::str::from_utf8(first.as_bytes()).map_err(|_| CallerError::Unreadable)?.trim();
         let (scheme, credentials) = text.split_once(' ').ok_or(CallerError::Unreadable)?;
         let credentials = credentials.trim();
         let (scheme, name, secret) = if scheme.eq_ignore_ascii_case("basic") {
@@ -123,13 +131,22 @@ impl Caller {
             return Err(CallerError::Unreadable);
         };
         let secret = SecretString::from(secret.expose_secret().trim());
-        let kind = (forms == Forms::BitbucketCloud).then(|| kind_of_sent(scheme, &name, &secret)).flatten();
+        let kind = kind_of_sent(scheme, &name, &secret);
         let print = match kind {
             // Of these the name beside it does not count.
             Some(kind) if kind != Kind::AppPassword => key.print(&[secret.expose_secret()]),
             _ => key.print(&[scheme.word(), &name, secret.expose_secret()]),
         };
-        Ok(Some(Self { scheme, name, secret, kind, print }))
+        Ok(Some(Self { scheme, name, secret, kind, print, verbatim: None }))
+    }
+
+    /// Whoever sent a header that goes on as it came.
+    fn verbatim(header: &HeaderValue, key: &PrintKey) -> Self {
+        let mut sent = header.clone();
+        sent.set_sensitive(true);
+        let print = key.print_of_bytes(header.as_bytes());
+        let secret = SecretString::from("");
+        Self { scheme: Scheme::Basic, name: String::new(), secret, kind: None, print, verbatim: Some(sent) }
     }
 
     /// What tells it from others.
@@ -148,8 +165,13 @@ impl Caller {
     /// The reason why it is refused whatever its form.
     pub(crate) fn present(&self, surface: Surface, now: Timestamp) -> Result<Presented, Reason> {
         let Some(kind) = self.kind else {
-            return Ok(Presented { header: self.header(self.scheme, &self.name), form: None, should_be: None });
+            let header = self.verbatim.clone().unwrap_or_else(|| self.header(self.scheme, &self.name));
+            return Ok(Presented { header, form: None, should_be: None });
         };
+        // What Git LFS is told to send with a transfer may look like a token of OAuth, and is none.
+        if surface == Surface::Lfs && self.scheme == Scheme::Bearer && kind == Kind::OAuthToken {
+            return Ok(Presented { header: self.header(self.scheme, &self.name), form: None, should_be: None });
+        }
         let calendar = bitbucket_cloud::calendar();
         let rules = Rules { set: RuleSet::BitbucketCloud, calendar: &calendar };
         match rules.phase(kind, surface, now) {
@@ -225,6 +247,12 @@ impl Caller {
 }
 
 impl Print {
+    fn of(tag: &hmac::Tag) -> Self {
+        let mut print = [0; 32];
+        print.copy_from_slice(tag.as_ref());
+        Self(print)
+    }
+
     pub(crate) fn hex(self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -273,6 +301,18 @@ pub(crate) fn authorization(user: Option<&str>, secret: &SecretString) -> Result
         .map_err(|_| "the secret has characters that no secret has".to_owned())?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// Whether a header is a Connect app's: `JWT …`.
+fn is_of_connect(header: &HeaderValue) -> bool {
+    header.as_bytes().get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"jwt "))
+}
+
+/// Whether a header has neither a name nor a secret, as git sends it with `http.emptyAuth`.
+fn is_empty_basic(header: &HeaderValue) -> bool {
+    let text = header.to_str().unwrap_or_default();
+    let encoded = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
+    encoded.is_some_and(|(_, encoded)| BASE64.decode(encoded.trim()).is_ok_and(|pair| pair == b":"))
 }
 
 /// The kind of a secret; what has no looks of its own is an OAuth token if it came as those do.

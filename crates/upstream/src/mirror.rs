@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
-use doorward_git::{GitError, Listing};
+use doorward_git::{GitError, Listing, Update};
 use doorward_rules::{RepositoryId, Surface, Timestamp};
 use doorward_wire::{PktLine, RepositoryName};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -85,12 +85,14 @@ impl Upstream {
         let brought = tokio::spawn(async move {
             let (name, caller, wants) = (&name, caller.as_ref(), &wants[..]);
             let wanted = Wanted { id, name, caller, wants, with_tags, deadline, now };
-            let updating = upstream.mirrors().updating(id);
-            let Ok(alone) = timeout_at(deadline.into(), updating.lock()).await else {
+            let (update, patience) = (upstream.mirrors().update(id), upstream.settings().patience);
+            let Some(alone) = update.alone(patience).await else {
                 let why = format!("others still bring what is new from {}", upstream.settings().name);
                 return Err(Unanswered::new(why, SOON).into());
             };
-            let refs = upstream.bring(&wanted, refs).await?;
+            // However long others took, while it went on.
+            let wanted = Wanted { deadline: Instant::now() + patience, ..wanted };
+            let refs = upstream.bring(&wanted, &update, refs).await?;
             drop(alone);
             upstream.prove(&wanted, &refs).await
         });
@@ -111,11 +113,11 @@ impl Upstream {
     }
 
     /// Brings what is wanted; the refs that it was brought by, which may be newer.
-    async fn bring(&self, wanted: &Wanted<'_>, mut refs: Listing) -> Result<Listing, Hindered> {
+    async fn bring(&self, wanted: &Wanted<'_>, update: &Update, mut refs: Listing) -> Result<Listing, Hindered> {
         let (mut renewed, mut looked) = (false, false);
         let mut trying = Trying::new(self, wanted);
         loop {
-            let why = match self.bring_once(wanted, &refs).await {
+            let why = match self.bring_once(wanted, update, &refs).await {
                 Ok(()) => return Ok(refs),
                 Err(Trouble::Lasting(hindered)) => return Err(hindered),
                 // What was a ref a moment ago may have been thrown away there since.
@@ -184,7 +186,7 @@ impl Upstream {
         }
     }
 
-    async fn bring_once(&self, wanted: &Wanted<'_>, refs: &Listing) -> Result<(), Trouble> {
+    async fn bring_once(&self, wanted: &Wanted<'_>, update: &Update, refs: &Listing) -> Result<(), Trouble> {
         let failed = |error: GitError| self.judged(&error);
         // Somebody else may have brought it meanwhile.
         if self.has_all(wanted.id, refs, wanted.wants, wanted.with_tags).await.map_err(failed)? {
@@ -196,17 +198,23 @@ impl Upstream {
         // Of what no ref leads to, most was brought when one did.
         let others = self.mirrors().missing(wanted.id, others).await.map_err(failed)?;
         let tips = self.mirrors().tips(wanted.id).await.map_err(failed)?;
-        if listed.is_empty() && !tips.is_empty() {
-            return Err(Trouble::Broken("the repository is empty now".into()));
-        }
         let known: HashSet<&[u8]> = tips.iter().map(|id| &**id).collect();
         let new = listed.iter().filter(|id| !known.contains(&***id)).cloned().collect();
         let new = self.mirrors().missing(wanted.id, new).await.map_err(failed)?;
         if new.is_empty() && others.is_empty() {
             return self.mirrors().adopt(wanted.id, refs).await.map_err(failed);
         }
+        if self.mirrors().is_full() {
+            let why =
+                format!("the disk of this gateway is nearly full: nothing is fetched from {}", self.settings().name);
+            tracing::error!(repository = %wanted.name, "{why}");
+            return Err(Trouble::Lasting(Unanswered::new(why, SOON).into()));
+        }
+        let asker = wanted.caller.map(|caller| caller.print().id());
+        let bringing = timeout_at(wanted.deadline.into(), self.mirrors().bringing(asker)).await;
+        let _bringing = bringing.unwrap_or(Err(GitError::Busy(self.settings().patience))).map_err(failed)?;
         let pack = self.fetch(wanted, &fetch(refs, new.iter().chain(&others), &tips)).await?;
-        let bytes = self.mirrors().receive(wanted.id, refs, pack).await.map_err(failed)?;
+        let bytes = update.goes_on(self.mirrors().receive(wanted.id, refs, pack)).await.map_err(failed)?;
         self.counters().fetched(bytes);
         tracing::info!(upstream = self.settings().name, repository = %wanted.name, bytes, "fetched what is new");
         if !tips.is_empty()
@@ -260,6 +268,11 @@ impl Upstream {
     fn judged(&self, error: &GitError) -> Trouble {
         match error {
             GitError::Run { source, .. } if source.kind() == ABSENT => Trouble::Absent(source.to_string()),
+            GitError::Failed { what: "index-pack", stderr } if stderr.contains("maximum allowed size") => {
+                let why = format!("what is new at {} is more than `push.pack_bytes`", self.settings().name);
+                tracing::error!("{why}");
+                Trouble::Lasting(Unanswered::new(why, SOON).into())
+            }
             // What came was cut off or is no pack; that says nothing of the mirror.
             GitError::Run { .. } | GitError::Failed { what: "index-pack", .. } => Trouble::Passing(error.to_string()),
             GitError::Failed { .. } => Trouble::Broken(error.to_string()),

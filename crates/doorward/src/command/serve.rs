@@ -92,6 +92,13 @@ pub(super) struct Mirroring {
 impl Mirroring {
     fn new(data: &Data, repositories: &Repositories) -> Result<Self, Failure> {
         let mirrors = repositories.mirrors(&data.directory)?;
+        mirrors.sweep()?;
+        let all = mirrors.clone();
+        tokio::spawn(async move {
+            if let Err(error) = all.look_after().await {
+                tracing::warn!(%error, "mirrors cannot be looked after");
+            }
+        });
         Ok(Self { mirrors, directory: data.directory.clone(), store: data.store.clone() })
     }
 

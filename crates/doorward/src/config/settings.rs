@@ -101,7 +101,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
     ),
     setting("limits.head_bytes", Kind::Size, "64k", "The longest head of a request."),
     setting("fetch.request_bytes", Kind::Size, "64m", "The longest request of a fetch, decompressed."),
-    setting("push.pack_bytes", Kind::Size, "8g", "The largest pack in a push."),
+    setting(
+        "push.pack_bytes",
+        Kind::Size,
+        "8g",
+        "The largest pack in a push, or that is fetched from an upstream at once.",
+    ),
     setting("push.head_bytes", Kind::Size, "4m", "The longest list of refs in a push."),
     setting("push.updates", Kind::Count, "10000", "Refs that one push may update."),
     setting("push.ref_depth", Kind::Count, "32", "Components of a ref's name."),

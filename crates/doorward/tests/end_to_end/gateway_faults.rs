@@ -210,3 +210,42 @@ fn lfs_of_a_public_repository_is_had_without_a_credential() {
     assert_eq!(answer.status, 404, "http-backend has no LFS, but it was asked: {}", answer.text());
     assert_eq!(world.backend.take_requests().len(), 1, "and nothing else was");
 }
+
+#[test]
+fn what_a_killed_server_left_of_a_mirror_is_in_nobodys_way() {
+    let mut world = World::new("");
+    world.clone_to("first");
+    let mirrors = world.gateway.cli().data().join("mirrors");
+    let mirror = mirrors.read_dir().expect("mirrors").flatten().next().expect("a mirror").path();
+    // While one was made.
+    world.gateway.kill();
+    std::fs::rename(&mirror, mirror.with_extension("new")).expect("renamed");
+    world.gateway.start_again();
+    world.clone_to("second");
+    assert!(mirror.exists() && !mirror.with_extension("new").exists());
+    // The same, by whatever means, while this one runs.
+    std::fs::rename(&mirror, mirror.with_extension("new")).expect("renamed");
+    world.clone_to("third");
+    // And while one was thrown away.
+    std::fs::create_dir_all(mirror.with_extension("deleted").join("objects")).expect("made");
+    for pack in mirror.join("objects/pack").read_dir().expect("packs").flatten() {
+        std::fs::remove_file(pack.path()).expect("removed");
+    }
+    world.git.commit(&world.directory.path().join("source"), "file", "new");
+    world.git.ok(&world.directory.path().join("source"), &["push", "-q", world.bare.to_str().expect("UTF-8"), "main"]);
+    world.clone_to("fourth");
+}
+
+#[test]
+fn another_host_takes_what_it_takes() {
+    let world = World::new("");
+    let http = world.gateway.http();
+    // A token in the place of the user name, as some hosts have it; schemes of which nobody here has heard; and no text.
+    for header in [&basic("a-token-that-is-long-enough", ""), "token 12345", "JWT a.b.c", "Basic \u{e4}"] {
+        world.backend.admit(header);
+        let header = format!("Authorization: {header}");
+        let answer = http.get("/acme/site.git/info/refs?service=git-upload-pack", &[&header]);
+        assert_eq!(answer.status, 200, "{header}: {}", answer.text());
+        assert_eq!(http.get("/2.0/repositories/acme/site", &[&header]).status, 404, "{header}");
+    }
+}

@@ -58,31 +58,25 @@ impl Call {
         let limits = &self.app.settings.limits;
         let mut body =
             open_named(Service::UploadPack, &self.headers, request.into_body(), limits.fetch_bytes, limits.idle_time)?;
-        let mut begin = Vec::new();
+        // Nobody's question is read who is not let in.
+        let began = Instant::now();
+        let refs = match self.seen(name).await {
+            Seen::Refs(refs) => refs,
+            other => return self.other(name, other, Vec::new(), body).await,
+        };
         if protocol_version(protocol(&self.headers)) != 2 {
-            return self.old_fetch(name, body).await;
+            return self.old_fetch(name, refs, began, body).await;
         }
-        match question::read(&self.app, &mut body, &mut begin).await {
-            (UploadQuestion::Refs(list), _) => {
-                let listed = match self.seen(name).await {
-                    Seen::Refs(refs) => self.upstream.mirrors().list(&refs, &list),
-                    other => return self.other(name, other, begin, body).await,
-                };
-                match listed {
-                    Some(output) => Ok(self.done(Service::UploadPack, "result", body_of(output), name)),
-                    None => self.other(name, Seen::Old, begin, body).await,
-                }
-            }
-            (UploadQuestion::Objects(asked), _large) => self.objects(name, *asked, begin).await,
-            (UploadQuestion::Bundles, _) => match self.seen(name).await {
-                // There are none.
-                Seen::Refs(_) => Ok(self.done(Service::UploadPack, "result", Body::from("0000"), name)),
-                other => self.other(name, other, begin, body).await,
+        let mut begin = Vec::new();
+        match question::read(&self.app, &mut body, &mut begin, limits.head_time).await {
+            (UploadQuestion::Refs(list), _) => match self.upstream.mirrors().list(&refs, &list) {
+                Some(output) => Ok(self.done(Service::UploadPack, "result", body_of(output), name)),
+                None => self.other(name, Seen::Old, begin, body).await,
             },
-            (UploadQuestion::Other | UploadQuestion::More, _) => match self.seen(name).await {
-                Seen::Refs(_) => self.other(name, Seen::Old, begin, body).await,
-                other => self.other(name, other, begin, body).await,
-            },
+            (UploadQuestion::Objects(asked), _large) => self.objects(name, refs, began, *asked, begin).await,
+            // There are none.
+            (UploadQuestion::Bundles, _) => Ok(self.done(Service::UploadPack, "result", Body::from("0000"), name)),
+            (UploadQuestion::Other | UploadQuestion::More, _) => self.other(name, Seen::Old, begin, body).await,
         }
     }
 
@@ -90,12 +84,10 @@ impl Call {
     async fn old_fetch(
         &self,
         name: &RepositoryName,
+        refs: Listing,
+        began: Instant,
         mut body: impl AsyncRead + Send + Unpin + 'static,
     ) -> Result<Response<Body>, Refusal> {
-        let refs = match self.seen(name).await {
-            Seen::Refs(refs) => refs,
-            other => return self.other(name, other, Vec::new(), body).await,
-        };
         let mut begin = Vec::new();
         let (wants, with_tags) = loop {
             match OldWants::read(&begin) {
@@ -111,7 +103,6 @@ impl Call {
                 return self.other(name, Seen::Old, begin, body).await;
             }
         };
-        let began = Instant::now();
         if let Err(hindered) = self.ready(name, &refs, wants, with_tags).await {
             return match absent(&hindered) {
                 Some(output) => Ok(self.done(Service::UploadPack, "result", body_of(output), name)),
@@ -128,13 +119,11 @@ impl Call {
     async fn objects(
         &self,
         name: &RepositoryName,
+        refs: Listing,
+        began: Instant,
         asked: FetchRequest,
         begin: Vec<u8>,
     ) -> Result<Response<Body>, Refusal> {
-        let refs = match self.seen(name).await {
-            Seen::Refs(refs) => refs,
-            other => return self.other(name, other, begin, tokio::io::empty()).await,
-        };
         if asked.is_partial() && self.upstream.settings().partial == Partial::Passed {
             let wants: Vec<Box<[u8]>> = asked.wants().map(Box::from).collect();
             let missing = self.upstream.mirrors().missing(self.upstream.mirror_of(name), wants).await?;
@@ -145,7 +134,7 @@ impl Call {
         let (is_told, wants_progress) = (asked.takes_side_band_anywhere(), asked.wants_progress());
         let hint = if is_told { self.hint(Surface::Git) } else { None };
         let (call, named) = (self.clone(), name.clone());
-        let work: Work<Output> = Box::pin(async move { call.made(&named, refs, asked, begin).await });
+        let work: Work<Output> = Box::pin(async move { call.made(&named, refs, began, asked, begin).await });
         let weather = self.weather(name, "Bringing what is new from", wants_progress);
         let body = told_in_time(work, hint, is_told, weather, body_of).await?;
         Ok(self.done(Service::UploadPack, "result", body, name))
@@ -156,11 +145,11 @@ impl Call {
         &self,
         name: &RepositoryName,
         refs: Listing,
+        began: Instant,
         asked: FetchRequest,
         begin: Vec<u8>,
     ) -> Result<Output, Refusal> {
         let wants = asked.wants().map(Box::from).collect();
-        let began = Instant::now();
         if let Err(hindered) = self.ready(name, &refs, wants, asked.includes_tags()).await {
             return absent(&hindered).ok_or_else(|| self.hindered(&hindered));
         }

@@ -9,12 +9,13 @@ use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONT
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use bytes::Bytes;
 use doorward_rules::{OwnFault, Reason, Surface};
-use doorward_upstream::{Content, Passing, Seen, onward};
+use doorward_upstream::{Content, Passing, Seen, Workspaces, onward};
 use doorward_wire::RepositoryName;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::Call;
+use super::address::Address;
 use super::spools::SpoolPlace;
 use crate::observe::Noted;
 use crate::refusal::Refusal;
@@ -100,7 +101,14 @@ impl Call {
         let (mut parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, LONGEST_BATCH).await.map_err(|error| broken(&error))?;
         let ours = crate::rest::base(&self.app, &self.headers);
-        let bytes = led_here(&bytes, base, &ours).unwrap_or(bytes);
+        let settings = self.upstream.settings();
+        // One that would not come to this upstream by way of here stays as it is.
+        let comes_here = |path: &str| {
+            let address = path.parse().ok().and_then(|uri| Address::of(&uri));
+            let is_named = |workspace| settings.names(workspace) || settings.workspaces == Workspaces::All;
+            matches!(&address, Some(Address::Lfs { name, .. }) if is_named(name.workspace.as_str()))
+        };
+        let bytes = led_here(&bytes, base, &ours, comes_here).unwrap_or(bytes);
         parts.headers.remove(CONTENT_LENGTH);
         Ok(Response::from_parts(parts, Body::from(bytes)))
     }
@@ -295,13 +303,13 @@ fn led_to(json: &[u8], theirs: &str, ours: &str) -> Vec<u8> {
 }
 
 /// The answer to a batch in which addresses below one lead to another; `None` if it is none.
-fn led_here(bytes: &[u8], theirs: &str, ours: &str) -> Option<Bytes> {
+fn led_here(bytes: &[u8], theirs: &str, ours: &str, comes_here: impl Fn(&str) -> bool) -> Option<Bytes> {
     let mut batch: Value = serde_json::from_slice(bytes).ok()?;
     for object in batch.get_mut("objects")?.as_array_mut()? {
         let Some(actions) = object.get_mut("actions").and_then(Value::as_object_mut) else { continue };
         for action in actions.values_mut() {
             let Some(Value::String(href)) = action.get_mut("href") else { continue };
-            let rest = href.strip_prefix(theirs).filter(|rest| rest.starts_with('/'));
+            let rest = href.strip_prefix(theirs).filter(|rest| rest.starts_with('/') && comes_here(rest));
             if let Some(led) = rest.map(|rest| format!("{ours}{rest}")) {
                 *href = led;
             }
@@ -375,13 +383,16 @@ mod tests {
             { "oid": "3", "actions": { "upload": { "href": "https://bitbucket.org.evil.example/3" } } },
             { "oid": "4" },
         ] });
-        let led = led_here(batch.to_string().as_bytes(), "https://bitbucket.org", "http://gateway").expect("a batch");
+        let led = led_here(batch.to_string().as_bytes(), "https://bitbucket.org", "http://gateway", |path| {
+            path != "/{}/{x}/y"
+        })
+        .expect("a batch");
         let led: Value = serde_json::from_slice(&led).expect("JSON");
         let href = |place: usize, action: &str| led["objects"][place]["actions"][action]["href"].clone();
         assert_eq!(href(0, "download"), "http://gateway/acme/site/info/lfs/1");
         assert_eq!(href(1, "upload"), "https://media.example/2");
         assert_eq!(href(2, "upload"), "https://bitbucket.org.evil.example/3");
         assert_eq!(led["objects"][0]["actions"]["download"]["header"]["A"], "b");
-        assert!(led_here(b"<html>", "a", "b").is_none());
+        assert!(led_here(b"<html>", "a", "b", |_| true).is_none());
     }
 }

@@ -1,20 +1,22 @@
 //! The question of a fetch: read as far as it takes to tell what it is.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use doorward_wire::UploadQuestion;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 use crate::app::App;
 
 /// Reads as much of a request as tells what it asks; all of it, if it is something that is not git's to answer. What is read is
-/// in `bytes`. A large one has leave to be held in memory until what comes with it is dropped.
+/// in `bytes`. A large one has leave to be held in memory until what comes with it is dropped, for which it is waited for so long.
 pub(crate) async fn read(
     app: &App,
     request: &mut (impl AsyncRead + Unpin),
     bytes: &mut Vec<u8>,
+    wait: Duration,
 ) -> (UploadQuestion, Option<OwnedSemaphorePermit>) {
     let (began, patience) = (Instant::now(), app.settings.limits.head_time);
     let mut large = None;
@@ -26,10 +28,10 @@ pub(crate) async fn read(
         // What breaks off is met again by whoever reads on.
         let Ok(read) = read else { return (UploadQuestion::Other, None) };
         if large.is_none() && bytes.len() > PIECE {
-            // So many at once are git's to answer, which reads them as they come.
-            match Arc::clone(&app.large_questions).try_acquire_owned() {
-                Ok(leave) => large = Some(leave),
-                Err(_) => return (UploadQuestion::Other, None),
+            // More at once are git's to answer, which reads them as they come.
+            match timeout(wait, Arc::clone(&app.large_questions).acquire_owned()).await {
+                Ok(Ok(leave)) => large = Some(leave),
+                _ => return (UploadQuestion::Other, None),
             }
         }
         // It is looked at again only at its end: who sends it byte by byte must not cost a look at all of it each time.

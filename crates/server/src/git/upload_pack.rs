@@ -65,7 +65,7 @@ impl Call {
     async fn version_2(&self, mut request: impl AsyncRead + Send + Unpin + 'static) -> Result<Response<Body>, Away> {
         let admitted = self.app.admit(&self.context, &self.headers, self.wish()).await?;
         let (began, mut begin) = (Instant::now(), Vec::new());
-        let (asked, large) = question::read(&self.app, &mut request, &mut begin).await;
+        let (asked, large) = question::read(&self.app, &mut request, &mut begin, Duration::ZERO).await;
         let admitted = self.still(admitted, began).await?;
         match asked {
             UploadQuestion::Refs(asked) => {
