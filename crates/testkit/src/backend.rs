@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::Git;
+use crate::lfs::{LfsStore, OF_TRANSFERS};
 
 /// A Git host that is `git http-backend`. It stops when this is dropped.
 #[derive(Debug)]
@@ -23,6 +26,7 @@ pub struct Backend {
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
+    lfs: LfsStore,
     stopped: AtomicBool,
 }
 
@@ -249,12 +253,21 @@ fn serve(stream: &TcpStream, root: &Path, shared: &Shared) -> Option<bool> {
         Some(What::Late(time)) => std::thread::sleep(*time),
         _ => {}
     }
+    let is_transfer = request.authorization.as_deref() == Some(OF_TRANSFERS);
+    let is_let_in = if path.contains("/info/lfs/storage/") { is_transfer } else { is_let_in };
     if !is_let_in {
         note(401);
         say(401, &["WWW-Authenticate: Basic realm=\"x\"".into(), "Content-Type: text/plain".into()], b"Go away")?;
         return Some(true);
     }
-    let (status, more, answer) = answered(root, &method, &path, &headers, body)?;
+    let base = format!("http://{}", stream.local_addr().ok()?);
+    let (status, more, answer) = match shared.lfs.answer(&base, &method, &path, &body) {
+        Some((status, Value::Null, object)) => (status, Vec::new(), object),
+        Some((status, told, _)) => {
+            (status, vec!["Content-Type: application/vnd.git-lfs+json".into()], told.to_string().into_bytes())
+        }
+        None => answered(root, &method, &path, &headers, body)?,
+    };
     match fault {
         Some(What::After) => {
             note(0);

@@ -8,6 +8,7 @@ mod command;
 mod git;
 mod history;
 mod http;
+mod lfs;
 mod sandbox;
 mod server;
 mod visitor;

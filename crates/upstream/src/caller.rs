@@ -308,6 +308,12 @@ fn is_of_connect(header: &HeaderValue) -> bool {
     header.as_bytes().get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"jwt "))
 }
 
+/// Whether a header is of a scheme in which credentials of Bitbucket Cloud are presented.
+pub(crate) fn is_of_known_scheme(header: &HeaderValue) -> bool {
+    let scheme = header.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
+    [&b"basic"[..], b"bearer", b"jwt"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+}
+
 /// Whether a header has neither a name nor a secret, as git sends it with `http.emptyAuth`.
 fn is_empty_basic(header: &HeaderValue) -> bool {
     let text = header.to_str().unwrap_or_default();

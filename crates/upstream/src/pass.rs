@@ -52,6 +52,11 @@ impl Upstream {
         self.known().works(caller.print(), Bucket::of(surface))
     }
 
+    /// Notes a credential that the upstream has given to somebody who was let in, for a transfer.
+    pub fn vouched(&self, caller: &Caller) {
+        self.known().worked(caller.print(), Bucket::Git, RepositoryId(Uuid::nil()), false);
+    }
+
     /// Asks whether a credential is one at all, by the call of REST that wants nothing but that.
     ///
     /// # Errors

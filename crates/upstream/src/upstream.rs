@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use doorward_git::Mirrors;
 use doorward_lookout::Lookout;
-use doorward_rules::RepositoryId;
+use doorward_rules::{RepositoryId, Surface};
 use doorward_wire::RepositoryName;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -21,13 +21,13 @@ use crate::agent::Agent;
 use crate::breaker::Breaker;
 use crate::broker::{Broker, Vault};
 use crate::budget::{Bucket, Budget};
-use crate::caller::PrintKey;
+use crate::caller::{PrintKey, is_of_known_scheme};
 use crate::known::Known;
 use crate::latest::Latest;
 use crate::look::{Dialect, Seen};
 use crate::memory::{Memory, key};
 use crate::waits::Schedule;
-use crate::{Caller, CallerError, Print, UpstreamSettings};
+use crate::{Caller, CallerError, Forms, Print, UpstreamSettings};
 
 /// An upstream. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -168,8 +168,12 @@ impl Upstream {
     ///
     /// # Errors
     /// [`CallerError`] if what it came with is none that could be passed on.
-    pub fn caller(&self, headers: &HeaderMap) -> Result<Option<Caller>, CallerError> {
-        Caller::read(headers.get_all(AUTHORIZATION).iter(), self.0.settings.forms, &self.0.key)
+    pub fn caller(&self, headers: &HeaderMap, surface: Surface) -> Result<Option<Caller>, CallerError> {
+        let values = headers.get_all(AUTHORIZATION);
+        // With a transfer Git LFS sends what it was told to, which may be of any scheme.
+        let is_of_transfer = surface == Surface::Lfs && values.iter().all(|value| !is_of_known_scheme(value));
+        let forms = if is_of_transfer { Forms::AsSent } else { self.0.settings.forms };
+        Caller::read(values.iter(), forms, &self.0.key)
     }
 
     /// Under which id a repository of it is mirrored.

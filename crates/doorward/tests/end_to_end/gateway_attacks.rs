@@ -2,7 +2,7 @@
 
 use doorward_testkit::{Http, Response, What, command};
 
-use crate::gateway::{World, basic};
+use crate::gateway::{World, at_once, basic};
 
 /// A question to `git-upload-pack` in version 2, with the good credential.
 fn ask(http: &Http, question: &[u8]) -> Response {
@@ -122,5 +122,122 @@ fn a_redirection_within_rest_leads_to_the_gateway_and_no_page_of_an_upstream_is_
     assert_eq!(answer.header("content-security-policy"), "sandbox");
     for elsewhere in ["https://files.example.org/x", &format!("{upstream}/2.0.evil/x"), &format!("{upstream}/other")] {
         assert_eq!(moved(elsewhere).header("location"), elsewhere);
+    }
+}
+
+#[test]
+fn a_prober_gets_nothing_while_others_are_served_and_the_upstream_has_trouble() {
+    let world = World::new("");
+    world.clone_to("clone");
+    let head = world.head();
+    let line = |text: &str| format!("{:04x}{text}", text.len() + 4);
+    let old = format!("{}0000{}", line(&format!("want {head} side-band-64k ofs-delta\n")), line("done\n")).into_bytes();
+    let refs = command("ls-refs", &["object-format=sha1"], ["peel"]);
+    let objects = command("fetch", &["object-format=sha1"], [format!("want {head}"), "done".into()]);
+    let twice = [&refs[..], b"0000"].concat();
+    let questions: [(&[u8], &str); 5] = [
+        (&refs, "version=2"),
+        (&objects, "version=2"),
+        (&twice, "version=2"),
+        (&old, "version=1"),
+        (&old, "version=0"),
+    ];
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    world.backend.fault("git-upload-pack", 6, What::Status(401, Vec::new()));
+    world.backend.fault("git-upload-pack", 6, What::Before);
+    std::thread::scope(|scope| {
+        let probers: Vec<_> =
+            [None, Some(basic("eve", "guess")), Some(basic("ada", "Good")), Some("Bearer good".to_owned())]
+                .into_iter()
+                .map(|sent| {
+                    let (http, is_over) = (world.gateway.http(), &is_over);
+                    scope.spawn(move || {
+                        let sent = sent.map(|sent| format!("Authorization: {sent}"));
+                        let mut answers = Vec::new();
+                        while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                            for (question, version) in questions {
+                                let version = format!("Git-Protocol: {version}");
+                                let media_type = "Content-Type: application/x-git-upload-pack-request";
+                                let mut headers = vec![&*version, media_type];
+                                headers.extend(sent.as_deref());
+                                answers.push(http.post("/acme/site.git/git-upload-pack", &headers, question));
+                                headers.remove(1);
+                                answers.push(http.get("/acme/site.git/info/refs?service=git-upload-pack", &headers));
+                            }
+                        }
+                        answers
+                    })
+                })
+                .collect();
+        for round in 0..3 {
+            let source = world.directory.path().join("source");
+            world.git.commit(&source, "file", &format!("round {round}"));
+            world.git.ok(&source, &["push", "-q", world.bare.to_str().expect("UTF-8"), "main"]);
+            let jobs = at_once(4, |number| {
+                world.git.run(world.directory.path(), &["clone", "-q", &world.url(), &format!("job-{round}-{number}")])
+            });
+            assert!(jobs.iter().all(|job| job.ok), "{jobs:?}");
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        for prober in probers {
+            let answers = prober.join().expect("it ends");
+            assert!(answers.len() >= 10);
+            for answer in answers {
+                // Refused, or not to be told now, but never let in.
+                assert!(matches!(answer.status, 401 | 503), "{}: {}", answer.status, answer.text());
+                let text = answer.text();
+                assert!(!text.contains(&head) && !text.contains("PACK") && !text.contains("refs/heads"), "{text}");
+            }
+        }
+    });
+}
+
+#[test]
+fn no_secret_that_passes_through_is_written_down_anywhere() {
+    let world = World::with("doubt = \"1s\"", &[("DOORWARD_LOG_LEVEL", "debug")]);
+    let secret = format!("ATCTT3xFfGN0{}", "s3cretly".repeat(20));
+    let sent = basic("x-token-auth", &secret);
+    world.backend.admit(&sent);
+    let url = world.gateway.url("x-token-auth", &secret, "acme/site");
+    let clone = world.directory.path().join("clone");
+    world.git.ok(world.directory.path(), &["clone", "-q", &url, "clone"]);
+    world.git.commit(&clone, "file", "pushed");
+    world.git.ok(&clone, &["push", "-q"]);
+    let http = world.gateway.http();
+    let header = format!("Authorization: {sent}");
+    // In all sorts of trouble, and where an upstream repeats what it was sent.
+    for what in [
+        What::Before,
+        What::Status(500, Vec::new()),
+        What::Status(302, vec![format!("Location: http://x-token-auth:{secret}@elsewhere/acme/site.git")]),
+        What::Says([format!("{:04x}ERR not for ", 16 + secret.len()).as_bytes(), secret.as_bytes()].concat()),
+    ] {
+        world.backend.fault("", 1, what);
+        world.git.run(&clone, &["fetch", "-q"]);
+        world.backend.mend();
+        http.get("/2.0/repositories/acme/site", &[&header]);
+        http.post("/2.0/repositories/acme/site/src", &[&header], format!("secret={secret}").as_bytes());
+    }
+    world.backend.revoke(&sent);
+    world.git.run(&clone, &["fetch", "-q"]);
+    let cli = world.gateway.cli();
+    let told = [world.gateway.log(), http.get("/metrics", &[]).text(), cli.ok(&["audit", "--json"])];
+    assert!(told[0].contains("it is tried again") && told[2].contains("bitbucket refused"), "there is something to look through");
+    let encoded = sent.trim_start_matches("Basic ");
+    let is_secret = |text: &str| text.contains("s3cretlys3cretly") || text.contains(&encoded[encoded.len() / 2..]);
+    told.iter().for_each(|text| assert!(!is_secret(text), "{:?}", text.lines().find(|line| is_secret(line))));
+    // Nor in any file: of the mirror, of what is remembered, of the database.
+    let mut directories = vec![cli.data().to_path_buf()];
+    while let Some(directory) = directories.pop() {
+        for entry in directory.read_dir().expect("a directory").flatten() {
+            let path = entry.path();
+            match entry.file_type().expect("a type").is_dir() {
+                true => directories.push(path),
+                false => {
+                    let bytes = std::fs::read(&path).unwrap_or_default();
+                    assert!(!is_secret(&String::from_utf8_lossy(&bytes)), "{}", path.display());
+                }
+            }
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Upstreams that have trouble in the midst of what they do.
 
-use doorward_testkit::{Server, What};
+use std::time::Duration;
+
+use doorward_testkit::{Server, What, command};
 
 use crate::PROGRAM;
-use crate::gateway::{World, basic};
+use crate::gateway::{World, at_once, basic};
 
 /// A line of the protocol.
 fn line(data: &[u8]) -> Vec<u8> {
@@ -207,8 +209,8 @@ fn lfs_of_a_public_repository_is_had_without_a_credential() {
     let headers = ["Content-Type: application/vnd.git-lfs+json", "Accept: application/vnd.git-lfs+json"];
     let batch = br#"{"operation": "download", "objects": []}"#;
     let answer = world.gateway.http().post("/acme/site.git/info/lfs/objects/batch", &headers, batch);
-    assert_eq!(answer.status, 404, "http-backend has no LFS, but it was asked: {}", answer.text());
-    assert_eq!(world.backend.take_requests().len(), 1, "and nothing else was");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(world.backend.take_requests().len(), 1, "nothing else was asked");
 }
 
 #[test]
@@ -248,4 +250,108 @@ fn another_host_takes_what_it_takes() {
         assert_eq!(answer.status, 200, "{header}: {}", answer.text());
         assert_eq!(http.get("/2.0/repositories/acme/site", &[&header]).status, 404, "{header}");
     }
+}
+
+#[test]
+fn large_files_go_through_both_ways_with_the_client_of_git_lfs() {
+    let world = World::bitbucket();
+    let secret = format!("ATATT3xFfGF0{}", "a".repeat(180));
+    world.backend.admit(&basic("x-bitbucket-api-token-auth", &secret));
+    // In the form that REST takes and git does not.
+    let url = world.gateway.url("ada%40example.org", &secret, "acme/site");
+    let git = &world.git;
+    git.ok(world.directory.path(), &["clone", "-q", &url, "writer"]);
+    let writer = world.directory.path().join("writer");
+    git.ok(&writer, &["lfs", "install", "--local"]);
+    git.ok(&writer, &["lfs", "track", "*.bin"]);
+    let large: Vec<u8> =
+        (0..3_000_000_u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    std::fs::write(writer.join("large.bin"), &large).expect("written");
+    git.ok(&writer, &["add", "."]);
+    git.ok(&writer, &["commit", "-q", "-m", "large"]);
+    // Refusals of a good credential in the midst of it are not seen.
+    world.backend.fault("POST /acme/site.git/info/lfs/objects/batch", 1, What::Status(401, Vec::new()));
+    git.ok(&writer, &["push", "-q", "origin", "HEAD"]);
+    let uploads = world.backend.requests().into_iter().filter(|asked| asked.method == "PUT" && asked.status == 200);
+    assert_eq!(uploads.count(), 1, "it is stored, and once");
+    world.backend.fault("GET /acme/site.git/info/lfs/storage/", 1, What::Before);
+    git.ok(world.directory.path(), &["clone", "-q", &url, "reader"]);
+    let reader = world.directory.path().join("reader");
+    git.ok(&reader, &["lfs", "install", "--local"]);
+    git.ok(&reader, &["lfs", "pull"]);
+    assert!(std::fs::read(reader.join("large.bin")).expect("a file") == large);
+    // All of it went through the gateway.
+    let asked = world.backend.requests();
+    let sent = asked.iter().filter_map(|asked| asked.authorization.as_deref());
+    assert!(!asked.is_empty() && sent.into_iter().all(|sent| sent != basic("ada@example.org", &secret)));
+}
+
+#[test]
+fn of_sixty_four_jobs_at_once_before_a_flaky_upstream_all_succeed_with_two_looks_and_one_fetch() {
+    let world = World::new("");
+    world.clone_to("clone");
+    let source = world.directory.path().join("source");
+    let new = world.git.commit(&source, "file", "new");
+    world.git.ok(&source, &["push", "-q", world.bare.to_str().expect("UTF-8"), "main"]);
+    let http = world.gateway.http();
+    let header = format!("Authorization: {}", basic("ada", "good"));
+    let burst = |about: &str| {
+        world.backend.mend();
+        world.backend.take_requests();
+        world.backend.fault(about, 3, What::Status(401, vec!["WWW-Authenticate: Basic realm=\"x\"".into()]));
+        // Slow enough that all have asked before it has ended.
+        world.backend.fault("", usize::MAX, What::Late(Duration::from_millis(300)));
+    };
+    let succeeded =
+        || world.backend.take_requests().into_iter().filter(|asked| asked.status == 200).collect::<Vec<_>>();
+    burst("");
+    let statuses = at_once(64, |_| http.get("/acme/site.git/info/refs?service=git-upload-pack", &[&header]).status);
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    let looks = succeeded();
+    assert!(looks.len() <= 2, "{looks:?}");
+    burst("fetch");
+    let question = command("fetch", &["object-format=sha1"], [format!("want {new}"), "done".into()]);
+    let headers = [&*header, "Content-Type: application/x-git-upload-pack-request", "Git-Protocol: version=2"];
+    let answers = at_once(64, |_| http.post("/acme/site.git/git-upload-pack", &headers, &question));
+    assert!(answers.iter().all(|answer| answer.status == 200 && answer.text().contains("PACK")));
+    let (fetches, looks): (Vec<_>, Vec<_>) =
+        succeeded().into_iter().partition(|asked| asked.command.as_deref() == Some("fetch"));
+    // Two before it, and two after it, since it took so long.
+    assert!(fetches.len() == 1 && looks.len() <= 4, "{fetches:?} {looks:?}");
+    let hidden = http.get("/metrics", &[]).text();
+    assert!(hidden.contains("doorward_upstream_hidden_refusals_total{upstream=\"bitbucket\"} 6"), "{hidden}");
+}
+
+#[test]
+fn of_many_jobs_with_a_credential_that_has_ended_the_upstream_hears_no_more_than_of_one() {
+    let world = World::new("doubt = \"1s\"");
+    world.acquaint();
+    world.backend.revoke(&basic("ada", "good"));
+    world.backend.take_requests();
+    let http = world.gateway.http();
+    let header = format!("Authorization: {}", basic("ada", "good"));
+    let get = || http.get("/acme/site.git/info/refs?service=git-upload-pack", &[&header]).status;
+    let statuses = at_once(32, |_| get());
+    assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
+    let together = world.backend.take_requests().len();
+    assert_eq!(get(), 401);
+    // One look that is tried for a second, and another that believes it at once.
+    let alone = world.backend.take_requests().len();
+    assert!(together <= 6 && alone == 1, "{together} together, {alone} alone");
+}
+
+#[test]
+fn a_fifth_of_what_the_upstream_allows_is_left_and_whoever_waits_is_told_so() {
+    let world = World::new("git_per_hour = 30\npatience = \"1s\"");
+    let http = world.gateway.http();
+    let header = format!("Authorization: {}", basic("ada", "good"));
+    let get = || http.get("/acme/site.git/info/refs?service=git-upload-pack", &[&header]);
+    let good = (0..40).filter(|_| get().status == 200).count();
+    let asked = world.backend.take_requests().len();
+    assert!(asked == 24 && good == 23, "the first look takes two: {asked} requests, {good} answers");
+    let answer = get();
+    assert_eq!(answer.status, 429, "{}", answer.text());
+    let wait: u64 = answer.header("retry-after").parse().expect("seconds");
+    assert!((3500..=3700).contains(&wait) && answer.text().contains("to people"), "{wait}: {}", answer.text());
+    assert!(world.backend.take_requests().is_empty());
 }

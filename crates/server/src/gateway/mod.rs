@@ -166,7 +166,7 @@ pub(crate) async fn divert(State(app): State<App>, mut request: Request, next: N
 impl Call {
     /// Answers who presents a credential of the upstream.
     async fn transparent(self, address: &Address, request: Request) -> Response<Body> {
-        let answered = match self.upstream.caller(&self.headers) {
+        let answered = match self.upstream.caller(&self.headers, address.surface()) {
             Ok(caller) => {
                 self.present(caller);
                 self.answer(address, request).await

@@ -5,7 +5,7 @@ use std::io;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
+use axum::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use bytes::Bytes;
 use doorward_rules::{OwnFault, Reason, Surface};
@@ -108,7 +108,15 @@ impl Call {
             let is_named = |workspace| settings.names(workspace) || settings.workspaces == Workspaces::All;
             matches!(&address, Some(Address::Lfs { name, .. }) if is_named(name.workspace.as_str()))
         };
-        let bytes = led_here(&bytes, base, &ours, comes_here).unwrap_or(bytes);
+        // Whoever comes with what the upstream has given out for a transfer has been let in.
+        let vouch = |sent: &str| {
+            let headers = HeaderValue::from_str(sent).map(|sent| HeaderMap::from_iter([(AUTHORIZATION, sent)]));
+            let caller = headers.ok().and_then(|headers| self.upstream.caller(&headers, Surface::Lfs).ok().flatten());
+            if let Some(caller) = caller {
+                self.upstream.vouched(&caller);
+            }
+        };
+        let bytes = led_here(&bytes, base, &ours, comes_here, vouch).unwrap_or(bytes);
         parts.headers.remove(CONTENT_LENGTH);
         Ok(Response::from_parts(parts, Body::from(bytes)))
     }
@@ -302,8 +310,15 @@ fn led_to(json: &[u8], theirs: &str, ours: &str) -> Vec<u8> {
     led
 }
 
-/// The answer to a batch in which addresses below one lead to another; `None` if it is none.
-fn led_here(bytes: &[u8], theirs: &str, ours: &str, comes_here: impl Fn(&str) -> bool) -> Option<Bytes> {
+/// The answer to a batch in which addresses below one lead to another if they may; `None` if it is none. `vouch` is told what is to be
+/// presented there.
+fn led_here(
+    bytes: &[u8],
+    theirs: &str,
+    ours: &str,
+    comes_here: impl Fn(&str) -> bool,
+    mut vouch: impl FnMut(&str),
+) -> Option<Bytes> {
     let mut batch: Value = serde_json::from_slice(bytes).ok()?;
     for object in batch.get_mut("objects")?.as_array_mut()? {
         let Some(actions) = object.get_mut("actions").and_then(Value::as_object_mut) else { continue };
@@ -312,6 +327,9 @@ fn led_here(bytes: &[u8], theirs: &str, ours: &str, comes_here: impl Fn(&str) ->
             let rest = href.strip_prefix(theirs).filter(|rest| rest.starts_with('/') && comes_here(rest));
             if let Some(led) = rest.map(|rest| format!("{ours}{rest}")) {
                 *href = led;
+                if let Some(sent) = action.pointer("/header/Authorization").and_then(Value::as_str) {
+                    vouch(sent);
+                }
             }
         }
     }
@@ -378,21 +396,24 @@ mod tests {
     #[test]
     fn addresses_at_the_upstream_lead_here_and_others_stay() {
         let batch = serde_json::json!({ "transfer": "basic", "objects": [
-            { "oid": "1", "actions": { "download": { "href": "https://bitbucket.org/acme/site/info/lfs/1", "header": { "A": "b" } } } },
+            { "oid": "1", "actions": { "download": { "href": "https://bitbucket.org/acme/site/info/lfs/1", "header": { "Authorization": "b" } } } },
             { "oid": "2", "actions": { "upload": { "href": "https://media.example/2" } } },
             { "oid": "3", "actions": { "upload": { "href": "https://bitbucket.org.evil.example/3" } } },
             { "oid": "4" },
         ] });
-        let led = led_here(batch.to_string().as_bytes(), "https://bitbucket.org", "http://gateway", |path| {
-            path != "/{}/{x}/y"
-        })
-        .expect("a batch");
+        let mut vouched = Vec::new();
+        let comes_here = |path: &str| path != "/{}/{x}/y";
+        let (theirs, ours) = ("https://bitbucket.org", "http://gateway");
+        let led =
+            led_here(batch.to_string().as_bytes(), theirs, ours, comes_here, |sent| vouched.push(sent.to_owned()));
+        let led = led.expect("a batch");
+        assert_eq!(vouched, ["b"]);
         let led: Value = serde_json::from_slice(&led).expect("JSON");
         let href = |place: usize, action: &str| led["objects"][place]["actions"][action]["href"].clone();
         assert_eq!(href(0, "download"), "http://gateway/acme/site/info/lfs/1");
         assert_eq!(href(1, "upload"), "https://media.example/2");
         assert_eq!(href(2, "upload"), "https://bitbucket.org.evil.example/3");
-        assert_eq!(led["objects"][0]["actions"]["download"]["header"]["A"], "b");
-        assert!(led_here(b"<html>", "a", "b", |_| true).is_none());
+        assert_eq!(led["objects"][0]["actions"]["download"]["header"]["Authorization"], "b");
+        assert!(led_here(b"<html>", "a", "b", |_| true, |_| {}).is_none());
     }
 }
