@@ -191,6 +191,9 @@ impl Upstream {
             Effect::Changes => sent.await,
         };
         question.arrived.fetch_or(whole.load(Ordering::Relaxed), Ordering::Relaxed);
+        if let Some(limit) = answer.as_ref().ok().and_then(limit_of) {
+            self.budget().note_limit(print, bucket, limit);
+        }
         match &answer {
             Ok(response) if !is_trouble(response.status()) => leave.answered(),
             // It had hardly time to answer.
@@ -286,6 +289,12 @@ impl Upstream {
 pub(crate) fn is_trouble(status: StatusCode) -> bool {
     let lasts = [501, 505, 508, 510, 511, 555].contains(&status.as_u16());
     status.is_server_error() && !lasts || status == StatusCode::REQUEST_TIMEOUT
+}
+
+/// How many requests an hour has for this credential, as Bitbucket Cloud says it: `1000`, or `60, 60;w=3600` to who has none.
+fn limit_of(response: &http::Response<Answer>) -> Option<u32> {
+    let text = response.headers().get("x-ratelimit-limit")?.to_str().ok()?;
+    text.split([',', ';']).next()?.trim().parse().ok().filter(|limit| *limit > 0)
 }
 
 /// When an answer says that one may come again: seconds, or a moment (RFC 9110, section 10.2.3).

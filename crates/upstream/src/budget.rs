@@ -47,6 +47,8 @@ struct Spent {
     minutes: VecDeque<(u64, u32)>,
     /// Until when the upstream takes none, as it said itself.
     closed: Option<Instant>,
+    /// How many it takes in an hour, as it said itself.
+    limit: Option<u32>,
 }
 
 impl Budget {
@@ -54,7 +56,7 @@ impl Budget {
         Self { began: Instant::now(), spent: Mutex::default() }
     }
 
-    /// Waits until one more may be made, of so many in an hour.
+    /// Waits until one more may be made, of so many in an hour if the upstream has not said otherwise.
     ///
     /// # Errors
     /// How long it would take, if that is after the deadline.
@@ -97,6 +99,13 @@ impl Budget {
         }
     }
 
+    /// Notes how many the upstream takes in an hour.
+    pub(crate) fn note_limit(&self, print: Option<Print>, bucket: Bucket, limit: u32) {
+        if let Some(spent) = self.lock().get_mut(&(print, bucket)) {
+            spent.limit = Some(limit);
+        }
+    }
+
     /// Notes that the upstream takes no more for a while.
     pub(crate) fn close(&self, print: Option<Print>, bucket: Bucket, wait: Duration) {
         let mut all = self.lock();
@@ -109,8 +118,11 @@ impl Budget {
         let now = self.minute(Instant::now());
         let mut all = self.lock();
         let of_bucket = all.iter_mut().filter(|((_, other), _)| *other == bucket);
-        let most = of_bucket.map(|(_, spent)| spent.count(now)).max().unwrap_or(0);
-        for_jobs(in_an_hour).saturating_sub(most)
+        let left = of_bucket.map(|(_, spent)| {
+            let count = spent.count(now);
+            for_jobs(spent.limit.unwrap_or(in_an_hour)).saturating_sub(count)
+        });
+        left.min().unwrap_or(for_jobs(in_an_hour))
     }
 
     /// When one more may be made; `None` for now.
@@ -118,7 +130,7 @@ impl Budget {
         if let Some(closed) = spent.closed.filter(|closed| *closed > now) {
             return Some(closed);
         }
-        if spent.count(self.minute(now)) < for_jobs(in_an_hour) {
+        if spent.count(self.minute(now)) < for_jobs(spent.limit.unwrap_or(in_an_hour)) {
             return None;
         }
         let (oldest, _) = *spent.minutes.front()?;
@@ -210,6 +222,21 @@ mod tests {
         }
         budget.give_back(busy, Bucket::Git);
         budget.take(busy, Bucket::Git, 10, soon, &schedule).await.expect("one was given back");
+    }
+
+    #[tokio::test]
+    async fn what_the_upstream_says_of_its_limit_counts() {
+        let (budget, schedule) = (Budget::new(), Schedule::default());
+        let soon = Instant::now() + Duration::from_secs(1);
+        budget.take(None, Bucket::Rest, 10, soon, &schedule).await.expect("there is some left");
+        budget.note_limit(None, Bucket::Rest, 5);
+        assert_eq!(budget.least_left(Bucket::Rest, 10), 3);
+        for _ in 0..3 {
+            budget.take(None, Bucket::Rest, 10, soon, &schedule).await.expect("there is some left");
+        }
+        budget.take(None, Bucket::Rest, 10, soon, &schedule).await.expect_err("the rest is for people");
+        budget.note_limit(None, Bucket::Rest, 10_000);
+        budget.take(None, Bucket::Rest, 10, soon, &schedule).await.expect("it takes more than was thought");
     }
 
     #[tokio::test]

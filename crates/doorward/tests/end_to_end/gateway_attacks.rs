@@ -222,7 +222,10 @@ fn no_secret_that_passes_through_is_written_down_anywhere() {
     world.git.run(&clone, &["fetch", "-q"]);
     let cli = world.gateway.cli();
     let told = [world.gateway.log(), http.get("/metrics", &[]).text(), cli.ok(&["audit", "--json"])];
-    assert!(told[0].contains("it is tried again") && told[2].contains("bitbucket refused"), "there is something to look through");
+    assert!(
+        told[0].contains("it is tried again") && told[2].contains("bitbucket refused"),
+        "there is something to look through"
+    );
     let encoded = sent.trim_start_matches("Basic ");
     let is_secret = |text: &str| text.contains("s3cretlys3cretly") || text.contains(&encoded[encoded.len() / 2..]);
     told.iter().for_each(|text| assert!(!is_secret(text), "{:?}", text.lines().find(|line| is_secret(line))));

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use doorward_testkit::{Server, What, command};
+use doorward_testkit::{Sandbox, Server, What, command};
 
 use crate::PROGRAM;
-use crate::gateway::{World, at_once, basic};
+use crate::gateway::{World, at_once, basic, gateway};
 
 /// A line of the protocol.
 fn line(data: &[u8]) -> Vec<u8> {
@@ -354,4 +354,15 @@ fn a_fifth_of_what_the_upstream_allows_is_left_and_whoever_waits_is_told_so() {
     let wait: u64 = answer.header("retry-after").parse().expect("seconds");
     assert!((3500..=3700).contains(&wait) && answer.text().contains("to people"), "{wait}: {}", answer.text());
     assert!(world.backend.take_requests().is_empty());
+}
+
+#[test]
+fn what_the_upstream_says_of_its_limit_is_believed() {
+    let sandbox = Sandbox::start(PROGRAM, &["--rate-limit", "10"]);
+    let gateway = gateway(&format!("http://{}", sandbox.host()), "patience = \"1s\"");
+    let header = format!("Authorization: Bearer {}", sandbox.secret("repository_access_token", "valid"));
+    let get = || gateway.http().get("/2.0/repositories/acme/site", &[&header]);
+    assert_eq!((0..8).filter(|_| get().status == 200).count(), 8);
+    get().refused(429, "upstream_limited");
+    assert!(sandbox.log().is_empty(), "it was asked for no more than four fifths: {:?}", sandbox.log());
 }

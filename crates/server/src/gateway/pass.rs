@@ -226,9 +226,16 @@ impl Call {
             return Ok(Kept::bytes(bytes));
         }
         self.known_to_upstream(surface, name).await?;
-        let place = self.app.gateway.spools.take(self.print())?;
+        let place = self.spool_place().await?;
         let (file, length) = self.keep_file(io::Cursor::new(bytes).chain(body)).await?;
         Ok(Kept { content: Content::File(file, length), place: Some(place) })
+    }
+
+    /// A place for a file, for whoever asks: with a token of this server that is the job, and not the gateway's own credential.
+    pub(super) async fn spool_place(&self) -> Result<SpoolPlace, Refusal> {
+        let of_job = self.asked.as_ref().map(|(_, headers)| self.upstream.caller(headers, Surface::Git).ok().flatten());
+        let print = of_job.map_or_else(|| self.print(), |caller| caller.map(|caller| caller.print()));
+        self.app.gateway.spools.take(print, self.app.repositories.slots().patience()).await
     }
 
     /// Keeps what comes in a file without a name.

@@ -66,7 +66,7 @@ impl Call {
                 return Ok(self.done(Service::ReceivePack, "result", Body::from(settled(&head, refused)), name));
             }
         };
-        let place = self.app.gateway.spools.take(self.print())?;
+        let place = self.spool_place().await?;
         let (content, length) = self.keep_file(Cursor::new(begin).chain(Cursor::new(pack)).chain(body)).await?;
         // It may have taken long to come.
         self.allowed_still(name).await?;
