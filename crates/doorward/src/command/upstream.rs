@@ -31,7 +31,8 @@ pub(crate) async fn run(command: UpstreamCommand, configuration: &Configuration,
             let upstream = named(configuration, &name)?;
             let secret = if anonymous { None } else { Some(secret()?) };
             let credential = secret.as_ref().map(|secret| (user.as_deref(), secret));
-            try_it(upstream, credential, repository.as_ref(), json).await
+            let tried = vec![Tried::of(None, None, try_it(upstream, credential, repository.as_ref()).await?)];
+            show(upstream, &tried, json)
         }
         UpstreamCommand::Status => status(configuration, json),
         UpstreamCommand::Snippet { job, upstream, gateway } => {
@@ -50,6 +51,8 @@ struct Row {
     workspaces: Vec<String>,
     git: String,
     rest: Option<String>,
+    mode: &'static str,
+    credentials: Vec<String>,
     patience: String,
     doubt: String,
 }
@@ -60,8 +63,10 @@ impl Row {
             Workspaces::All => vec!["*".to_owned()],
             Workspaces::Named(names) => names.clone(),
         };
+        let mode = if upstream.is_brokered() { "brokered" } else { "transparent" };
+        let credentials = upstream.credentials.iter().map(ToString::to_string).collect();
         let UpstreamSettings { name, git, rest, patience, doubt, .. } = upstream.clone();
-        Self { name, workspaces, git, rest, patience: length(patience), doubt: length(doubt) }
+        Self { name, workspaces, git, rest, mode, credentials, patience: length(patience), doubt: length(doubt) }
     }
 }
 
@@ -70,10 +75,11 @@ fn list(configuration: &Configuration, json: bool) -> Result<(), Failure> {
     if json {
         return print::json(&rows);
     }
-    let cells = rows
-        .into_iter()
-        .map(|row| [row.name, row.workspaces.join(", "), row.git, row.rest.unwrap_or_else(|| "not passed on".into())]);
-    print::table(["name", "workspaces", "git", "rest"], &cells.collect::<Vec<_>>())
+    let cells = rows.into_iter().map(|row| {
+        let rest = row.rest.unwrap_or_else(|| "not passed on".into());
+        [row.name, row.workspaces.join(", "), row.mode.to_owned(), row.git, rest]
+    });
+    print::table(["name", "workspaces", "mode", "git", "rest"], &cells.collect::<Vec<_>>())
 }
 
 fn add(new: &NewUpstream, configuration: &Configuration, json: bool) -> Result<(), Failure> {
@@ -242,7 +248,7 @@ pub(super) fn secret() -> Result<SecretString, Failure> {
 /// Bytes of a secret.
 const LONGEST_SECRET: u64 = 64 * 1024;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Checked {
     surface: &'static str,
     form: Option<String>,
@@ -250,6 +256,21 @@ struct Checked {
     told: String,
     scopes: Option<String>,
     kind: Option<String>,
+    ends: Option<String>,
+}
+
+/// What was found of one credential.
+#[derive(Debug, Serialize)]
+struct Tried {
+    source: Option<String>,
+    until: Option<String>,
+    surfaces: Vec<Checked>,
+}
+
+impl Tried {
+    fn of(source: Option<String>, until: Option<Timestamp>, surfaces: Vec<Checked>) -> Self {
+        Self { source, until: until.map(|at| at.to_string()), surfaces }
+    }
 }
 
 /// Tries each of the credentials of the gateway's own.
@@ -264,56 +285,64 @@ async fn try_own(
             .hint("try one of theirs: give it on standard input"));
     }
     let vault = vault(&Data::open_or_create(configuration).await?.store);
-    let mut failed = None;
+    let mut all = Vec::new();
     for source in &upstream.credentials {
-        let kept = source.read(&vault).await.map_err(|why| {
-            Failure::new(Code::Failed, format!("{source} cannot be read: {why}")).hint(
-                "the server has the same environment, files and commands as this program only if they are set alike",
-            )
-        })?;
-        if !json {
-            let until = kept.expires_at.map_or_else(String::new, |at| format!(", until {at}"));
-            print::line(&format!("{source}{until}"))?;
-        }
+        let kept = match source.read(&vault).await {
+            Ok(kept) => kept,
+            Err(why) => {
+                let told = format!(
+                    "it cannot be read: {why}; this program has the server's environment, files and commands only if they are set alike"
+                );
+                let unread = Checked { surface: "all", told, ..Checked::default() };
+                all.push(Tried::of(Some(source.to_string()), None, vec![unread]));
+                continue;
+            }
+        };
         let text = kept.secret.expose_secret().trim();
         let (user, secret) = match text.split_once(':') {
             Some((user, secret)) => (Some(user), SecretString::from(secret)),
             None => (None, SecretString::from(text)),
         };
-        failed = try_it(upstream, Some((user, &secret)), repository, json).await.err().or(failed);
+        let surfaces = try_it(upstream, Some((user, &secret)), repository).await?;
+        all.push(Tried::of(Some(source.to_string()), kept.expires_at, surfaces));
     }
-    failed.map_or(Ok(()), Err)
+    show(upstream, &all, json)
 }
 
 async fn try_it(
     upstream: &UpstreamSettings,
     credential: Option<(Option<&str>, &SecretString)>,
     repository: Option<&RepositoryName>,
-    json: bool,
-) -> Result<(), Failure> {
+) -> Result<Vec<Checked>, Failure> {
     let findings = check(upstream, credential, repository, now()).await;
     let findings = findings.map_err(|why| Failure::new(Code::Failed, why))?;
-    let rows: Vec<Checked> = findings
-        .into_iter()
-        .map(|Finding { surface, form, works, told, scopes, kind }| Checked {
-            surface,
-            form,
-            works,
-            told,
-            scopes,
-            kind,
-        })
-        .collect();
-    let all_work = rows.iter().all(|row| row.works);
+    Ok(findings.into_iter().map(Checked::from).collect())
+}
+
+impl From<Finding> for Checked {
+    fn from(finding: Finding) -> Self {
+        let Finding { surface, form, works, told, scopes, kind, ends } = finding;
+        Self { surface, form, works, told, scopes, kind, ends: ends.map(|at| at.to_string()) }
+    }
+}
+
+/// Tells what was found.
+fn show(upstream: &UpstreamSettings, all: &[Tried], json: bool) -> Result<(), Failure> {
+    let all_work = all.iter().flat_map(|tried| &tried.surfaces).all(|row| row.works);
     if json {
-        print::json(&rows)?;
-    } else {
-        for row in &rows {
+        print::json(&all)?;
+    }
+    for Tried { source, until, surfaces } in all.iter().filter(|_| !json) {
+        if let Some(source) = source {
+            let until = until.as_ref().map_or_else(String::new, |until| format!(", until {until}"));
+            print::line(&format!("{source}{until}"))?;
+        }
+        for row in surfaces {
             let word = if row.works { "works" } else { "does not work" };
             let form =
                 row.form.as_ref().map_or_else(|| "without a credential".into(), |form| format!("presented {form}"));
             print::wrapped(&format!("{}: {word}, {form}: {}", row.surface, row.told), 2)?;
-            let more = [("kind", &row.kind), ("scopes", &row.scopes)];
+            let more = [("kind", &row.kind), ("scopes", &row.scopes), ("no more of this kind from", &row.ends)];
             for (name, value) in more.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
                 print::wrapped(&format!("  {name}: {value}"), 4)?;
             }
@@ -486,18 +515,23 @@ fn snippet(job: JobKind, upstream: &UpstreamSettings, gateway: &str, json: bool)
     if job == JobKind::Flux {
         return Ok(());
     }
-    let with_credential = |url: &str, place: &str| {
+    let with_user = |url: &str, place: &str, user: &str| {
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
-        format!("{scheme}://USER:TOKEN@{}/{place}", rest.trim_end_matches('/'))
+        format!("{scheme}://{user}@{}/{place}", rest.trim_end_matches('/'))
     };
     let mark = if job == JobKind::Jenkins { "//" } else { "#" };
     print::line(&format!(
         "\n{mark} git looks credentials up under the gateway's host: store the same one for\n\
-         {mark} {gateway} as well. Where addresses have user name and token in them:"
+         {mark} {gateway} as well. Where addresses have a user name in them, as\n\
+         {mark} the host's pages show them, or a token, too, or lead to SSH:"
     ))?;
     for place in &places {
-        let (ours, theirs) = (with_credential(gateway, place), with_credential(&host, place));
-        print::line(&format!("{mark}   git config --global url.{ours}.insteadOf {theirs}"))?;
+        for user in ["USER", "USER:TOKEN"] {
+            let (ours, theirs) = (with_user(gateway, place, user), with_user(&host, place, user));
+            print::line(&format!("{mark}   git config --global url.{ours}.insteadOf {theirs}"))?;
+        }
+        let ssh = host.split_once("://").map_or("", |(_, rest)| rest.trim_end_matches('/'));
+        print::line(&format!("{mark}   git config --global --add url.{gateway}/{place}.insteadOf git@{ssh}:{place}"))?;
     }
     Ok(())
 }

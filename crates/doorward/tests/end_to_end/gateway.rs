@@ -1138,6 +1138,8 @@ fn a_credential_that_is_kept_sealed_is_used_and_its_end_is_told_beforehand() {
         checked.contains(&format!("store:main, until {soon}")) && checked.contains("git fetch: works"),
         "{checked}"
     );
+    let checked = cli.json(&["upstream", "check", "bitbucket", "--own", "--repository", "acme/site"]);
+    assert!(checked[0]["source"] == "store:main" && checked[0]["surfaces"][0]["works"] == true, "{checked}");
     let metrics = gateway.http().get("/metrics", &[]).text();
     assert!(metrics.contains("doorward_upstream_credential_ends_seconds{upstream=\"bitbucket\"}"), "{metrics}");
     // The secret is in no file as it is, and in no record.
@@ -1194,19 +1196,22 @@ fn an_upstream_is_added_tried_watched_and_removed_by_commands() {
     let check = |secret: &str, arguments: &[&str]| {
         let mut command = cli.command(&[&["upstream", "check", "sandbox", "--json"], arguments].concat());
         let output = command.env("DOORWARD_UPSTREAM_SECRET", secret).output().expect("it runs");
-        let rows: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        (output.status.success(), rows)
+        let tried: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        (output.status.success(), tried[0]["surfaces"].clone())
     };
     let wanted = ["--user", "ada@example.org", "--repository", "acme/site"];
     let (works, rows) = check(sandbox.secret("api_token", "valid"), &wanted);
     assert!(works, "{rows}");
     assert_eq!(rows[0]["form"], "as Basic with the user name x-bitbucket-api-token-auth");
-    assert_eq!((rows[2]["surface"].as_str(), rows[2]["kind"].as_str()), (Some("REST"), Some("api_token")));
-    assert!(rows[2]["scopes"].as_str().is_some_and(|scopes| scopes.contains("repository")), "{rows}");
+    assert_eq!((rows[2]["surface"].as_str(), rows[2]["works"].as_bool()), (Some("Git LFS"), Some(true)));
+    assert_eq!((rows[3]["surface"].as_str(), rows[3]["kind"].as_str()), (Some("REST"), Some("api_token")));
+    assert!(rows[3]["scopes"].as_str().is_some_and(|scopes| scopes.contains("repository")), "{rows}");
     let (works, rows) = check(sandbox.secret("api_token", "revoked"), &wanted);
     assert!(!works && rows[0]["told"].as_str().is_some_and(|told| told.starts_with("401")), "{rows}");
     let (works, rows) = check(sandbox.secret("api_token", "read_only"), &wanted);
     assert!(!works && rows[0]["works"] == true && rows[1]["works"] == false, "{rows}");
+    let (works, rows) = check(sandbox.secret("repository_access_token", "valid"), &[]);
+    assert!(works && rows[1]["told"].as_str().is_some_and(|told| told.contains("no user's")), "{rows}");
     let (works, rows) = check("", &["--anonymous"]);
     assert!(works, "it answers, and wants a credential: {rows}");
     cli.ok(&["upstream", "remove", "other"]);
@@ -1267,4 +1272,31 @@ fn a_server_that_runs_learns_of_upstreams_and_of_their_end_and_keeps_what_it_has
     std::fs::write(&file, good).expect("written");
     assert!(cli.ok(&["upstream", "remove", "there"]).contains("was told"));
     await_that("the upstream is forgotten", || !is_served());
+}
+
+#[test]
+fn what_a_snippet_prints_sends_every_form_of_an_address_through_the_gateway() {
+    let sandbox = Sandbox::start(PROGRAM, &[]);
+    let gateway = gateway(&format!("http://{}", sandbox.host()), "");
+    let (git, token) = (gateway.git(), sandbox.secret("repository_access_token", "valid").replace('=', "%3D"));
+    let user = format!("x-token-auth:{token}");
+    let printed = gateway.cli().ok(&["upstream", "snippet", "--gateway", &gateway.up().address]);
+    let printed = printed.replace("USER:TOKEN", &user).replace("USER", "x-token-auth");
+    let lines: Vec<&str> =
+        printed.lines().filter_map(|line| line.trim_start_matches(['#', ' ']).strip_prefix("git config ")).collect();
+    assert_eq!(lines.len(), 8, "four forms of two workspaces: {printed}");
+    for line in lines {
+        let arguments = line.split(' ').collect::<Vec<_>>();
+        git.ok(gateway.directory(), &[&["config"], &arguments[..]].concat());
+    }
+    for address in [
+        format!("http://{user}@{}/acme/site.git", sandbox.host()),
+        format!("http://x-token-auth@{}/acme/site.git", sandbox.host()),
+        format!("http://{}/acme/site.git", sandbox.host()),
+        format!("git@{}:acme/site.git", sandbox.host()),
+    ] {
+        let goes_to = git.ok(gateway.directory(), &["ls-remote", "--get-url", &address]);
+        assert!(goes_to.contains(gateway.host()) && goes_to.ends_with("/acme/site.git"), "{address}: {goes_to}");
+    }
+    git.ok(gateway.directory(), &["ls-remote", "-q", &format!("http://{user}@{}/acme/site.git", sandbox.host())]);
 }
