@@ -12,12 +12,13 @@ use doorward_testkit::{Git, History, Sandbox, Server, write_history};
 
 use crate::load::{self, command};
 use crate::peers::Peer;
-use crate::scenarios::{Round, World, fetches, refs, refs_with};
+use crate::scenarios::{Round, World, fetches, refs, refs_alone, refs_with};
+use crate::{advertisement, answer};
 
 const ROUNDS: usize = 5;
 
-/// Runs all of it, and writes the results.
-pub(crate) fn run(program: &str) {
+/// Runs all of it, and writes the results; or the scenarios whose names contain a text, and writes nothing.
+pub(crate) fn run(program: &str, only: Option<&str>) {
     let directory = tempfile::tempdir().expect("a directory");
     let git = Git::new(directory.path());
     let source = directory.path().join("source");
@@ -33,13 +34,15 @@ pub(crate) fn run(program: &str) {
     }
     let world = World::new(git, directory.path().to_path_buf(), &source);
     let nginx = Peer::nginx(directory.path(), &source);
-    let own = Peer::doorward(program, &source);
     let before_nginx = Peer::gateway(program, "gateway", &nginx);
-    let before_own = Peer::gateway(program, "gateway before doorward", &own);
+    let is_asked = |name: &str| only.is_none_or(|only| name.contains(only));
     let mut table = String::from(
         "| scenario | upstream by itself | through the gateway | asked of the upstream |\n|---|---|---|---|\n",
     );
     let mut row = |name: &str, direct: &Peer, through: &Peer, scenario: &dyn Fn(&Peer) -> Round| {
+        if !is_asked(name) {
+            return;
+        }
         let (mut of_direct, mut of_through, mut asked) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..=ROUNDS {
             let before = through.asked_upstream();
@@ -58,6 +61,9 @@ pub(crate) fn run(program: &str) {
     };
     let everything = ["peel", "symrefs", "ref-prefix HEAD", "ref-prefix refs/heads/", "ref-prefix refs/tags/"];
     let everything = command("ls-refs", everything.map(str::to_owned));
+    let recorded =
+        Peer::recorded(directory.path(), &advertisement(&source, "small"), &answer(&source, "small", &everything));
+    let before_recorded = Peer::gateway(program, "gateway before recorded answers", &recorded);
     let warm = |at_once: usize, times: usize| {
         let world = &world;
         move |peer: &Peer| {
@@ -68,17 +74,36 @@ pub(crate) fn run(program: &str) {
     row("`info/refs` and `ls-refs`, 32 connections, http-backend", &nginx, &before_nginx, &|p| {
         refs(p, "small", &everything)
     });
-    row("the same, before a fast upstream (doorward)", &own, &before_own, &|p| refs(p, "small", &everything));
-    row("the same, one connection", &own, &before_own, &|p| refs_with(p, "small", &everything, 1));
+    row("`ls-refs` alone, 32 connections, http-backend", &nginx, &before_nginx, &|p| {
+        refs_alone(p, "small", &everything)
+    });
+    row("`info/refs` and `ls-refs`, 32 connections, fast upstream", &recorded, &before_recorded, &|p| {
+        refs(p, "small", &everything)
+    });
+    row("`ls-refs` alone, 32 connections, fast upstream", &recorded, &before_recorded, &|p| {
+        refs_alone(p, "small", &everything)
+    });
+    row("`info/refs` and `ls-refs`, one connection, fast upstream", &recorded, &before_recorded, &|p| {
+        refs_with(p, "small", &everything, 1)
+    });
     row("one warm clone, medium", &nginx, &before_nginx, &warm(1, 10));
     row("32 warm clones at once, medium", &nginx, &before_nginx, &warm(32, 1));
-    print!("{}", cold(program, &world, &nginx, &mut table));
-    print!("{}", far(program, &world, &mut table));
-    print!("{}", flaky(program, &world, &mut table));
+    for (name, rows) in [
+        ("cold", &(|table: &mut String| cold(program, &world, &nginx, table)) as &dyn Fn(&mut String) -> String),
+        ("far", &|table| far(program, &world, table)),
+        ("flaky", &|table| flaky(program, &world, table)),
+    ] {
+        if is_asked(name) {
+            print!("{}", rows(&mut table));
+        }
+    }
     let memory = before_nginx.memory().unwrap_or(0) / (1 << 20);
     let [fetched, served] = ["fetched", "served"].map(|what| before_nginx.upstream_bytes(what) as f64 / 1e6);
     let bytes = format!("{fetched:.1} MB for {served:.1} MB, {:.3} of them", fetched / served);
     println!("fetched from the upstream: {bytes}");
+    if only.is_some() {
+        return;
+    }
     let text = RESULTS.replace("@TABLE@", &table).replace("@BYTES@", &bytes).replace("@MEMORY@", &memory.to_string());
     fs::write("bench/GATEWAY.md", text).expect("written");
 }

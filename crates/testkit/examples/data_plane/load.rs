@@ -87,7 +87,8 @@ pub(crate) fn info_refs(peer: &Peer, repository: &str) -> Vec<u8> {
         true => format!("/{repository}.info"),
         false => format!("/home/{repository}.git/info/refs?service=git-upload-pack"),
     };
-    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{authorization}Git-Protocol: version=2\r\n\r\n").into()
+    let protocol = protocol(peer);
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{authorization}{protocol}\r\n").into()
 }
 
 /// A question to `git-upload-pack`; or, of one who has only files, for the file that holds its answer.
@@ -96,12 +97,18 @@ pub(crate) fn upload_pack(peer: &Peer, repository: &str, file: &str, question: &
     if peer.is_static {
         return format!("GET /{file} HTTP/1.1\r\nHost: {host}\r\n\r\n").into();
     }
+    let protocol = protocol(peer);
     let head = format!(
-        "POST /home/{repository}.git/git-upload-pack HTTP/1.1\r\nHost: {host}\r\n{authorization}Git-Protocol: version=2\r\n\
+        "POST /home/{repository}.git/git-upload-pack HTTP/1.1\r\nHost: {host}\r\n{authorization}{protocol}\
          Content-Type: application/x-git-upload-pack-request\r\nContent-Length: {}\r\n\r\n",
         question.len()
     );
     [head.into_bytes(), question.to_vec()].concat()
+}
+
+/// The version of the protocol in which a peer is asked.
+fn protocol(peer: &Peer) -> &'static str {
+    if peer.is_old { "" } else { "Git-Protocol: version=2\r\n" }
 }
 
 /// A command of version 2, with what git says of itself.
@@ -155,9 +162,12 @@ pub(crate) fn cell(rounds: &[Round]) -> String {
     if rounds[0].late.is_some() {
         return format!("p99 {} ms{failed}", spread(rounds.iter().filter_map(|round| round.late).collect()));
     }
+    if rounds.iter().all(|round| round.count == 0) {
+        return format!("none{failed}");
+    }
     let wall = rounds.iter().map(|round| round.taken.wall * 1e3 / round.count as f64).collect();
     let cpu = rounds.iter().map(|round| round.taken.cpu * 1e3 / round.count as f64).collect();
-    if rounds[0].count > 1000 {
+    if rounds[0].count > 100 {
         let rate = rounds.iter().map(|round| round.count as f64 / round.taken.wall).collect();
         return format!("{}/s, CPU {} ms{failed}", spread(rate), spread(cpu));
     }

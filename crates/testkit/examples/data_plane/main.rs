@@ -5,6 +5,7 @@
 //! the machine.
 
 mod gateway;
+mod gateways;
 mod load;
 mod peers;
 mod scenarios;
@@ -33,8 +34,11 @@ fn main() {
     // Some of what is started works in a directory of its own.
     let program = fs::canonicalize(program).expect("it is there").display().to_string();
     let only = std::env::args().nth(2);
+    if only.as_deref() == Some("--gateways") {
+        return gateways::run(&program);
+    }
     if only.as_deref() == Some("--gateway") {
-        return gateway::run(&program);
+        return gateway::run(&program, std::env::args().nth(3).as_deref());
     }
     let directory = tempfile::tempdir().expect("a directory");
     let git = Git::new(directory.path());
@@ -161,26 +165,37 @@ fn make(git: &Git, source: &Path) {
 /// What the others answer, as files.
 fn write_files(files: &Peer, source: &Path, answers: &[(&str, &str, &Vec<u8>)]) {
     let root = &files.files;
-    let run = |arguments: &[&str], repository: &str, question: &[u8]| {
-        let mut git = Command::new("git");
-        git.env("GIT_PROTOCOL", "version=2").args(arguments).arg(source.join(format!("{repository}.git")));
-        let mut child = git.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("git runs");
-        let mut stdin = child.stdin.take().expect("its input");
-        let question = question.to_vec();
-        let feeding = std::thread::spawn(move || stdin.write_all(&question));
-        let answer = child.wait_with_output().expect("git ends").stdout;
-        let _ = feeding.join();
-        answer
-    };
     for (repository, file, question) in answers {
-        let answer = run(&["upload-pack", "--stateless-rpc"], repository, question);
-        assert!(!answer.is_empty(), "no {file}");
-        fs::write(root.join(file), answer).expect("written");
+        fs::write(root.join(file), answer(source, repository, question)).expect("written");
     }
     for repository in ["small", "many"] {
-        let answer = run(&["upload-pack", "--stateless-rpc", "--http-backend-info-refs"], repository, b"");
-        fs::write(root.join(format!("{repository}.info")), answer).expect("written");
+        fs::write(root.join(format!("{repository}.info")), advertisement(source, repository)).expect("written");
     }
+}
+
+/// What git answers to a question.
+fn answer(source: &Path, repository: &str, question: &[u8]) -> Vec<u8> {
+    let answer = upload_pack(source, repository, &["--stateless-rpc"], question);
+    assert!(!answer.is_empty(), "no answer of {repository}");
+    answer
+}
+
+/// What git says before any.
+fn advertisement(source: &Path, repository: &str) -> Vec<u8> {
+    upload_pack(source, repository, &["--stateless-rpc", "--http-backend-info-refs"], b"")
+}
+
+fn upload_pack(source: &Path, repository: &str, arguments: &[&str], question: &[u8]) -> Vec<u8> {
+    let mut git = Command::new("git");
+    git.env("GIT_PROTOCOL", "version=2").arg("upload-pack").args(arguments);
+    git.arg(source.join(format!("{repository}.git")));
+    let mut child = git.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("git runs");
+    let mut stdin = child.stdin.take().expect("its input");
+    let question = question.to_vec();
+    let feeding = std::thread::spawn(move || stdin.write_all(&question));
+    let answer = child.wait_with_output().expect("git ends").stdout;
+    let _ = feeding.join();
+    answer
 }
 
 fn machine(git: &Git) -> String {

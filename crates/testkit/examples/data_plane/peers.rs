@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ pub(crate) struct Peer {
     pub(crate) files: PathBuf,
     /// Whether it serves files alone.
     pub(crate) is_static: bool,
+    /// Whether it speaks no version of the protocol but the first.
+    pub(crate) is_old: bool,
     server: Option<Server>,
     /// Stopped when this is dropped.
     _running: Running,
@@ -48,14 +50,9 @@ impl Peer {
         }
         let secret = server.cli().token("admin", &["read:repository:bitbucket", "write:repository:bitbucket"], &[]).1;
         Self {
-            name: "doorward",
-            host: server.host().to_owned(),
             user: format!("admin:{secret}"),
             authorization: format!("Authorization: Bearer {secret}\r\n"),
-            files: PathBuf::new(),
-            is_static: false,
-            server: Some(server),
-            _running: Running::default(),
+            ..Self::with_server("doorward", server)
         }
     }
 
@@ -68,14 +65,9 @@ impl Peer {
         );
         let server = Server::start_configured(program, &configuration, &[("DOORWARD_LOG_LEVEL", "warn")]);
         Self {
-            name,
-            host: server.host().to_owned(),
             user: upstream.user.clone(),
             authorization: upstream.authorization.clone(),
-            files: PathBuf::new(),
-            is_static: false,
-            server: Some(server),
-            _running: Running::default(),
+            ..Self::with_server(name, server)
         }
     }
 
@@ -96,7 +88,7 @@ impl Peer {
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     }
 
-    /// nginx, which hands requests to `git http-backend` in fcgiwrap.
+    /// nginx, which hands requests to `git http-backend` in fcgiwrap. What it was asked is in `nginx/access.log`.
     pub(crate) fn nginx(directory: &Path, source: &Path) -> Self {
         let home = directory.join("nginx");
         let host = prepare(&home, source);
@@ -105,7 +97,7 @@ impl Peer {
         fcgiwrap.args(["-c", "16", "-s", &format!("unix:{}", socket.display())]);
         let fcgiwrap =
             fcgiwrap.env("GIT_CONFIG_GLOBAL", home.join("gitconfig")).process_group(0).spawn().expect("fcgiwrap runs");
-        await_that(|| socket.exists());
+        await_that("fcgiwrap", || socket.exists());
         let nginx = nginx(&home, &host, HTTP_BACKEND);
         Self { _running: Running(vec![nginx, fcgiwrap]), ..Self::with_password("nginx + http-backend", host) }
     }
@@ -120,7 +112,7 @@ impl Peer {
         apache.arg("-DFOREGROUND").arg("-f").arg(home.join("apache.conf"));
         let apache =
             apache.env("GIT_CONFIG_GLOBAL", home.join("gitconfig")).process_group(0).spawn().expect("apache runs");
-        await_that(|| TcpStream::connect(&host).is_ok());
+        await_that("Apache", || TcpStream::connect(&host).is_ok());
         Self { _running: Running(vec![apache]), ..Self::with_password("Apache + http-backend", host) }
     }
 
@@ -139,7 +131,38 @@ impl Peer {
         }
     }
 
-    fn with_password(name: &'static str, host: String) -> Self {
+    /// nginx, which answers a question for the refs of the small repository out of files, to whoever has the password: the fastest
+    /// upstream there is.
+    pub(crate) fn recorded(directory: &Path, advertisement: &[u8], refs: &[u8]) -> Self {
+        let home = directory.join("recorded");
+        fs::create_dir_all(home.join("root")).expect("made");
+        fs::write(home.join("root/small.info"), advertisement).expect("written");
+        fs::write(home.join("root/small.refs"), refs).expect("written");
+        fs::write(home.join("htpasswd"), HTPASSWD).expect("written");
+        let host = free_address();
+        let nginx = nginx(&home, &host, RECORDED);
+        Self { _running: Running(vec![nginx]), ..Self::with_password("recorded answers", host) }
+    }
+
+    /// A program in front of another peer, that takes the same credentials.
+    pub(crate) fn before(name: &'static str, upstream: &Self, host: String, mut program: Command) -> Self {
+        let child = program.process_group(0).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let running = Running(vec![child.unwrap_or_else(|error| panic!("{name}: {error}"))]);
+        await_that(name, || TcpStream::connect(&host).is_ok());
+        Self {
+            user: upstream.user.clone(),
+            authorization: upstream.authorization.clone(),
+            _running: running,
+            ..Self::with_password(name, host)
+        }
+    }
+
+    fn with_server(name: &'static str, server: Server) -> Self {
+        let host = server.host().to_owned();
+        Self { server: Some(server), ..Self::with_password(name, host) }
+    }
+
+    pub(crate) fn with_password(name: &'static str, host: String) -> Self {
         Self {
             name,
             host,
@@ -147,6 +170,7 @@ impl Peer {
             authorization: "Authorization: Basic YWRtaW46c2VjcmV0\r\n".into(),
             files: PathBuf::new(),
             is_static: false,
+            is_old: false,
             server: None,
             _running: Running::default(),
         }
@@ -184,8 +208,7 @@ fn prepare(home: &Path, source: &Path) -> String {
     let repositories = home.join("root/home");
     fs::create_dir_all(&repositories).expect("made");
     NAMES.iter().for_each(|name| copy(&source.join(format!("{name}.git")), &repositories.join(format!("{name}.git"))));
-    // The password is `secret`, as a plain SHA-1: the fastest check that both have.
-    fs::write(home.join("htpasswd"), "admin:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n").expect("written");
+    fs::write(home.join("htpasswd"), HTPASSWD).expect("written");
     fs::write(home.join("gitconfig"), GIT_CONFIGURATION).expect("written");
     free_address()
 }
@@ -194,16 +217,19 @@ fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").args([from, to]).status().expect("cp").success());
 }
 
-fn free_address() -> String {
+pub(crate) fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").to_string()
 }
 
 fn nginx(home: &Path, host: &str, location: &str) -> Child {
-    fs::write(home.join("nginx.conf"), filled(&NGINX.replace("@LOCATION@", location), home, host)).expect("written");
+    // To write down each request would be a part of what is measured, where nothing else costs as little.
+    let log = if location == HTTP_BACKEND { "@HOME@/access.log" } else { "off" };
+    let text = NGINX.replace("@LOCATION@", location).replace("@LOG@", log);
+    fs::write(home.join("nginx.conf"), filled(&text, home, host)).expect("written");
     let mut nginx = Command::new("nginx");
     let nginx =
         nginx.arg("-c").arg(home.join("nginx.conf")).arg("-p").arg(home).process_group(0).spawn().expect("nginx runs");
-    await_that(|| TcpStream::connect(host).is_ok());
+    await_that("nginx", || TcpStream::connect(host).is_ok());
     nginx
 }
 
@@ -211,15 +237,18 @@ fn filled(text: &str, home: &Path, host: &str) -> String {
     text.replace("@HOME@", &home.display().to_string()).replace("@HOST@", host)
 }
 
-fn await_that(is_so: impl Fn() -> bool) {
+fn await_that(name: &str, is_so: impl Fn() -> bool) {
     for _ in 0..1000 {
         if is_so() {
             return;
         }
         sleep(Duration::from_millis(10));
     }
-    panic!("a peer does not start");
+    panic!("{name} does not start");
 }
+
+/// The password is `secret`, as a plain SHA-1: the fastest check that nginx and Apache have.
+const HTPASSWD: &str = "admin:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n";
 
 const GIT_CONFIGURATION: &str = "
 [safe]
@@ -240,7 +269,7 @@ error_log @HOME@/error.log;
 user root;
 events { worker_connections 1024; }
 http {
-    access_log off;
+    access_log @LOG@;
     sendfile on;
     tcp_nopush on;
     keepalive_requests 1000000;
@@ -258,6 +287,24 @@ http {
 ";
 
 const FILES: &str = "root @HOME@/root;";
+
+/// A POST is answered with a file, too.
+const RECORDED: &str = "
+            auth_basic git;
+            auth_basic_user_file @HOME@/htpasswd;
+            root @HOME@/root;
+            location = /home/small.git/info/refs {
+                types { }
+                default_type application/x-git-upload-pack-advertisement;
+                try_files /small.info =404;
+            }
+            location = /home/small.git/git-upload-pack { error_page 405 =200 /small.refs; return 405; }
+            location = /small.refs {
+                internal;
+                types { }
+                default_type application/x-git-upload-pack-result;
+            }
+";
 
 const HTTP_BACKEND: &str = "
             auth_basic git;

@@ -14,6 +14,7 @@ use crate::load::{Caller, Taken, command, info_refs, taken, upload_pack};
 use crate::peers::Peer;
 
 /// What a round of a scenario came to.
+#[derive(Clone)]
 pub(crate) struct Round {
     /// Operations.
     pub(crate) count: usize,
@@ -88,7 +89,7 @@ impl World {
     }
 }
 
-/// Asks for refs, with a connection each, for some seconds.
+/// Asks for refs as git does, with a connection each, for some seconds.
 pub(crate) fn refs(peer: &Peer, repository: &str, question: &[u8]) -> Round {
     refs_with(peer, repository, question, CONNECTIONS)
 }
@@ -96,7 +97,24 @@ pub(crate) fn refs(peer: &Peer, repository: &str, question: &[u8]) -> Round {
 /// The same with so many connections.
 pub(crate) fn refs_with(peer: &Peer, repository: &str, question: &[u8], connections: usize) -> Round {
     let file = format!("{repository}.refs");
-    let (first, second) = (info_refs(peer, repository), upload_pack(peer, repository, &file, question));
+    asked(peer, &[info_refs(peer, repository), upload_pack(peer, repository, &file, question)], connections, 200)
+}
+
+/// `ls-refs` and nothing before it: each is a question of its own.
+pub(crate) fn refs_alone(peer: &Peer, repository: &str, question: &[u8]) -> Round {
+    // In the first version of the protocol refs are listed in `info/refs` and nowhere else.
+    let request = if peer.is_old { info_refs(peer, repository) } else { upload_pack(peer, repository, "", question) };
+    asked(peer, &[request], CONNECTIONS, 200)
+}
+
+/// Wrong secrets, with a connection each, for some seconds. Whoever lets them in fails.
+pub(crate) fn wrong(peer: &Peer, repository: &str) -> Round {
+    let request = String::from_utf8_lossy(&info_refs(peer, repository)).replace(&peer.authorization, peer.wrong());
+    asked(peer, &[request.into_bytes()], EIGHT, 401)
+}
+
+/// Sends requests one after the other and over again on each of so many connections, for some seconds.
+fn asked(peer: &Peer, requests: &[Vec<u8>], connections: usize, status: u16) -> Round {
     let (count, failed) = (Mutex::new(0), Mutex::new(0));
     let taken = taken(|| {
         let began = Instant::now();
@@ -105,10 +123,10 @@ pub(crate) fn refs_with(peer: &Peer, repository: &str, question: &[u8], connecti
                 scope.spawn(|| {
                     let (mut caller, mut asked) = (Caller::new(peer), 0);
                     while began.elapsed() < LENGTH {
-                        for request in [&first, &second] {
-                            match caller.ask(request).status {
-                                200 => asked += 1,
-                                _ => *failed.lock().expect("nobody panicked") += 1,
+                        for request in requests {
+                            match caller.ask(request).status == status {
+                                true => asked += 1,
+                                false => *failed.lock().expect("nobody panicked") += 1,
                             }
                         }
                     }
@@ -173,7 +191,12 @@ fn has_pack(caller: &mut Caller, request: &[u8]) -> bool {
         let missing = 65_536_usize.saturating_sub(begin.len()).min(piece.len());
         begin.extend_from_slice(&piece[..missing]);
     });
-    answered.status == 200 && answered.bytes > 0 && begin.windows(4).any(|four| four == b"PACK")
+    let has_pack = answered.status == 200 && answered.bytes > 0 && begin.windows(4).any(|four| four == b"PACK");
+    if !has_pack {
+        let told = String::from_utf8_lossy(&begin[..begin.len().min(200)]).into_owned();
+        eprintln!("no pack in the answer: {}, {told:?}", answered.status);
+    }
+    has_pack
 }
 
 /// Real clients fetch, and there is nothing new.
