@@ -13,9 +13,10 @@ use tokio::time::timeout_at;
 use crate::agent::{Answer, Body, NoAnswer};
 use crate::budget::Bucket;
 use crate::known::Doubt;
+use crate::settings::REST_PER_HOUR;
 use crate::upstream::Subject;
 use crate::waits::Waits;
-use crate::{Caller, Upstream};
+use crate::{Caller, Forms, Upstream};
 
 /// A question that got no answer: the upstream could not be reached, had trouble of its own, or took no more. It says nothing about
 /// whoever asked.
@@ -59,7 +60,9 @@ pub(crate) struct Question<'a> {
     pub(crate) deadline: Instant,
     /// Whether trouble is passed on as the upstream tells of it, if it does not pass.
     pub(crate) verbatim: bool,
-    /// Set when all of the request was taken, whether there was an answer or not.
+    /// Whether it is a look at refs, which somebody without a credential may have of what is public.
+    pub(crate) look: bool,
+    /// Set when all of the request was taken, and no answer told that nothing came of it.
     pub(crate) arrived: &'a AtomicBool,
 }
 
@@ -101,9 +104,10 @@ impl Upstream {
         make: impl Fn() -> io::Result<http::Request<Body>>,
     ) -> Result<http::Response<Answer>, Unanswered> {
         let settings = self.settings();
-        let deadline = question.deadline;
-        // Whoever is told to wait to the end is tried once more before it.
-        let last = deadline.checked_sub(LAST_TRY.min(settings.patience / 10)).unwrap_or(deadline);
+        let mut question = question;
+        let reserve = LAST_TRY.min(settings.patience / 10);
+        // A refusal is believed only after it was doubted for as long as that.
+        let doubt = settings.doubt.min(settings.patience.saturating_sub(2 * reserve));
         let print = question.caller.map(Caller::print);
         let (mut waits, mut hidden, mut doubted) = (Waits::default(), 0, None);
         let (mut notice, mut stranger) = (None, None);
@@ -126,9 +130,14 @@ impl Upstream {
             }
             hidden += u64::from(refused);
             let until = match refused {
-                true => *doubted.get_or_insert_with(Instant::now) + settings.doubt,
-                false => deadline,
+                true => *doubted.get_or_insert_with(Instant::now) + doubt,
+                false => question.deadline,
             };
+            // What went before may have taken all the time that there was.
+            question.deadline = if refused { question.deadline.max(until + reserve) } else { question.deadline };
+            let deadline = question.deadline;
+            // Whoever is told to wait to the end is tried once more before it.
+            let last = deadline.checked_sub(reserve).unwrap_or(deadline);
             let left = until.min(last).saturating_duration_since(Instant::now());
             let drawn = waits.next(at_least);
             let turn = self.schedule().place(if at_least.is_some() { drawn } else { drawn.min(left) });
@@ -136,6 +145,10 @@ impl Upstream {
                 || at_least.is_some_and(|at_least| at_least >= left)
                 || Instant::now() + turn.wait >= deadline
             {
+                let is_doubted_enough = doubted.is_some_and(|since| since.elapsed() + LEAST >= doubt);
+                if refused && !is_doubted_enough {
+                    return Err(Unanswered::new(why, SOON));
+                }
                 if refused && self.believe(question) {
                     let why = format!("{} refuses everybody at the moment, which is not believed", settings.name);
                     return Err(Unanswered::new(why, SOON));
@@ -190,8 +203,14 @@ impl Upstream {
             Effect::Reads => timeout_at(deadline.into(), sent).await.unwrap_or_else(|_| Err(silent())),
             Effect::Changes => sent.await,
         };
-        question.arrived.fetch_or(whole.load(Ordering::Relaxed), Ordering::Relaxed);
-        if let Some(limit) = answer.as_ref().ok().and_then(limit_of) {
+        let is_unclear = answer.as_ref().map_or(true, |response| is_trouble(response.status()));
+        question.arrived.fetch_or(is_unclear && whole.load(Ordering::Relaxed), Ordering::Relaxed);
+        // What refusals say of limits is not about this credential, and other hosts count otherwise.
+        let says_limits = bucket == Bucket::Rest && settings.forms == Forms::BitbucketCloud;
+        let good = answer.as_ref().ok().filter(|answer| says_limits && answer.status().is_success());
+        if let Some(limit) = good.and_then(limit_of) {
+            // Whoever has set another one than the usual may want less.
+            let limit = if in_an_hour == REST_PER_HOUR { limit } else { limit.min(in_an_hour) };
             self.budget().note_limit(print, bucket, limit);
         }
         match &answer {
@@ -255,7 +274,7 @@ impl Upstream {
     /// Whether a refusal is not taken for meant. Few are waited for at once of whom nothing is known: they may be anybody.
     fn doubts<'a>(&'a self, question: Question<'_>, stranger: &mut Option<SemaphorePermit<'a>>) -> bool {
         let repository = question.subject.repository;
-        let Some(caller) = question.caller else { return self.known().is_open(repository) };
+        let Some(caller) = question.caller else { return question.look && self.known().is_open(repository) };
         match self.known().doubts(caller.print(), question.bucket, repository) {
             Doubt::None => false,
             Doubt::OfKnown => true,
@@ -275,7 +294,8 @@ impl Upstream {
             Some(caller) => {
                 self.known().worked(caller.print(), question.bucket, repository, caller.kind().is_some());
             }
-            None => self.known().opened(repository),
+            None if question.look => self.known().opened(repository),
+            None => {}
         }
         if hidden > 0 {
             self.known().was_flaky();
@@ -294,6 +314,10 @@ pub(crate) fn is_trouble(status: StatusCode) -> bool {
 /// How many requests an hour has for this credential, as Bitbucket Cloud says it: `1000`, or `60, 60;w=3600` to who has none.
 fn limit_of(response: &http::Response<Answer>) -> Option<u32> {
     let text = response.headers().get("x-ratelimit-limit")?.to_str().ok()?;
+    let window = text.split_once("w=").and_then(|(_, seconds)| seconds.trim().parse::<u32>().ok());
+    if window.is_some_and(|seconds| seconds != 3600) {
+        return None;
+    }
     text.split([',', ';']).next()?.trim().parse().ok().filter(|limit| *limit > 0)
 }
 
@@ -318,7 +342,7 @@ const LAST_TRY: Duration = Duration::from_secs(2);
 /// Who says nothing for so long has trouble.
 const SILENT: Duration = Duration::from_secs(5);
 /// When to come again to an upstream that has trouble.
-const SOON: Duration = Duration::from_secs(15);
+pub(crate) const SOON: Duration = Duration::from_secs(15);
 /// How long an upstream is left alone that asked for fewer requests and did not say for how long.
 const LIMITED: Duration = Duration::from_secs(10);
 /// The longest time that an upstream is believed to mean.

@@ -42,8 +42,8 @@ struct Asked {
     body: &'static str,
 }
 
-/// Tries each surface once, with the user name and secret that a job would send (as Bearer, if there is no name) or without any; git
-/// and REST of a repository, if one is named.
+/// Tries each surface once, with the user name and secret that a job would send (as Bearer, if there is no name) or without any; git,
+/// Git LFS and REST of a repository, if one is named.
 pub async fn check(
     settings: &UpstreamSettings,
     credential: Option<(Option<&str>, &SecretString)>,

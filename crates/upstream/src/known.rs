@@ -32,8 +32,10 @@ struct State {
     open: HashMap<RepositoryId, Instant>,
     /// Credentials that worked and were refused for good since, and when, while none has worked; and since when these are too many to
     /// be believed.
-    fallen: HashMap<Print, Instant>,
-    everybody: Option<Instant>,
+    fallen: HashMap<(Print, Bucket), Instant>,
+    everybody: [Option<Instant>; 2],
+    /// What an upstream has given out for transfers, and when.
+    vouched: HashMap<Print, Instant>,
 }
 
 /// Whether a refusal is to be doubted.
@@ -85,11 +87,14 @@ impl Known {
         let mut state = self.lock();
         let now = Instant::now();
         let known = state.credentials.entry((print, at)).or_insert(Credential::new(now));
-        known.note(repository, Place::LetsIn);
+        if !repository.0.is_nil() {
+            known.note(repository, Place::LetsIn);
+        }
         // What was written a day ago is good enough.
         let is_news = known.refused || known.worked.is_none_or(|worked| worked.elapsed() > DAY);
         (known.worked, known.refused, known.lasting, known.seen) = (Some(now), false, lasting, now);
-        (state.fallen, state.everybody) = (HashMap::new(), None);
+        state.fallen.retain(|(_, other), _| *other != at);
+        state.everybody[at as usize] = None;
         state.make_room();
         drop(state);
         if is_news && lasting {
@@ -106,12 +111,13 @@ impl Known {
     pub(crate) fn refused(&self, print: Print, at: Bucket, repository: RepositoryId) -> bool {
         let mut state = self.lock();
         let known = state.credentials.entry((print, at)).or_insert(Credential::new(Instant::now()));
-        let works_elsewhere = known.worked.is_some() && known.places.get(&repository) != Some(&Place::LetsIn);
-        if known.worked.is_some() && !works_elsewhere && state.falls(print) {
+        let works_elsewhere = known.works_but_for(repository);
+        if known.worked.is_some() && !works_elsewhere && state.falls(print, at) {
             return true;
         }
         let known = state.credentials.entry((print, at)).or_insert(Credential::new(Instant::now()));
         match works_elsewhere {
+            true if repository.0.is_nil() => {}
             true => known.note(repository, Place::Refuses),
             false => known.refused = true,
         }
@@ -146,10 +152,23 @@ impl Known {
         self.lock().open.get(&repository).is_some_and(|at| at.elapsed() < DAY)
     }
 
-    /// Whether a credential has worked at all, and is not refused since.
+    /// Notes what an upstream has given out for a transfer, to somebody who was let in.
+    pub(crate) fn vouched(&self, print: Print) {
+        let mut state = self.lock();
+        if state.vouched.len() >= MOST {
+            state.vouched.retain(|_, at| at.elapsed() < OF_TRANSFERS);
+            if state.vouched.len() >= MOST {
+                state.vouched.clear();
+            }
+        }
+        state.vouched.insert(print, Instant::now());
+    }
+
+    /// Whether a credential has worked at all and is not refused since, or was given out for a transfer.
     pub(crate) fn works(&self, print: Print, at: Bucket) -> bool {
         let state = self.lock();
-        state.credentials.get(&(print, at)).is_some_and(|known| known.worked.is_some() && !known.refused)
+        let is_vouched = state.vouched.get(&print).is_some_and(|at| at.elapsed() < OF_TRANSFERS);
+        is_vouched || state.credentials.get(&(print, at)).is_some_and(|known| known.worked.is_some() && !known.refused)
     }
 
     /// Whether a credential, if it is refused, is of no use wherever it is presented: it never worked, or does not any more.
@@ -212,15 +231,16 @@ impl State {
     }
 
     /// Notes that one that worked is refused; whether that is so of too many to be believed.
-    fn falls(&mut self, print: Print) -> bool {
-        self.fallen.retain(|_, at| at.elapsed() < FLAKY);
-        self.fallen.insert(print, Instant::now());
-        if self.fallen.len() < EVERYBODY || self.everybody.get_or_insert_with(Instant::now).elapsed() > FLAKY {
+    fn falls(&mut self, print: Print, at: Bucket) -> bool {
+        self.fallen.retain(|_, fell| fell.elapsed() < FLAKY);
+        self.fallen.insert((print, at), Instant::now());
+        let count = self.fallen.keys().filter(|(_, other)| *other == at).count();
+        if count < EVERYBODY || self.everybody[at as usize].get_or_insert_with(Instant::now).elapsed() > FLAKY {
             return false;
         }
         // What was believed of the first ones was wrong, too.
-        for ((print, _), known) in &mut self.credentials {
-            if self.fallen.contains_key(print) {
+        for (key, known) in &mut self.credentials {
+            if key.1 == at && self.fallen.contains_key(key) {
                 known.refused = false;
             }
         }
@@ -242,10 +262,19 @@ impl Credential {
         Self { worked: None, refused: false, lasting: false, seen, places: HashMap::new() }
     }
 
+    /// Whether it lets in at another place and never did at this one, so that a refusal here says nothing of it as a whole. Of what
+    /// is about no repository nobody knows what it is for.
+    fn works_but_for(&self, repository: RepositoryId) -> bool {
+        let lets_in = |place: &Place| *place == Place::LetsIn;
+        let elsewhere = !self.places.get(&repository).is_some_and(lets_in) && self.places.values().any(lets_in);
+        self.worked.is_some() && (repository.0.is_nil() || elsewhere)
+    }
+
     fn note(&mut self, repository: RepositoryId, place: Place) {
         if self.places.len() >= MOST_PLACES && !self.places.contains_key(&repository) {
             // What is forgotten is found out again.
-            self.places.clear();
+            let any = self.places.keys().next().copied();
+            any.map(|any| self.places.remove(&any));
         }
         self.places.insert(repository, place);
     }
@@ -260,6 +289,8 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const SOON: Duration = Duration::from_millis(200);
 /// How many credentials are known at most.
 const MOST: usize = 10_000;
+/// How long what was given out for a transfer is known.
+const OF_TRANSFERS: Duration = Duration::from_secs(3600);
 /// How many good credentials are refused when it is the upstream that is wrong.
 const EVERYBODY: usize = 3;
 /// How many repositories are remembered of one credential.
@@ -317,6 +348,17 @@ mod tests {
         assert!(!doubts(&known, stranger, Bucket::Git, here), "it was waited for already");
         known.refused(good, Bucket::Git, here);
         assert!(!doubts(&known, good, Bucket::Git, here));
+    }
+
+    #[tokio::test]
+    async fn what_is_remembered_from_before_a_start_is_refused_as_a_whole() {
+        let (directory, key) = (tempfile::tempdir().expect("a directory"), PrintKey::new());
+        let (print, memory) = (key.print(&["token"]), Memory::new(directory.path(), "upstream"));
+        memory.write(&[(print, Bucket::Git, Duration::from_secs(60))]).expect("written");
+        let known = Known::remembered(memory);
+        assert!(doubts(&known, print, Bucket::Git, repository(1)));
+        known.refused(print, Bucket::Git, repository(1));
+        assert!(known.is_useless(print, Bucket::Git), "nobody knows of a place where it works");
     }
 
     #[test]

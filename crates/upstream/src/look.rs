@@ -129,6 +129,7 @@ impl Upstream {
             effect: Effect::Reads,
             deadline,
             verbatim: false,
+            look: true,
             arrived: &arrived,
         };
         let dialect = match self.dialect(subject.repository) {

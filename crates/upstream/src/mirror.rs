@@ -1,6 +1,7 @@
 //! Brings into a mirror what somebody wants of it that is not there yet: once, whoever asks.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,7 @@ use crate::agent::reader_of;
 use crate::ask::{Effect, Question};
 use crate::budget::Bucket;
 use crate::look::{AGENT, command_of, turned};
-use crate::pack::{ABSENT, pack};
+use crate::pack::{Refused, pack, refusal};
 use crate::upstream::{Notice, Subject};
 use crate::waits::Waits;
 use crate::{Caller, Seen, Turned, Unanswered, Upstream};
@@ -42,6 +43,8 @@ enum Trouble {
     Passing(String),
     /// The upstream says that it has not got it.
     Absent(String),
+    /// The upstream says something else in its place.
+    Said(String),
     /// The mirror, or what came, is broken.
     Broken(String),
     /// It is not tried again.
@@ -94,6 +97,7 @@ impl Upstream {
             let wanted = Wanted { deadline: Instant::now() + patience, ..wanted };
             let refs = upstream.bring(&wanted, &update, refs).await?;
             drop(alone);
+            let wanted = Wanted { deadline: Instant::now() + patience, ..wanted };
             upstream.prove(&wanted, &refs).await
         });
         brought.await.unwrap_or_else(|error| Err(self.trouble(&error).into()))
@@ -114,7 +118,7 @@ impl Upstream {
 
     /// Brings what is wanted; the refs that it was brought by, which may be newer.
     async fn bring(&self, wanted: &Wanted<'_>, update: &Update, mut refs: Listing) -> Result<Listing, Hindered> {
-        let (mut renewed, mut looked) = (false, false);
+        let (mut renewed, mut looked, mut said) = (false, false, 0);
         let mut trying = Trying::new(self, wanted);
         loop {
             let why = match self.bring_once(wanted, update, &refs).await {
@@ -123,8 +127,11 @@ impl Upstream {
                 // What was a ref a moment ago may have been thrown away there since.
                 Err(Trouble::Absent(why)) if !looked => {
                     looked = true;
-                    if let Seen::Refs(newer) = self.look(wanted.name, wanted.caller, wanted.now).await {
-                        refs = newer;
+                    match self.look(wanted.name, wanted.caller, wanted.now).await {
+                        Seen::Refs(newer) => refs = newer,
+                        Seen::Turned(turned) => return Err(Hindered::Turned(Arc::unwrap_or_clone(turned))),
+                        Seen::Unanswered(no) => return Err(Hindered::Unanswered(Arc::unwrap_or_clone(no))),
+                        Seen::Old => return Err(Hindered::Absent(why)),
                     }
                     tracing::info!(upstream = self.settings().name, repository = %wanted.name, why, "looking again");
                     continue;
@@ -135,6 +142,15 @@ impl Upstream {
                     tracing::warn!(upstream = self.settings().name, repository = %wanted.name, why, "the mirror is made anew");
                     self.discard(wanted.id).await?;
                     continue;
+                }
+                // It holds up whoever else waits for this mirror, and hosts say that something is not there in many ways.
+                Err(Trouble::Said(why)) if said >= MOST_SAID => {
+                    let why = format!("{} does not send what is wanted: {why}", self.settings().name);
+                    return Err(Unanswered::new(why, SOON).into());
+                }
+                Err(Trouble::Said(why)) => {
+                    said += 1;
+                    why
                 }
                 Err(Trouble::Passing(why) | Trouble::Broken(why)) => why,
             };
@@ -155,23 +171,22 @@ impl Upstream {
         if unreached.is_empty() {
             return Ok(());
         }
-        // Whoever has all of it already is sent an empty pack.
+        // Whoever has all of it already is sent an empty pack, or a small one; how it begins is all that is read of it.
         let asked = fetch(refs, unreached.iter(), &unreached);
-        let mut trying = Trying::new(self, wanted);
+        let (mut trying, mut said) = (Trying::new(self, wanted), 0);
         loop {
-            let mut pack = match self.fetch(wanted, &asked).await {
-                Ok(pack) => pack,
-                Err(Trouble::Lasting(hindered)) => return Err(hindered),
-                Err(Trouble::Absent(why) | Trouble::Passing(why) | Trouble::Broken(why)) => {
-                    trying.again(why).await?;
-                    continue;
+            let mut pack = self.fetch(wanted, &asked).await?;
+            let Err(error) = pack.read_u8().await else { return Ok(()) };
+            match refusal(&error) {
+                Some(Refused::Absent(why)) => return Err(Hindered::Absent(why.clone())),
+                Some(Refused::Otherwise(why)) if said >= MOST_SAID => {
+                    let why = format!("{} does not send what is wanted: {why}", self.settings().name);
+                    return Err(Unanswered::new(why, SOON).into());
                 }
-            };
-            match pack.read_u8().await {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == ABSENT => return Err(Hindered::Absent(error.to_string())),
-                Err(error) => trying.again(error.to_string()).await?,
+                Some(Refused::Otherwise(_)) => said += 1,
+                None => {}
             }
+            trying.again(error.to_string()).await?;
         }
     }
 
@@ -213,7 +228,8 @@ impl Upstream {
         let asker = wanted.caller.map(|caller| caller.print().id());
         let bringing = timeout_at(wanted.deadline.into(), self.mirrors().bringing(asker)).await;
         let _bringing = bringing.unwrap_or(Err(GitError::Busy(self.settings().patience))).map_err(failed)?;
-        let pack = self.fetch(wanted, &fetch(refs, new.iter().chain(&others), &tips)).await?;
+        let asked = fetch(refs, new.iter().chain(&others), &tips);
+        let pack = self.fetch(wanted, &asked).await.map_err(Trouble::Lasting)?;
         let bytes = update.goes_on(self.mirrors().receive(wanted.id, refs, pack)).await.map_err(failed)?;
         self.counters().fetched(bytes);
         tracing::info!(upstream = self.settings().name, repository = %wanted.name, bytes, "fetched what is new");
@@ -240,11 +256,14 @@ impl Upstream {
     }
 
     /// The pack that the upstream sends for a question.
-    async fn fetch(&self, wanted: &Wanted<'_>, asked: &[u8]) -> Result<impl AsyncRead + Send + Unpin + use<>, Trouble> {
+    async fn fetch(
+        &self,
+        wanted: &Wanted<'_>,
+        asked: &[u8],
+    ) -> Result<impl AsyncRead + Send + Unpin + use<>, Hindered> {
         let Wanted { id, name, caller, now, .. } = *wanted;
-        let turned_away = |turned: Turned| Trouble::Lasting(Hindered::Turned(turned));
-        let header =
-            self.authorization(caller, Surface::Git, now).map_err(|reason| turned_away(Turned::Here(reason)))?;
+        let header = self.authorization(caller, Surface::Git, now);
+        let header = header.map_err(|reason| Hindered::Turned(Turned::Here(reason)))?;
         let url = self.url_of(name, "git-upload-pack");
         let (arrived, subject) = (AtomicBool::new(false), Subject { repository: id, print: caller.map(Caller::print) });
         let question = Question {
@@ -254,12 +273,13 @@ impl Upstream {
             effect: Effect::Reads,
             deadline: wanted.deadline,
             verbatim: false,
+            look: false,
             arrived: &arrived,
         };
         let post = || command_of(&url, header.as_ref(), asked);
-        let response = self.ask(question, post).await.map_err(|no| Trouble::Lasting(no.into()))?;
+        let response = self.ask(question, post).await?;
         if !response.status().is_success() {
-            return Err(turned_away(turned(response).await));
+            return Err(Hindered::Turned(turned(response).await));
         }
         Ok(Box::pin(pack(reader_of(response.into_body()))))
     }
@@ -267,7 +287,12 @@ impl Upstream {
     /// What to make of an error of git's.
     fn judged(&self, error: &GitError) -> Trouble {
         match error {
-            GitError::Run { source, .. } if source.kind() == ABSENT => Trouble::Absent(source.to_string()),
+            GitError::Run { source, .. } if refusal(source).is_some() => match refusal(source) {
+                Some(Refused::Absent(why)) => Trouble::Absent(why.clone()),
+                _ => Trouble::Said(source.to_string()),
+            },
+            // Everybody else's turn comes first.
+            GitError::Busy(_) | GitError::Crowded => Trouble::Passing(error.to_string()),
             GitError::Failed { what: "index-pack", stderr } if stderr.contains("maximum allowed size") => {
                 let why = format!("what is new at {} is more than `push.pack_bytes`", self.settings().name);
                 tracing::error!("{why}");
@@ -341,6 +366,8 @@ fn fetch<'a>(refs: &Listing, wants: impl Iterator<Item = &'a Box<[u8]>>, haves: 
 
 /// When to come again to what cannot be had now.
 const SOON: Duration = Duration::from_secs(15);
+/// How often it is tried again when the upstream says something in the place of a pack.
+const MOST_SAID: u32 = 2;
 /// How many refs of before and of now are compared to find out whether it is the same repository.
 const MOST_COMPARED: usize = 16;
 /// How many objects are said to be here at most.

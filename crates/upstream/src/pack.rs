@@ -4,6 +4,7 @@ use std::io;
 
 use bytes::{Bytes, BytesMut};
 use doorward_wire::{PktLine, redact};
+use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The bytes of a pack, read out of an answer. Ends with an error if the answer says that there is none, or breaks off.
@@ -13,6 +14,17 @@ pub(crate) fn pack(answer: impl AsyncRead + Send + Unpin) -> impl AsyncRead + Se
         Ok::<_, io::Error>(reading.next().await?.map(|piece| (piece, reading)))
     });
     tokio_util::io::StreamReader::new(pieces)
+}
+
+/// What an upstream says in the place of a pack.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub(crate) enum Refused {
+    /// That it does not have what is wanted.
+    #[error("{0}")]
+    Absent(String),
+    /// Something else, which may be trouble of its own.
+    #[error("{0}")]
+    Otherwise(String),
 }
 
 struct Reading<R> {
@@ -69,7 +81,12 @@ fn refused(why: &[u8]) -> io::Error {
     let why = in_words(why);
     // As git says it, and as JGit does.
     let is_absent = why.contains("not our ref") || why.starts_with("want ") && why.contains("not valid");
-    io::Error::new(if is_absent { ABSENT } else { io::ErrorKind::Other }, why)
+    io::Error::other(if is_absent { Refused::Absent(why) } else { Refused::Otherwise(why) })
+}
+
+/// What an upstream has said in the place of a pack, if an error is that.
+pub(crate) fn refusal(error: &io::Error) -> Option<&Refused> {
+    error.get_ref()?.downcast_ref()
 }
 
 fn in_words(said: &[u8]) -> String {
@@ -78,8 +95,6 @@ fn in_words(said: &[u8]) -> String {
 
 /// Bytes of what may come before a pack.
 const MOST_BEFORE: usize = 16 * 1024 * 1024;
-/// The kind of an error that says that the upstream does not have what is wanted.
-pub(crate) const ABSENT: io::ErrorKind = io::ErrorKind::NotFound;
 
 #[cfg(test)]
 mod tests {

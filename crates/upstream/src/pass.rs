@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use uuid::Uuid;
 
 use crate::agent::{Answer, Bytes, file, whole};
-use crate::ask::{Effect, Question};
+use crate::ask::{Effect, Question, SOON, is_trouble};
 use crate::budget::Bucket;
 use crate::look::turned;
 use crate::upstream::Subject;
@@ -54,7 +54,7 @@ impl Upstream {
 
     /// Notes a credential that the upstream has given to somebody who was let in, for a transfer.
     pub fn vouched(&self, caller: &Caller) {
-        self.known().worked(caller.print(), Bucket::Git, RepositoryId(Uuid::nil()), false);
+        self.known().vouched(caller.print());
     }
 
     /// Asks whether a credential is one at all, by the call of REST that wants nothing but that.
@@ -72,9 +72,19 @@ impl Upstream {
             content: Content::Bytes(Bytes::new()),
         };
         Ok(match self.pass(&passing, Some(caller), now).await? {
-            // An access token is no user's, and is told so with 403.
-            Ok(response) if response.status() == StatusCode::UNAUTHORIZED => Err(turned(response).await),
-            Ok(_) => Ok(()),
+            Ok(response) if response.status().is_success() => Ok(()),
+            // An access token is no user's, and is told so.
+            Ok(response)
+                if response.status() == StatusCode::FORBIDDEN
+                    && response.headers().contains_key("x-credential-type") =>
+            {
+                Ok(())
+            }
+            Ok(response) if is_trouble(response.status()) => {
+                let why = format!("{} had trouble of its own ({})", self.settings().name, response.status().as_u16());
+                return Err(Unanswered::new(why, SOON));
+            }
+            Ok(response) => Err(turned(response).await),
             Err(turned) => Err(turned),
         })
     }
@@ -117,7 +127,16 @@ impl Upstream {
             Ok(request)
         };
         let (arrived, deadline) = (AtomicBool::new(false), Instant::now() + self.settings().patience);
-        let question = Question { caller, subject, bucket, effect, deadline, verbatim: true, arrived: &arrived };
+        let question = Question {
+            caller,
+            subject,
+            bucket,
+            effect,
+            deadline,
+            verbatim: *surface != Surface::Git,
+            look: false,
+            arrived: &arrived,
+        };
         self.ask(question, make).await.map(Ok)
     }
 }

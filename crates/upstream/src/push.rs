@@ -224,7 +224,7 @@ impl Upstream {
         arrived: &'a AtomicBool,
     ) -> Question<'a> {
         let subject = Subject { repository: self.mirror_of(name), print: caller.map(Caller::print) };
-        Question { caller, subject, bucket: Bucket::Git, effect, deadline, verbatim: false, arrived }
+        Question { caller, subject, bucket: Bucket::Git, effect, deadline, verbatim: false, look: false, arrived }
     }
 }
 

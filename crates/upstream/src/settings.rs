@@ -98,3 +98,6 @@ impl UpstreamSettings {
         }
     }
 }
+
+/// REST requests that Bitbucket Cloud allows a credential in an hour, unless it says otherwise.
+pub(crate) const REST_PER_HOUR: u32 = 1000;

@@ -50,6 +50,11 @@ impl FetchRequest {
         self.lines.iter().filter_map(|line| line.strip_prefix(b"have "))
     }
 
+    /// The commits whose parents the client does not have, by their names in hexadecimal.
+    pub fn shallow(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().filter_map(|line| line.strip_prefix(b"shallow "))
+    }
+
     /// Whether the client has said all that it has to say, and waits for the objects.
     pub fn is_done(&self) -> bool {
         self.says(b"done")

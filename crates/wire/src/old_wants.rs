@@ -38,7 +38,12 @@ impl OldWants {
                 if !is_id(id) || (id.len() < want.len() && !wants.is_empty()) {
                     return Self::Other;
                 }
-                with_tags |= want[id.len()..].split(|byte| *byte == b' ').any(|word| word == b"include-tag");
+                // Git takes more for a word's end than a space, and words with values for those without.
+                let mut words = want[id.len()..].split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+                if !words.clone().all(is_known) {
+                    return Self::Other;
+                }
+                with_tags |= words.any(|word| word == b"include-tag");
                 wants.push(id.into());
             } else if !OF_OBJECTS.iter().any(|begin| line.starts_with(begin)) || wants.is_empty() {
                 return Self::Other;
@@ -51,8 +56,32 @@ fn is_id(id: &[u8]) -> bool {
     matches!(id.len(), 40 | 64) && id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// How the other lines begin that are about objects and nothing else; `deepen-not` names a ref.
-const OF_OBJECTS: &[&[u8]] = &[b"shallow ", b"deepen ", b"deepen-since ", b"filter blob:", b"filter tree:"];
+/// Whether a word says what a client can do, in the one way in which it is said.
+fn is_known(word: &[u8]) -> bool {
+    let is_plain = |byte: &u8| byte.is_ascii_graphic();
+    let has_value = [&b"agent="[..], b"session-id=", b"object-format="].iter().any(|begin| word.starts_with(begin));
+    (has_value && word.iter().all(is_plain)) || CAPABILITIES.contains(&word)
+}
+
+/// What a client can say that it can do (gitprotocol-capabilities).
+const CAPABILITIES: &[&[u8]] = &[
+    b"multi_ack",
+    b"multi_ack_detailed",
+    b"no-done",
+    b"thin-pack",
+    b"side-band",
+    b"side-band-64k",
+    b"ofs-delta",
+    b"no-progress",
+    b"include-tag",
+    b"deepen-since",
+    b"deepen-not",
+    b"deepen-relative",
+    b"filter",
+];
+/// How the other lines begin that are about objects and nothing else. `deepen-not` names a ref, and what is behind a `shallow` commit is
+/// sent wherever that is.
+const OF_OBJECTS: &[&[u8]] = &[b"deepen ", b"deepen-since ", b"filter blob:", b"filter tree:"];
 
 #[cfg(test)]
 mod tests {
@@ -69,8 +98,7 @@ mod tests {
     fn what_is_wanted_is_read_as_soon_as_all_of_it_is_there() {
         let [one, two] = ["1", "2"].map(|digit| digit.repeat(40));
         let first = format!("want {one} multi_ack_detailed side-band-64k include-tag ofs-delta agent=git/2.20\n");
-        let bytes =
-            lines(&[&first, &format!("want {two}\n"), &format!("shallow {one}"), "deepen 1", "filter blob:none"]);
+        let bytes = lines(&[&first, &format!("want {two}\n"), "deepen 1", "filter blob:none"]);
         let wants = [one.clone(), two].map(|id| id.into_bytes().into_boxed_slice()).to_vec();
         let whole = OldWants::Whole { wants, with_tags: true };
         assert_eq!(OldWants::read(&bytes), whole);
@@ -97,6 +125,10 @@ mod tests {
             &[&want, "deepen-not main"],
             &[&want, "filter sparse:oid=main:x"],
             &[&want, "have x"],
+            &[&want, &format!("shallow {}", "1".repeat(40))],
+            &[&format!("{want} include-tag=1")],
+            &[&format!("{want} ofs-delta\tinclude-tag")],
+            &[&format!("{want} unheard-of")],
             &[],
         ] {
             assert_eq!(OldWants::read(&lines(other)), OldWants::Other, "{other:?}");

@@ -12,7 +12,7 @@ pub enum UploadQuestion {
     Objects(Box<FetchRequest>),
     /// A question for bundles.
     Bundles,
-    /// Something else, or nothing that can be read: git has to say.
+    /// Something else, or nothing that can be read: whoever has the repository has to say.
     Other,
     /// It takes more bytes to tell.
     More,

@@ -88,9 +88,9 @@ fn who_was_never_let_in_parks_nothing_on_the_disk_by_rest_either() {
     // Little is passed on as it is: the upstream has to say.
     let answer = http.post("/2.0/repositories/acme/site/downloads", &[&junk], b"x=1");
     assert_eq!((answer.status, world.backend.take_requests().len()), (401, 1), "{}", answer.text());
-    // Who is let in is asked about once.
+    // Who is let in on git may bring more: it is looked, which takes two requests the first time.
     let good = format!("Authorization: {}", basic("ada", "good"));
-    for requests in [2, 2] {
+    for requests in [3, 2] {
         // http-backend knows no REST, and so lets nobody in by it.
         let answer = http.post("/2.0/repositories/acme/site/downloads", &[&good], &body);
         assert_eq!((answer.status, world.backend.take_requests().len()), (404, requests), "{}", answer.text());
@@ -241,6 +241,74 @@ fn no_secret_that_passes_through_is_written_down_anywhere() {
                     assert!(!is_secret(&String::from_utf8_lossy(&bytes)), "{}", path.display());
                 }
             }
+        }
+    }
+}
+
+/// The pack in an answer, of whatever version: what is in the first side band.
+fn pack_of(answer: &[u8]) -> Vec<u8> {
+    let (mut rest, mut pack) = (answer, Vec::new());
+    while rest.len() >= 4 {
+        let length = usize::from_str_radix(std::str::from_utf8(&rest[..4]).expect("a length"), 16).expect("a length");
+        let length = length.max(4).min(rest.len());
+        let line = &rest[4..length];
+        pack.extend_from_slice(line.strip_prefix(&[1]).unwrap_or_default());
+        rest = &rest[length..];
+    }
+    pack
+}
+
+#[test]
+fn who_pretends_to_have_a_part_of_what_was_thrown_away_is_not_sent_the_rest() {
+    let world = World::new("");
+    let clone = world.clone_to("clone");
+    world.git.ok(&clone, &["switch", "-q", "--orphan", "secret"]);
+    let secret = world.git.commit(&clone, "token", "top secret");
+    let known = world.git.commit(&clone, "token", "removed, it was thought");
+    world.git.ok(&clone, &["tag", "-a", "-m", "about the first one", "about", "main"]);
+    let tag = world.git.ok(&clone, &["rev-parse", "about"]);
+    world.git.ok(&clone, &["push", "-q", "origin", "secret", "about"]);
+    world.clone_to("job");
+    world.git.ok(&world.bare, &["update-ref", "-d", "refs/heads/secret"]);
+    world.git.ok(&world.bare, &["tag", "-d", "about"]);
+    world.git.ok(&world.bare, &["-c", "gc.reflogExpire=now", "gc", "-q", "--prune=now"]);
+    let (http, head) = (world.gateway.http(), world.head());
+    let good = format!("Authorization: {}", basic("ada", "good"));
+    let line = |text: &str| format!("{:04x}{text}", text.len() + 4);
+    let wants = format!("want {head} side-band-64k ofs-delta");
+    let in_2 = |more: &[&str]| {
+        let wants = [format!("want {head}"), "done".to_owned()].into_iter();
+        command("fetch", &["object-format=sha1"], wants.chain(more.iter().map(|more| (*more).to_owned())))
+    };
+    let in_0 = |first: &str, more: &[String]| {
+        let more: String = more.iter().map(|more| line(more)).collect();
+        format!("{}{more}0000{}", line(&format!("{first}\n")), line("done\n")).into_bytes()
+    };
+    let shallow = format!("shallow {known}");
+    let questions = [
+        ("version=2", in_2(&[&shallow, "deepen 2147483647"])),
+        ("version=2", in_2(&[&shallow, "deepen 017777777777"])),
+        ("version=2", in_2(&[&shallow, "deepen 3", "deepen-relative"])),
+        ("version=2", in_2(&["include-tag"])),
+        ("version=1", in_0(&wants, &[shallow.clone(), "deepen 2147483647".into()])),
+        ("version=1", in_0(&format!("{wants} include-tag"), &[])),
+        ("version=1", in_0(&format!("{wants} include-tag=1"), &[])),
+        ("version=1", in_0(&format!("{wants}\tinclude-tag"), &[])),
+    ];
+    for (number, (version, question)) in questions.iter().enumerate() {
+        let version = format!("Git-Protocol: {version}");
+        let headers = [&*good, "Content-Type: application/x-git-upload-pack-request", &version];
+        let answer = http.post("/acme/site.git/git-upload-pack", &headers, question);
+        assert_eq!(answer.status, 200, "{number}: {}", answer.text());
+        let name = format!("thief-{number}.git");
+        world.git.ok(world.directory.path(), &["init", "-q", "--bare", &name]);
+        let thief = world.directory.path().join(name);
+        let pack = thief.join("objects/pack/pack-1.pack");
+        std::fs::write(&pack, pack_of(&answer.body)).expect("written");
+        world.git.ok(&thief, &["index-pack", "objects/pack/pack-1.pack"]);
+        world.git.ok(&thief, &["cat-file", "-e", &head]);
+        for (id, what) in [(&secret, "what was behind it"), (&known, "what it says that it has"), (&tag, "the tag")] {
+            assert!(!world.git.run(&thief, &["cat-file", "-e", id]).ok, "{number}: {what}");
         }
     }
 }

@@ -366,3 +366,59 @@ fn what_the_upstream_says_of_its_limit_is_believed() {
     get().refused(429, "upstream_limited");
     assert!(sandbox.log().is_empty(), "it was asked for no more than four fifths: {:?}", sandbox.log());
 }
+
+#[test]
+fn who_pushes_to_a_public_repository_is_asked_for_a_credential_at_once() {
+    let world = World::new("");
+    world.backend.admit("");
+    let public = format!("http://{}/acme/site.git", world.gateway.host());
+    world.git.ok(world.directory.path(), &["clone", "-q", &public, "clone"]);
+    let clone = world.directory.path().join("clone");
+    let new = world.git.commit(&clone, "file", "x");
+    // As every host does of whoever has none.
+    world.backend.fault("GET /acme/site.git/info/refs?service=git-receive-pack", 1, What::Status(401, Vec::new()));
+    let began = std::time::Instant::now();
+    world.git.ok(&clone, &["push", "-q", &world.url(), "HEAD:main"]);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert_eq!(world.head(), new);
+    let asked = world.backend.requests().into_iter().filter(|asked| asked.path.contains("receive-pack"));
+    assert_eq!(asked.filter(|asked| asked.status == 401 && asked.authorization.is_none()).count(), 1);
+}
+
+#[test]
+fn a_push_that_the_upstream_does_not_take_for_now_is_said_to_be_undone() {
+    let world = World::new("patience = \"2s\"");
+    let clone = world.clone_to("clone");
+    world.git.ok(&clone, &["push", "-q", "origin", "HEAD:refs/heads/first"]);
+    world.git.commit(&clone, "file", "x");
+    world.backend.fault("POST /acme/site.git/git-receive-pack", 1, What::Status(429, vec!["Retry-After: 600".into()]));
+    let outcome = world.git.run(&clone, &["push", "-q"]);
+    let is_told = outcome.stderr.contains("try again in") && !outcome.stderr.contains("look at what is there");
+    assert!(!outcome.ok && is_told, "{}", outcome.stderr);
+}
+
+#[test]
+fn a_gateway_that_was_started_anew_goes_on_to_its_next_credential_too() {
+    let world = World::new("");
+    let tokens = ["1", "2"].map(|number| format!("ATCTT3xFfGN0{}", number.repeat(180)));
+    tokens.iter().for_each(|token| world.backend.admit(&basic("x-token-auth", token)));
+    let configuration = format!(
+        "[[upstream]]\nname = \"bitbucket\"\nworkspaces = \"acme\"\ngit = \"{}\"\ndoubt = \"1s\"\nmode = \"brokered\"\n\
+         credentials = \"env:FIRST, env:SECOND\"\n",
+        world.backend.url()
+    );
+    let environment = [("FIRST", &*tokens[0]), ("SECOND", &*tokens[1])];
+    let mut gateway = Server::start_configured(PROGRAM, &configuration, &environment);
+    gateway.cli().ok(&["workspace", "create", "acme", "--owner", "admin"]);
+    let token = gateway.cli().token("admin", &["read:repository:bitbucket"], &[]).1;
+    let url = gateway.url("x-token-auth", &token, "acme/site");
+    world.git.ok(world.directory.path(), &["ls-remote", "-q", &url]);
+    let remembered = gateway.cli().data().join("upstreams/bitbucket.credentials");
+    while !remembered.exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    gateway.kill();
+    world.backend.revoke(&basic("x-token-auth", &tokens[0]));
+    gateway.start_again();
+    world.git.ok(world.directory.path(), &["ls-remote", "-q", &url]);
+}

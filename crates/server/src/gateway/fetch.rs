@@ -11,6 +11,7 @@ use doorward_rules::{OwnFault, Surface};
 use doorward_upstream::{Hindered, Partial, Passing, Print, Seen};
 use doorward_wire::{FetchRequest, OldWants, PktLine, RepositoryName, UploadQuestion};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
 
 use super::Call;
 use super::pass::Kept;
@@ -89,19 +90,9 @@ impl Call {
         mut body: impl AsyncRead + Send + Unpin + 'static,
     ) -> Result<Response<Body>, Refusal> {
         let mut begin = Vec::new();
-        let (wants, with_tags) = loop {
-            match OldWants::read(&begin) {
-                OldWants::Whole { wants, with_tags } => break (wants, with_tags),
-                OldWants::More if begin.len() < LONGEST_WANTS => {}
-                OldWants::More | OldWants::Other => return self.other(name, Seen::Old, begin, body).await,
-            }
-            let length = begin.len();
-            begin.resize(length + PIECE, 0);
-            let read = body.read(&mut begin[length..]).await.unwrap_or(0);
-            begin.truncate(length + read);
-            if read == 0 {
-                return self.other(name, Seen::Old, begin, body).await;
-            }
+        let reading = timeout(self.app.settings.limits.head_time, old_wants(&mut body, &mut begin)).await;
+        let Ok(OldWants::Whole { wants, with_tags }) = reading else {
+            return self.other(name, Seen::Old, begin, body).await;
         };
         if let Err(hindered) = self.ready(name, &refs, wants, with_tags).await {
             return match absent(&hindered) {
@@ -131,6 +122,10 @@ impl Call {
                 return self.pass_git(name, Method::POST, "git-upload-pack", Kept::bytes(begin)).await;
             }
         }
+        let (wants, shallow) = (asked.wants().map(Box::from).collect(), asked.shallow().map(Box::from).collect());
+        if !self.may_deepen(name, &refs, wants, shallow).await {
+            return self.pass_git(name, Method::POST, "git-upload-pack", Kept::bytes(begin)).await;
+        }
         let (is_told, wants_progress) = (asked.takes_side_band_anywhere(), asked.wants_progress());
         let hint = if is_told { self.hint(Surface::Git) } else { None };
         let (call, named) = (self.clone(), name.clone());
@@ -138,6 +133,23 @@ impl Call {
         let weather = self.weather(name, "Bringing what is new from", wants_progress);
         let body = told_in_time(work, hint, is_told, weather, body_of).await?;
         Ok(self.done(Service::UploadPack, "result", body, name))
+    }
+
+    /// Whether the refs that a caller sees lead to all commits from which it may have the history deepened: git sends what is behind
+    /// those without looking where they are.
+    async fn may_deepen(
+        &self,
+        name: &RepositoryName,
+        refs: &Listing,
+        wants: Vec<Box<[u8]>>,
+        shallow: Vec<Box<[u8]>>,
+    ) -> bool {
+        if shallow.is_empty() {
+            return true;
+        }
+        let (mirrors, id) = (self.upstream.mirrors(), self.upstream.mirror_of(name));
+        self.ready(name, refs, wants, false).await.is_ok()
+            && mirrors.unreached(id, refs, shallow).await.is_ok_and(|unreached| unreached.is_empty())
     }
 
     /// The answer to a question for objects, by whoever may see these refs.
@@ -270,11 +282,32 @@ impl Call {
     }
 }
 
+/// Reads what is wanted in version 0 or 1, if that is told within a bound. What is read is in `bytes`; what breaks off is met again
+/// by whoever reads on.
+async fn old_wants(body: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> OldWants {
+    // Looked at again only when there is twice as much: who sends it byte by byte must not cost a look at all of it each time.
+    let mut enough = 1;
+    loop {
+        let length = bytes.len();
+        bytes.resize(length + PIECE, 0);
+        let read = body.read(&mut bytes[length..]).await.unwrap_or(0);
+        bytes.truncate(length + read);
+        if bytes.len() < enough && read > 0 {
+            continue;
+        }
+        enough = 2 * bytes.len();
+        match OldWants::read(bytes) {
+            OldWants::More if read > 0 && bytes.len() < LONGEST_WANTS => {}
+            told => return told,
+        }
+    }
+}
+
 /// What a client is told that wants what the upstream does not have, as git tells it.
 fn absent(hindered: &Hindered) -> Option<Output> {
     let Hindered::Absent(why) = hindered else { return None };
     let mut line = Vec::new();
-    PktLine::write(format!("ERR {why}").as_bytes(), &mut line);
+    PktLine::write(format!("ERR {}", why.chars().take(500).collect::<String>()).as_bytes(), &mut line);
     Some(Output::of(line.into()))
 }
 

@@ -58,8 +58,8 @@ impl Call {
         if !method.is_safe() && self.caller().is_none() {
             return Err(Refusal::of_reason(&Reason::NothingPresented, Surface::Rest));
         }
+        let Kept { content, place } = self.content(request, Surface::Rest, repository).await?;
         let repository = repository.map(|name| self.upstream.mirror_of(name));
-        let Kept { content, place } = self.content(request, Surface::Rest, None).await?;
         let mut headers = self.headers.clone();
         // A job that goes on by the links of an answer takes its token along, which is for nobody but this server.
         let ours = self.asked.as_ref().map(|(_, asked)| crate::rest::base(&self.app, asked));
@@ -176,15 +176,22 @@ impl Call {
         if self.asked.is_some() || self.upstream.knows(&caller, surface) {
             return Ok(());
         }
-        let Some(name) = name else {
-            let vouched = self.upstream.vouch(&caller, self.app.clock.now()).await;
-            let vouched = vouched.map_err(|unanswered| Self::unanswered(&unanswered))?;
-            return vouched.map_err(|turned| self.turned(&turned, surface));
+        // What is let in on git is; what is not may be a token for REST alone.
+        let turned = match name {
+            None => None,
+            Some(name) => match self.seen(name).await {
+                Seen::Refs(_) | Seen::Old => return Ok(()),
+                Seen::Turned(turned) => Some(turned),
+                Seen::Unanswered(unanswered) => return Err(Self::unanswered(&unanswered)),
+            },
         };
-        match self.seen(name).await {
-            Seen::Refs(_) | Seen::Old => Ok(()),
-            Seen::Turned(turned) => Err(self.turned(&turned, surface)),
-            Seen::Unanswered(unanswered) => Err(Self::unanswered(&unanswered)),
+        match turned.filter(|turned| surface != Surface::Rest || turned.is_of_credential()) {
+            Some(turned) => Err(self.turned(&turned, surface)),
+            None => {
+                let vouched = self.upstream.vouch(&caller, self.app.clock.now()).await;
+                let vouched = vouched.map_err(|unanswered| Self::unanswered(&unanswered))?;
+                vouched.map_err(|turned| self.turned(&turned, surface))
+            }
         }
     }
 

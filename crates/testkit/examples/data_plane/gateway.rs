@@ -141,23 +141,60 @@ fn far(program: &str, world: &World, table: &mut String) -> String {
     };
     let (direct, through) = (clone(sandbox.host(), "far-direct"), clone(gateway.host(), "far-through"));
     let timed = |clone: &PathBuf, arguments: &[&str]| {
-        let mut values: Vec<f64> = Vec::new();
-        for _ in 0..10 {
-            let began = Instant::now();
-            world.git.ok(clone, arguments);
-            values.push(began.elapsed().as_secs_f64() * 1e3);
-        }
-        load::spread(values)
+        let began = Instant::now();
+        world.git.ok(clone, arguments);
+        began.elapsed().as_secs_f64() * 1e3
     };
+    let writer = clone(sandbox.host(), "far-writer");
     let mut rows = String::new();
-    for (name, arguments) in [
-        ("`git fetch` with nothing new, upstream 50 ms away", &["fetch", "-q"][..]),
-        ("`git ls-remote`, the same", &["ls-remote", "-q"]),
+    for (name, of_commit, arguments) in [
+        ("`git fetch` with nothing new, upstream 50 ms away", Of::Nothing, &["fetch", "-q"][..]),
+        ("`git ls-remote`, the same", Of::Nothing, &["ls-remote", "-q"]),
+        ("`git fetch` of a new commit, the same", Of::Theirs, &["fetch", "-q"]),
+        ("`git push` of a new commit, the same", Of::Ours, &["push", "-q", "origin"]),
     ] {
-        let _ = writeln!(rows, "| {name} | {} ms | {} ms | |", timed(&direct, arguments), timed(&through, arguments));
+        let (mut of_direct, mut of_through) = (Vec::new(), Vec::new());
+        for number in 0..10 {
+            for (clone, side, values) in [(&direct, "direct", &mut of_direct), (&through, "through", &mut of_through)] {
+                let branch = format!("HEAD:refs/heads/{side}");
+                let mut arguments = arguments.to_vec();
+                match of_commit {
+                    Of::Nothing => {}
+                    Of::Theirs => {
+                        world.git.commit(&writer, "file", &format!("{side} {number}"));
+                        world.git.ok(&writer, &["push", "-q", "origin", "HEAD:refs/heads/theirs"]);
+                    }
+                    Of::Ours => {
+                        world.git.commit(clone, "file", &format!("{number}"));
+                        arguments.push(&branch);
+                    }
+                }
+                values.push(timed(clone, &arguments));
+            }
+        }
+        let (of_direct, of_through) = (load::spread(of_direct), load::spread(of_through));
+        let _ = writeln!(rows, "| {name} | {of_direct} ms | {of_through} ms | |");
     }
+    let cloned = |host: &str, side: &str| {
+        let values = (0..10).map(|number| {
+            let began = Instant::now();
+            clone(host, &format!("far-{side}-{number}"));
+            began.elapsed().as_secs_f64() * 1e3
+        });
+        load::spread(values.collect())
+    };
+    let (of_direct, of_through) = (cloned(sandbox.host(), "direct"), cloned(gateway.host(), "through"));
+    let _ = writeln!(rows, "| `git clone`, the same | {of_direct} ms | {of_through} ms | |");
     table.push_str(&rows);
     rows
+}
+
+/// Whose commit there is before each time.
+#[derive(Clone, Copy)]
+enum Of {
+    Nothing,
+    Theirs,
+    Ours,
 }
 
 /// Jobs that start together, while the upstream refuses good credentials in bursts.
@@ -176,7 +213,7 @@ fn flaky(program: &str, world: &World, table: &mut String) -> String {
                 clone.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("git runs")
             })
             .collect();
-        let good = children.into_iter().filter(|_| true).map(|mut child| child.wait().expect("it ends").success());
+        let good = children.into_iter().map(|mut child| child.wait().expect("it ends").success());
         let failed = good.filter(|good| !good).count();
         (failed, began.elapsed().as_secs_f64())
     };
