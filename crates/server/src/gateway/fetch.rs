@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 
 use super::Call;
-use super::pass::Kept;
+use super::kept::Kept;
 use super::told::{Work, told_in_time};
 use crate::git::{answer, body_of, open_named, protocol, question, service};
 use crate::observe::{Noted, Served};

@@ -7,6 +7,7 @@ mod address;
 mod broker;
 mod fetch;
 mod hosted;
+mod kept;
 mod pass;
 mod push;
 mod refusal;
