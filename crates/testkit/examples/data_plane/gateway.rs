@@ -4,14 +4,14 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
 
 use doorward_testkit::{Git, History, Sandbox, Server, write_history};
 
 use crate::load::{self, command};
-use crate::peers::Peer;
+use crate::peers::{NAMES, Peer};
 use crate::scenarios::{Round, World, fetches, refs, refs_alone, refs_with};
 use crate::{advertisement, answer};
 
@@ -21,17 +21,7 @@ const ROUNDS: usize = 5;
 pub(crate) fn run(program: &str, only: Option<&str>) {
     let directory = tempfile::tempdir().expect("a directory");
     let git = Git::new(directory.path());
-    let source = directory.path().join("source");
-    println!("making the repositories …");
-    fs::create_dir_all(&source).expect("made");
-    for (name, commits, binary_bytes) in [("small", 40, 0), ("medium", 2300, 200_000)] {
-        let bare = source.join(format!("{name}.git"));
-        write_history(&git, &bare, History { commits, binary_bytes });
-        git.ok(&bare, &["-c", "repack.writeBitmaps=true", "repack", "-adbq"]);
-    }
-    for name in ["large", "many"] {
-        git.ok(&source, &["clone", "-q", "--mirror", "--no-local", "small.git", &format!("{name}.git")]);
-    }
+    let source = make(&git, directory.path());
     let world = World::new(git, directory.path().to_path_buf(), &source);
     let nginx = Peer::nginx(directory.path(), &source);
     let before_nginx = Peer::gateway(program, "gateway", &nginx);
@@ -106,6 +96,22 @@ pub(crate) fn run(program: &str, only: Option<&str>) {
     }
     let text = RESULTS.replace("@TABLE@", &table).replace("@BYTES@", &bytes).replace("@MEMORY@", &memory.to_string());
     fs::write("bench/GATEWAY.md", text).expect("written");
+}
+
+/// The repositories that a gateway is asked about, below a directory; under the other names that are served, small ones.
+pub(crate) fn make(git: &Git, directory: &Path) -> PathBuf {
+    let source = directory.join("source");
+    println!("making the repositories …");
+    fs::create_dir_all(&source).expect("made");
+    for (name, commits, binary_bytes) in [("small", 40, 0), ("medium", 2300, 200_000)] {
+        let bare = source.join(format!("{name}.git"));
+        write_history(git, &bare, History { commits, binary_bytes });
+        git.ok(&bare, &["-c", "repack.writeBitmaps=true", "repack", "-adbq"]);
+    }
+    for name in NAMES.into_iter().filter(|name| !source.join(format!("{name}.git")).exists()) {
+        git.ok(&source, &["clone", "-q", "--mirror", "--no-local", "small.git", &format!("{name}.git")]);
+    }
+    source
 }
 
 /// Sixteen clones of what no mirror has yet: a new gateway each time.

@@ -8,10 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use doorward_testkit::{Git, History, write_history};
+use doorward_testkit::Git;
 
+use crate::gateway::make;
 use crate::load::{self, command, taken};
-use crate::peers::{NAMES, Peer, free_address};
+use crate::peers::{Peer, free_address};
 use crate::scenarios::{Round, World, fetches, nothing_new, refs_alone, wrong};
 
 const ROUNDS: usize = 3;
@@ -23,17 +24,7 @@ type Start<'a> = Box<dyn Fn(&Path) -> Peer + 'a>;
 pub(crate) fn run(program: &str) {
     let directory = tempfile::tempdir().expect("a directory");
     let git = Git::new(directory.path());
-    let source = directory.path().join("source");
-    println!("making the repositories …");
-    fs::create_dir_all(&source).expect("made");
-    for (name, commits, binary_bytes) in [("small", 40, 0), ("medium", 2300, 200_000)] {
-        let bare = source.join(format!("{name}.git"));
-        write_history(&git, &bare, History { commits, binary_bytes });
-        git.ok(&bare, &["-c", "repack.writeBitmaps=true", "repack", "-adbq"]);
-    }
-    for name in NAMES.into_iter().filter(|name| !source.join(format!("{name}.git")).exists()) {
-        git.ok(&source, &["clone", "-q", "--mirror", "--no-local", "small.git", &format!("{name}.git")]);
-    }
+    let source = make(&git, directory.path());
     let world = World::new(git, directory.path().to_path_buf(), &source);
     let nginx = Peer::nginx(directory.path(), &source);
     let log = directory.path().join("nginx/access.log");
