@@ -142,9 +142,11 @@ impl Upstream {
 }
 
 impl Passing {
-    /// Whether it changes nothing. Of the other methods that promise so (RFC 9110, section 9.2.1), TRACE shows what is sent along.
+    /// Whether it changes nothing. Of the other methods that promise so (RFC 9110, section 9.2.1), TRACE shows what is sent along; a
+    /// batch of Git LFS asks where to transfer things, and does no more.
     pub fn reads(&self) -> bool {
-        matches!((self.surface, &self.method), (Surface::Git, _) | (_, &Method::GET | &Method::HEAD))
+        let is_batch = self.surface == Surface::Lfs && self.url.ends_with("/info/lfs/objects/batch");
+        is_batch || matches!((self.surface, &self.method), (Surface::Git, _) | (_, &Method::GET | &Method::HEAD))
     }
 }
 

@@ -271,6 +271,8 @@ fn large_files_go_through_both_ways_with_the_client_of_git_lfs() {
     git.ok(&writer, &["commit", "-q", "-m", "large"]);
     // Refusals of a good credential in the midst of it are not seen.
     world.backend.fault("POST /acme/site.git/info/lfs/objects/batch", 1, What::Status(401, Vec::new()));
+    world.backend.fault("POST /acme/site.git/info/lfs/objects/batch", 1, What::Status(503, Vec::new()));
+    world.backend.fault("POST /acme/site.git/info/lfs/objects/batch", 1, What::Before);
     git.ok(&writer, &["push", "-q", "origin", "HEAD"]);
     let uploads = world.backend.requests().into_iter().filter(|asked| asked.method == "PUT" && asked.status == 200);
     assert_eq!(uploads.count(), 1, "it is stored, and once");

@@ -249,7 +249,8 @@ Written by `bench/gateway`. The same questions to an upstream and to the gateway
 without TLS; load, gateway and upstream share two cores. Each cell has the median of five rounds (the least – the greatest): time or
 rate, and the processor time of everything that is not the load itself, the upstream's included. The last column counts the requests
 that reached the upstream in a round. Of ls-refs, each `info/refs` is a look at the upstream that began after it, shared with those who
-asked meanwhile with the same credential; the `ls-refs` that follows on its connection takes what that look saw.
+asked meanwhile with the same credential; the `ls-refs` that follows on its connection takes what that look saw, and one without it is a
+question of its own. The fast upstream is nginx, which answers with recorded answers out of files whoever has the password.
 
 @TABLE@
 What the gateway before http-backend fetched from it in all of this, for what it served: @BYTES@.
