@@ -531,7 +531,12 @@ fn snippet(job: JobKind, upstream: &UpstreamSettings, gateway: &str, json: bool)
             print::line(&format!("{mark}   git config --global url.{ours}.insteadOf {theirs}"))?;
         }
         let ssh = host.split_once("://").map_or("", |(_, rest)| rest.trim_end_matches('/'));
-        print::line(&format!("{mark}   git config --global --add url.{gateway}/{place}.insteadOf git@{ssh}:{place}"))?;
+        // Where HTTP has a port of its own, nobody knows where SSH is.
+        if !ssh.contains([':', '/']) {
+            print::line(&format!(
+                "{mark}   git config --global --add url.{gateway}/{place}.insteadOf git@{ssh}:{place}"
+            ))?;
+        }
     }
     Ok(())
 }

@@ -1284,7 +1284,7 @@ fn what_a_snippet_prints_sends_every_form_of_an_address_through_the_gateway() {
     let printed = printed.replace("USER:TOKEN", &user).replace("USER", "x-token-auth");
     let lines: Vec<&str> =
         printed.lines().filter_map(|line| line.trim_start_matches(['#', ' ']).strip_prefix("git config ")).collect();
-    assert_eq!(lines.len(), 8, "four forms of two workspaces: {printed}");
+    assert_eq!(lines.len(), 6, "three forms of two workspaces: {printed}");
     for line in lines {
         let arguments = line.split(' ').collect::<Vec<_>>();
         git.ok(gateway.directory(), &[&["config"], &arguments[..]].concat());
@@ -1293,10 +1293,19 @@ fn what_a_snippet_prints_sends_every_form_of_an_address_through_the_gateway() {
         format!("http://{user}@{}/acme/site.git", sandbox.host()),
         format!("http://x-token-auth@{}/acme/site.git", sandbox.host()),
         format!("http://{}/acme/site.git", sandbox.host()),
-        format!("git@{}:acme/site.git", sandbox.host()),
     ] {
         let goes_to = git.ok(gateway.directory(), &["ls-remote", "--get-url", &address]);
         assert!(goes_to.contains(gateway.host()) && goes_to.ends_with("/acme/site.git"), "{address}: {goes_to}");
     }
     git.ok(gateway.directory(), &["ls-remote", "-q", &format!("http://{user}@{}/acme/site.git", sandbox.host())]);
+}
+
+#[test]
+fn a_snippet_for_bitbucket_leads_away_from_ssh_too() {
+    let directory = TempDir::new().expect("a directory");
+    let cli = doorward_testkit::Cli::new(PROGRAM, &directory.path().join("data"));
+    cli.ok(&["upstream", "add", "--workspace", "acme"]);
+    let printed = cli.ok(&["upstream", "snippet", "--gateway", "https://gateway.example.org"]);
+    let line = "git config --global --add url.https://gateway.example.org/acme/.insteadOf git@bitbucket.org:acme/";
+    assert!(printed.contains(line), "{printed}");
 }
