@@ -66,6 +66,19 @@ pub(crate) struct Question<'a> {
     pub(crate) arrived: &'a AtomicBool,
 }
 
+impl<'a> Question<'a> {
+    /// One of git's that changes nothing and is no look.
+    pub(crate) fn of_git(
+        caller: Option<&'a Caller>,
+        subject: Subject,
+        deadline: Instant,
+        arrived: &'a AtomicBool,
+    ) -> Self {
+        let (bucket, effect) = (Bucket::Git, Effect::Reads);
+        Self { caller, subject, bucket, effect, deadline, verbatim: false, look: false, arrived }
+    }
+}
+
 /// What came of one attempt.
 enum Attempt {
     /// The upstream means what it says.
@@ -100,11 +113,10 @@ impl Upstream {
 
     async fn ask_patiently(
         &self,
-        question: Question<'_>,
+        mut question: Question<'_>,
         make: impl Fn() -> io::Result<http::Request<Body>>,
     ) -> Result<http::Response<Answer>, Unanswered> {
         let settings = self.settings();
-        let mut question = question;
         let reserve = LAST_TRY.min(settings.patience / 10);
         // A refusal is believed only after it was doubted for as long as that.
         let doubt = settings.doubt.min(settings.patience.saturating_sub(2 * reserve));
@@ -134,7 +146,9 @@ impl Upstream {
                 false => question.deadline,
             };
             // What went before may have taken all the time that there was.
-            question.deadline = if refused { question.deadline.max(until + reserve) } else { question.deadline };
+            if refused {
+                question.deadline = question.deadline.max(until + reserve);
+            }
             let deadline = question.deadline;
             // Whoever is told to wait to the end is tried once more before it.
             let last = deadline.checked_sub(reserve).unwrap_or(deadline);

@@ -139,32 +139,33 @@ impl Upstream {
             match read {
                 // One that should have ended is used if there is no other: the upstream may think otherwise.
                 Ok((caller, Some(end))) if end.0 <= now_ms() => {
-                    ended = ended.or(Some((place, caller, Some(end))));
+                    ended = ended.or(Some((place, caller, end)));
                 }
-                Ok((caller, expires_at)) => {
-                    let mut state = self.broker().lock();
-                    (state.place, state.read) = (place % sources.len(), Some((caller.clone(), Instant::now())));
-                    state.expires_at = expires_at;
-                    self.warn(source, &mut state);
-                    return Ok(caller);
-                }
+                Ok((caller, expires_at)) => return Ok(self.take_up(place, caller, expires_at)),
                 Err(why) => {
                     tracing::error!(upstream = self.settings().name, %source, why, "a credential cannot be read");
                     trouble = format!("its credential cannot be read from {source}");
                 }
             }
         }
-        if let Some((place, caller, expires_at)) = ended {
-            let mut state = self.broker().lock();
-            (state.place, state.read) = (place % sources.len(), Some((caller.clone(), Instant::now())));
-            state.expires_at = expires_at;
-            self.warn(&sources[place % sources.len()], &mut state);
-            return Ok(caller);
+        if let Some((place, caller, end)) = ended {
+            return Ok(self.take_up(place, caller, Some(end)));
         }
         let why = format!("{} cannot be asked: {trouble}", self.settings().name);
         let unanswered = Unanswered::new(why, SOON);
         self.broker().lock().failed = Some((unanswered.clone(), Instant::now()));
         Err(unanswered)
+    }
+
+    /// Uses a credential from now on, that was read from the source in this place.
+    fn take_up(&self, place: usize, caller: Caller, expires_at: Option<Timestamp>) -> Caller {
+        let sources = &self.settings().credentials;
+        let place = place % sources.len();
+        let mut state = self.broker().lock();
+        (state.place, state.read) = (place, Some((caller.clone(), Instant::now())));
+        state.expires_at = expires_at;
+        self.warn(&sources[place], &mut state);
+        caller
     }
 
     /// Warns of a credential that ends soon, once a day.

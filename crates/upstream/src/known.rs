@@ -1,6 +1,7 @@
 //! What is known of credentials from what an upstream has said of them before.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -132,14 +133,7 @@ impl Known {
 
     /// Notes that somebody without a credential was let in.
     pub(crate) fn opened(&self, repository: RepositoryId) {
-        let mut state = self.lock();
-        if state.open.len() >= MOST {
-            state.open.retain(|_, at| at.elapsed() < DAY);
-            if state.open.len() >= MOST {
-                state.open.clear();
-            }
-        }
-        state.open.insert(repository, Instant::now());
+        note_now(&mut self.lock().open, repository, DAY);
     }
 
     /// Notes that a credential is wanted now, and that this is believed.
@@ -154,14 +148,7 @@ impl Known {
 
     /// Notes what an upstream has given out for a transfer, to somebody who was let in.
     pub(crate) fn vouched(&self, print: Print) {
-        let mut state = self.lock();
-        if state.vouched.len() >= MOST {
-            state.vouched.retain(|_, at| at.elapsed() < OF_TRANSFERS);
-            if state.vouched.len() >= MOST {
-                state.vouched.clear();
-            }
-        }
-        state.vouched.insert(print, Instant::now());
+        note_now(&mut self.lock().vouched, print, OF_TRANSFERS);
     }
 
     /// Whether a credential has worked at all and is not refused since, or was given out for a transfer.
@@ -278,6 +265,17 @@ impl Credential {
         }
         self.places.insert(repository, place);
     }
+}
+
+/// Notes that something is so now, among what is remembered for as long as `life`.
+fn note_now<K: Eq + Hash>(all: &mut HashMap<K, Instant>, key: K, life: Duration) {
+    if all.len() >= MOST {
+        all.retain(|_, at| at.elapsed() < life);
+        if all.len() >= MOST {
+            all.clear();
+        }
+    }
+    all.insert(key, Instant::now());
 }
 
 /// How long a credential is trusted that has worked once.

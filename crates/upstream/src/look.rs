@@ -12,8 +12,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::agent::{Answer, Body, collect, whole};
-use crate::ask::{Effect, Question, Unanswered};
-use crate::budget::Bucket;
+use crate::ask::{Question, Unanswered};
 use crate::upstream::Subject;
 use crate::waits::Waits;
 use crate::{Caller, Upstream};
@@ -122,16 +121,7 @@ impl Upstream {
             Err(reason) => return Ok(Err(Turned::Here(reason))),
         };
         let (arrived, deadline) = (AtomicBool::new(false), Instant::now() + self.settings().patience);
-        let question = Question {
-            caller,
-            subject,
-            bucket: Bucket::Git,
-            effect: Effect::Reads,
-            deadline,
-            verbatim: false,
-            look: true,
-            arrived: &arrived,
-        };
+        let question = Question { look: true, ..Question::of_git(caller, subject, deadline, &arrived) };
         let dialect = match self.dialect(subject.repository) {
             Some(dialect) => dialect,
             None => {

@@ -12,8 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout_at;
 
 use crate::agent::reader_of;
-use crate::ask::{Effect, Question};
-use crate::budget::Bucket;
+use crate::ask::Question;
 use crate::look::{AGENT, command_of, turned};
 use crate::pack::{Refused, pack, refusal};
 use crate::upstream::{Notice, Subject};
@@ -118,7 +117,7 @@ impl Upstream {
 
     /// Brings what is wanted; the refs that it was brought by, which may be newer.
     async fn bring(&self, wanted: &Wanted<'_>, update: &Update, mut refs: Listing) -> Result<Listing, Hindered> {
-        let (mut renewed, mut looked, mut said) = (false, false, 0);
+        let (mut renewed, mut looked) = (false, false);
         let mut trying = Trying::new(self, wanted);
         loop {
             let why = match self.bring_once(wanted, update, &refs).await {
@@ -143,13 +142,8 @@ impl Upstream {
                     self.discard(wanted.id).await?;
                     continue;
                 }
-                // It holds up whoever else waits for this mirror, and hosts say that something is not there in many ways.
-                Err(Trouble::Said(why)) if said >= MOST_SAID => {
-                    let why = format!("{} does not send what is wanted: {why}", self.settings().name);
-                    return Err(Unanswered::new(why, SOON).into());
-                }
                 Err(Trouble::Said(why)) => {
-                    said += 1;
+                    trying.note_said(&why)?;
                     why
                 }
                 Err(Trouble::Passing(why) | Trouble::Broken(why)) => why,
@@ -173,17 +167,13 @@ impl Upstream {
         }
         // Whoever has all of it already is sent an empty pack, or a small one; how it begins is all that is read of it.
         let asked = fetch(refs, unreached.iter(), &unreached);
-        let (mut trying, mut said) = (Trying::new(self, wanted), 0);
+        let mut trying = Trying::new(self, wanted);
         loop {
             let mut pack = self.fetch(wanted, &asked).await?;
             let Err(error) = pack.read_u8().await else { return Ok(()) };
             match refusal(&error) {
                 Some(Refused::Absent(why)) => return Err(Hindered::Absent(why.clone())),
-                Some(Refused::Otherwise(why)) if said >= MOST_SAID => {
-                    let why = format!("{} does not send what is wanted: {why}", self.settings().name);
-                    return Err(Unanswered::new(why, SOON).into());
-                }
-                Some(Refused::Otherwise(_)) => said += 1,
+                Some(Refused::Otherwise(why)) => trying.note_said(why)?,
                 None => {}
             }
             trying.again(error.to_string()).await?;
@@ -266,16 +256,7 @@ impl Upstream {
         let header = header.map_err(|reason| Hindered::Turned(Turned::Here(reason)))?;
         let url = self.url_of(name, "git-upload-pack");
         let (arrived, subject) = (AtomicBool::new(false), Subject { repository: id, print: caller.map(Caller::print) });
-        let question = Question {
-            caller,
-            subject,
-            bucket: Bucket::Git,
-            effect: Effect::Reads,
-            deadline: wanted.deadline,
-            verbatim: false,
-            look: false,
-            arrived: &arrived,
-        };
+        let question = Question::of_git(caller, subject, wanted.deadline, &arrived);
         let post = || command_of(&url, header.as_ref(), asked);
         let response = self.ask(question, post).await?;
         if !response.status().is_success() {
@@ -319,11 +300,24 @@ struct Trying<'a> {
     wanted: &'a Wanted<'a>,
     waits: Waits,
     notice: Option<Notice>,
+    /// How often the upstream said something in the place of a pack.
+    said: u32,
 }
 
 impl<'a> Trying<'a> {
     fn new(upstream: &'a Upstream, wanted: &'a Wanted<'_>) -> Self {
-        Self { upstream, wanted, waits: Waits::default(), notice: None }
+        Self { upstream, wanted, waits: Waits::default(), notice: None, said: 0 }
+    }
+
+    /// Notes what the upstream said in the place of a pack. Not for ever: it holds up whoever else waits for this mirror, and hosts say
+    /// that something is not there in many ways.
+    fn note_said(&mut self, why: &str) -> Result<(), Hindered> {
+        if self.said >= MOST_SAID {
+            let why = format!("{} does not send what is wanted: {why}", self.upstream.settings().name);
+            return Err(Unanswered::new(why, SOON).into());
+        }
+        self.said += 1;
+        Ok(())
     }
 
     /// Waits until it is tried again.

@@ -14,7 +14,6 @@ use http::{HeaderValue, Method};
 
 use crate::agent::{Answer, Bytes, collect, file};
 use crate::ask::{Effect, Question, is_trouble};
-use crate::budget::Bucket;
 use crate::look::{request, turned};
 use crate::upstream::Subject;
 use crate::waits::Waits;
@@ -48,6 +47,42 @@ enum Found {
     Nothing,
     /// For each update, whether it was made; and if not, why not.
     Something(Vec<Option<String>>),
+}
+
+/// What became of one update, as far as where its ref leads now tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Came {
+    Made,
+    NotDone,
+    MovedOn,
+}
+
+impl Came {
+    fn of(update: &RefUpdate, there: Option<&[u8]>) -> Self {
+        let is = |id: &ObjectId| match there {
+            Some(there) => there == id.as_str().as_bytes(),
+            None => id.is_null(),
+        };
+        match () {
+            () if is(&update.new) => Self::Made,
+            () if is(&update.old) => Self::NotDone,
+            () => Self::MovedOn,
+        }
+    }
+}
+
+impl Found {
+    fn of(all: &[Came]) -> Self {
+        if all.iter().all(|came| *came == Came::NotDone) {
+            return Self::Nothing;
+        }
+        let why = |came: &Came| match came {
+            Came::Made => None,
+            Came::NotDone => Some("it was not done; push again to hear why".to_owned()),
+            Came::MovedOn => Some("whether it was done is not known: it was moved since; fetch, and look".to_owned()),
+        };
+        Self::Something(all.iter().map(why).collect())
+    }
 }
 
 impl Upstream {
@@ -169,7 +204,10 @@ impl Upstream {
                 Ok(Ok(response)) => {
                     let listed = collect(response.into_body(), LONGEST_REPORT).await.map_err(|no| unsure(&no.why))?;
                     let refs = listed_before_push(&listed).ok_or_else(|| unsure("its refs cannot be read"))?;
-                    Ok(found_there(&refs, &push.updates))
+                    // Of one that was moved on since, this list does not tell more.
+                    let there = |update: &RefUpdate| refs.get(update.name.as_bytes()).map(Vec::as_slice);
+                    let came = push.updates.iter().map(|update| Came::of(update, there(update)));
+                    Ok(Found::of(&came.collect::<Vec<_>>()))
                 }
                 _ => Err(unsure(&turned.to_string())),
             },
@@ -186,14 +224,9 @@ impl Upstream {
         updates: &[RefUpdate],
         now: Timestamp,
     ) -> Result<Found, Unanswered> {
-        let (mut made, mut untouched) = (Vec::new(), true);
+        let mut all = Vec::new();
         for update in updates {
             let there = refs.find(update.name.as_bytes());
-            let is = |id: &ObjectId| match there {
-                Some(there) => there == id.as_str().as_bytes(),
-                None => id.is_null(),
-            };
-            untouched &= is(&update.old) && !is(&update.new);
             let is_ancestor = || async {
                 let (Some(there), false) = (there, update.new.is_null()) else { return Ok(false) };
                 let ready = self.ready(name, caller, refs, vec![there.into()], false, now).await;
@@ -205,14 +238,12 @@ impl Upstream {
                 let (mirror, new) = (self.mirror_of(name), update.new.as_str().as_bytes());
                 self.mirrors().leads_back(mirror, there, new).await.map_err(|error| self.trouble(&error))
             };
-            made.push(match () {
-                () if is(&update.new) => None,
-                () if is(&update.old) => Some(NOT_DONE.to_owned()),
-                () if is_ancestor().await? => None,
-                () => Some(MOVED_ON.to_owned()),
+            all.push(match Came::of(update, there) {
+                Came::MovedOn if is_ancestor().await? => Came::Made,
+                came => came,
             });
         }
-        Ok(if untouched { Found::Nothing } else { Found::Something(made) })
+        Ok(Found::of(&all))
     }
 
     fn question<'a>(
@@ -224,7 +255,7 @@ impl Upstream {
         arrived: &'a AtomicBool,
     ) -> Question<'a> {
         let subject = Subject { repository: self.mirror_of(name), print: caller.map(Caller::print) };
-        Question { caller, subject, bucket: Bucket::Git, effect, deadline, verbatim: false, look: false, arrived }
+        Question { effect, ..Question::of_git(caller, subject, deadline, arrived) }
     }
 }
 
@@ -248,30 +279,11 @@ fn listed_before_push(answer: &[u8]) -> Option<HashMap<Vec<u8>, Vec<u8>>> {
     (flushes == 2).then_some(refs)
 }
 
-/// What such a list tells of updates. Of one that was moved on since it does not.
-fn found_there(refs: &HashMap<Vec<u8>, Vec<u8>>, updates: &[RefUpdate]) -> Found {
-    let is = |update: &RefUpdate, id: &ObjectId| match refs.get(update.name.as_bytes()) {
-        Some(there) => there == id.as_str().as_bytes(),
-        None => id.is_null(),
-    };
-    if updates.iter().all(|update| is(update, &update.old) && !is(update, &update.new)) {
-        return Found::Nothing;
-    }
-    let made = |update: &RefUpdate| match () {
-        () if is(update, &update.new) => None,
-        () if is(update, &update.old) => Some(NOT_DONE.to_owned()),
-        () => Some(MOVED_ON.to_owned()),
-    };
-    Found::Something(updates.iter().map(made).collect())
-}
-
 /// Nobody knows what became of a push.
 fn unsure(why: &str) -> Unanswered {
     let why = format!("{why}; whether the push was done is not known");
     Unanswered { why, limited: false, unsure: true, retry_after: Waits::default().next(None) }
 }
 
-const NOT_DONE: &str = "it was not done; push again to hear why";
-const MOVED_ON: &str = "whether it was done is not known: it was moved since; fetch, and look";
 /// Bytes of what an upstream says of a push.
 const LONGEST_REPORT: u64 = 16 * 1024 * 1024;

@@ -127,7 +127,8 @@ impl FetchRequest {
     }
 }
 
-fn is_id(id: &[u8]) -> bool {
+/// Whether bytes are the name of an object in hexadecimal, of either format.
+pub(crate) fn is_id(id: &[u8]) -> bool {
     matches!(id.len(), 40 | 64) && id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 

@@ -1,6 +1,7 @@
 //! What a fetch in version 0 or 1 of the protocol wants (gitprotocol-pack, "Packfile Negotiation"): the lines before the first flush.
 
 use crate::PktLine;
+use crate::fetch_request::is_id;
 
 /// What the beginning of a request in version 0 or 1 turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,10 +51,6 @@ impl OldWants {
             }
         }
     }
-}
-
-fn is_id(id: &[u8]) -> bool {
-    matches!(id.len(), 40 | 64) && id.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Whether a word says what a client can do, in the one way in which it is said.

@@ -63,7 +63,7 @@ impl Call {
         let began = Instant::now();
         let refs = match self.seen(name).await {
             Seen::Refs(refs) => refs,
-            other => return self.other(name, other, Vec::new(), body).await,
+            other => return self.unseen(name, other, body).await,
         };
         if protocol_version(protocol(&self.headers)) != 2 {
             return self.old_fetch(name, refs, began, body).await;
@@ -72,12 +72,12 @@ impl Call {
         match question::read(&self.app, &mut body, &mut begin, limits.head_time).await {
             (UploadQuestion::Refs(list), _) => match self.upstream.mirrors().list(&refs, &list) {
                 Some(output) => Ok(self.done(Service::UploadPack, "result", body_of(output), name)),
-                None => self.other(name, Seen::Old, begin, body).await,
+                None => self.pass_question(name, begin, body).await,
             },
             (UploadQuestion::Objects(asked), _large) => self.objects(name, refs, began, *asked, begin).await,
             // There are none.
             (UploadQuestion::Bundles, _) => Ok(self.done(Service::UploadPack, "result", Body::from("0000"), name)),
-            (UploadQuestion::Other | UploadQuestion::More, _) => self.other(name, Seen::Old, begin, body).await,
+            (UploadQuestion::Other | UploadQuestion::More, _) => self.pass_question(name, begin, body).await,
         }
     }
 
@@ -92,7 +92,7 @@ impl Call {
         let mut begin = Vec::new();
         let reading = timeout(self.app.settings.limits.head_time, old_wants(&mut body, &mut begin)).await;
         let Ok(OldWants::Whole { wants, with_tags }) = reading else {
-            return self.other(name, Seen::Old, begin, body).await;
+            return self.pass_question(name, begin, body).await;
         };
         if let Err(hindered) = self.ready(name, &refs, wants, with_tags).await {
             return match absent(&hindered) {
@@ -223,21 +223,28 @@ impl Call {
     }
 
     /// What is answered when refs were not seen.
-    async fn other(
+    async fn unseen(
         &self,
         name: &RepositoryName,
         seen: Seen,
-        begin: Vec<u8>,
-        rest: impl AsyncRead + Send + Unpin + 'static,
+        body: impl AsyncRead + Send + Unpin + 'static,
     ) -> Result<Response<Body>, Refusal> {
         match seen {
             Seen::Turned(turned) => Err(self.turned(&turned, Surface::Git)),
             Seen::Unanswered(unanswered) => Err(Self::unanswered(&unanswered)),
-            Seen::Old | Seen::Refs(_) => {
-                let kept = self.keep(Cursor::new(begin).chain(rest), Surface::Git, Some(name)).await?;
-                self.pass_git(name, Method::POST, "git-upload-pack", kept).await
-            }
+            Seen::Old | Seen::Refs(_) => self.pass_question(name, Vec::new(), body).await,
         }
+    }
+
+    /// Passes a question on of which so much was read.
+    async fn pass_question(
+        &self,
+        name: &RepositoryName,
+        begin: Vec<u8>,
+        rest: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Result<Response<Body>, Refusal> {
+        let kept = self.keep(Cursor::new(begin).chain(rest), Surface::Git, Some(name)).await?;
+        self.pass_git(name, Method::POST, "git-upload-pack", kept).await
     }
 
     /// Passes a request of git's on as it is.

@@ -7,7 +7,7 @@ use axum::http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTE
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use doorward_rules::{OwnFault, Reason, Surface};
-use doorward_upstream::{Passing, Workspaces, onward};
+use doorward_upstream::{Passing, onward};
 use doorward_wire::RepositoryName;
 use serde_json::Value;
 
@@ -83,8 +83,7 @@ impl Call {
         // One that would not come to this upstream by way of here stays as it is.
         let comes_here = |path: &str| {
             let address = path.parse().ok().and_then(|uri| Address::of(&uri));
-            let is_named = |workspace| settings.names(workspace) || settings.workspaces == Workspaces::All;
-            matches!(&address, Some(Address::Lfs { name, .. }) if is_named(name.workspace.as_str()))
+            matches!(&address, Some(Address::Lfs { name, .. }) if settings.has(name.workspace.as_str()))
         };
         // Whoever comes with what the upstream has given out for a transfer has been let in.
         let vouch = |sent: &str| {
